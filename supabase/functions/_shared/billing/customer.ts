@@ -1,0 +1,31 @@
+import * as db from "../db.ts";
+import { callingStripe, stripe } from "../stripe.ts";
+
+/**
+ * The user's Stripe customer, created on first need.
+ *
+ * Two tabs that race create one customer: they send the same idempotency key, and our own row, where the first wins,
+ * remembers it for longer than Stripe remembers keys. A customer is never looked up by e-mail, which would hand one
+ * person's billing to another.
+ */
+export async function ensureCustomer(admin: db.Client, user: db.User): Promise<string> {
+  const existing = await db.findCustomer(admin, user.id);
+  if (existing !== null) return existing;
+  // Stripe refuses a repeated key with other parameters, so a changed e-mail must change the key as well.
+  const emailHash = await shortHash(user.email ?? "");
+  const customer = await callingStripe(() =>
+    stripe().customers.create(
+      { metadata: { user_id: user.id }, ...(user.email !== null && { email: user.email }) },
+      { idempotencyKey: `customer:${user.id}:${emailHash}` },
+    )
+  );
+  return await db.linkCustomer(admin, user.id, customer.id);
+}
+
+async function shortHash(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return Array.from(
+    new Uint8Array(digest).slice(0, 8),
+    (byte) => byte.toString(16).padStart(2, "0"),
+  ).join("");
+}

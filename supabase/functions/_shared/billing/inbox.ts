@@ -1,0 +1,74 @@
+import * as db from "../db.ts";
+import { customerOf, customerToSync } from "../domain/events.ts";
+import { AppError } from "../domain/errors.ts";
+import { log } from "../log.ts";
+import { type Stripe, verifyEvent } from "../stripe.ts";
+import { syncCustomer } from "./sync.ts";
+
+const DRAIN_BATCH = 20;
+
+/** Verifies a delivery and takes in its event. Only the verified body names anything; the request names nothing. */
+export async function takeWebhook(raw: string, headers: Headers): Promise<{ outcome: string }> {
+  const event = await verifyEvent(raw, headers.get("stripe-signature"));
+  return await takeEvent(db.adminClient(), event);
+}
+
+/**
+ * Takes in one verified event: inbox first, in a transaction of its own, then the work it hints at.
+ *
+ * Throws when it must be delivered again. The inbox row is kept then, with the reason, and `drainEvents` tries it too,
+ * so that nothing depends on Stripe's patience.
+ */
+async function takeEvent(admin: db.Client, event: Stripe.Event): Promise<{ outcome: string }> {
+  const customer = customerToSync(event);
+  const state = await db.receiveEvent(admin, {
+    p_id: event.id,
+    p_type: event.type,
+    p_api_version: event.api_version ?? "unknown",
+    p_created: new Date(event.created * 1000).toISOString(),
+    p_stripe_customer_id: customerOf(event),
+    p_payload: JSON.parse(JSON.stringify(event)),
+  });
+  if (state === "processed" || state === "ignored") return { outcome: state };
+  return await work(admin, { id: event.id, type: event.type, customer });
+}
+
+/** Tries again what failed before. Called by pg_cron; each event is leased to one caller at a time. */
+export async function drainEvents(
+  admin: db.Client,
+): Promise<{ processed: number; failed: number }> {
+  const due = await db.dueEvents(admin, DRAIN_BATCH);
+  let failed = 0;
+  for (const event of due) {
+    try {
+      await work(admin, { id: event.id, type: event.type, customer: event.stripe_customer_id });
+    } catch {
+      failed++; // Recorded and logged by `work`; the others must not wait for this one.
+    }
+  }
+  return { processed: due.length - failed, failed };
+}
+
+async function work(
+  admin: db.Client,
+  event: { id: string; type: string; customer: string | null },
+): Promise<{ outcome: string }> {
+  try {
+    const ours = event.customer !== null && await db.isOurCustomer(admin, event.customer);
+    if (ours && event.customer !== null) await syncCustomer(admin, event.customer);
+    const outcome = ours ? "processed" : "ignored";
+    await db.finishEvent(admin, event.id, outcome);
+    return { outcome };
+  } catch (error) {
+    const reason = error instanceof AppError ? error.code : "internal_error";
+    log("error", "event_failed", { event_id: event.id, type: event.type, code: reason });
+    await db.failEvent(admin, event.id, describe(error));
+    throw error;
+  }
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return "unknown";
+  const cause = error.cause instanceof Error ? ` (${error.cause.message})` : "";
+  return `${error.name}: ${error.message}${cause}`.slice(0, 1_000);
+}

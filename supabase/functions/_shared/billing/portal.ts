@@ -1,0 +1,83 @@
+import * as db from "../db.ts";
+import { AppError } from "../domain/errors.ts";
+import { returnUrls } from "../domain/redirect.ts";
+import { mayStillBill } from "../domain/snapshot.ts";
+import { env } from "../env.ts";
+import { callingStripe, type Stripe, stripe } from "../stripe.ts";
+
+export type PortalFlow = "cancel" | "update" | "payment_method";
+
+const CONFIGURATION_TTL_MS = 5 * 60_000;
+let configuration: { id: string | undefined; readAt: number } | undefined;
+
+/**
+ * Opens Stripe's Billing Portal, at its front page or in the middle of one task.
+ *
+ * Errors: `customer_not_found` before the first checkout, `subscription_not_found` when there is nothing to cancel or
+ * change, `billing_unavailable`.
+ */
+export async function openPortal(
+  flow: PortalFlow | undefined,
+  { user, supabase }: db.UserCall,
+): Promise<{ url: string }> {
+  const customer = await db.findCustomer(supabase, user.id);
+  if (customer === null) {
+    throw new AppError("customer_not_found", "There is nothing to manage yet.");
+  }
+  const urls = returnUrls(env().SITE_URL);
+  const flowData = flow === undefined
+    ? undefined
+    : await flowFor(flow, user.id, supabase, urls.portal);
+  const ours = await ourConfiguration();
+  const session = await callingStripe(() =>
+    stripe().billingPortal.sessions.create({
+      customer,
+      return_url: urls.portal,
+      ...(flowData && { flow_data: flowData }),
+      ...(ours && { configuration: ours }),
+    })
+  );
+  return { url: session.url };
+}
+
+async function flowFor(
+  flow: PortalFlow,
+  userId: string,
+  client: db.Client,
+  returnUrl: string,
+): Promise<Stripe.BillingPortal.SessionCreateParams.FlowData | undefined> {
+  const after_completion = { type: "redirect", redirect: { return_url: returnUrl } } as const;
+  if (flow === "payment_method") return { type: "payment_method_update", after_completion };
+
+  const subscriptions = await db.findSubscriptions(client, userId);
+  const live = subscriptions.find((subscription) => mayStillBill(subscription.status));
+  if (live === undefined) {
+    throw new AppError("subscription_not_found", "There is no subscription to change.");
+  }
+  if (flow === "update") {
+    return {
+      type: "subscription_update",
+      subscription_update: { subscription: live.id },
+      after_completion,
+    };
+  }
+  // Stripe refuses the cancel flow for a subscription that is ending already; the front page offers to resume it.
+  if (live.cancel_at_period_end || live.cancel_at !== null) return undefined;
+  return {
+    type: "subscription_cancel",
+    subscription_cancel: { subscription: live.id },
+    after_completion,
+  };
+}
+
+/** The configuration that the catalogue's set-up made; without one Stripe uses the account's default. */
+async function ourConfiguration(): Promise<string | undefined> {
+  const now = Date.now();
+  if (configuration && now - configuration.readAt < CONFIGURATION_TTL_MS) return configuration.id;
+  const { data } = await callingStripe(() =>
+    stripe().billingPortal.configurations.list({ active: true, limit: 100 })
+  );
+  const id = data.find((candidate) => candidate.metadata?.["tollgate"] === "portal")?.id;
+  configuration = { id, readAt: now };
+  return id;
+}

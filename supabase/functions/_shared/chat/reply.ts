@@ -1,0 +1,33 @@
+import * as db from "../db.ts";
+import { AppError } from "../domain/errors.ts";
+import { composeReply } from "../domain/reply.ts";
+
+/**
+ * Answers one of the caller's own messages. Asked twice, or by two tabs, it answers the same row: the database keeps at
+ * most one reply per message, and the message itself was paid for when it was written.
+ *
+ * Errors: `message_not_found`, also for somebody else's message and for one that is itself an answer.
+ */
+export async function answerMessage(
+  messageId: string,
+  { supabase, supabaseAdmin }: db.UserCall,
+): Promise<{ message: db.MessageRow }> {
+  // Read as the user: row level security decides whose message it is.
+  const found = await db.findMessage(supabase, messageId);
+  if (found === null || found.message.role !== "user") {
+    throw new AppError("message_not_found", "There is no such message.");
+  }
+  if (found.reply !== null) return { message: found.reply };
+  const { message } = found;
+  // Written with the secret key: no client may speak as the assistant.
+  const written = await db.insertReply(supabaseAdmin, {
+    conversation_id: message.conversation_id,
+    user_id: message.user_id,
+    role: "assistant",
+    content: composeReply(message.content),
+    reply_to: message.id,
+  });
+  const reply = written ?? (await db.findMessage(supabase, messageId))?.reply;
+  if (!reply) throw new AppError("message_not_found", "The message was deleted in the meantime.");
+  return { message: reply };
+}

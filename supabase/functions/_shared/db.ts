@@ -1,0 +1,187 @@
+import { createAdminClient } from "@supabase/server/core";
+import type { PostgrestError, SupabaseClient } from "@supabase/supabase-js";
+import type { Database, Json } from "./database.types.ts";
+import { AppError } from "./domain/errors.ts";
+import type { SubscriptionSnapshot } from "./domain/snapshot.ts";
+
+export type Client = SupabaseClient<Database>;
+/** The signed-in person, as their verified access token says. */
+export interface User {
+  id: string;
+  email: string | null;
+}
+
+/** On whose behalf a use case works. */
+export interface UserCall {
+  user: User;
+  /** Acts as the signed-in user: row level security applies. */
+  supabase: Client;
+  /** Bypasses row level security: only for what no policy can grant. */
+  supabaseAdmin: Client;
+}
+
+export type SecretCall = Pick<UserCall, "supabaseAdmin">;
+
+type Functions = Database["public"]["Functions"];
+type Tables = Database["public"]["Tables"];
+
+export type PriceRow = Tables["prices"]["Row"];
+export type MessageRow = Tables["messages"]["Row"];
+export type SubscriptionRow = Tables["subscriptions"]["Row"];
+
+type Answer<T> = PromiseLike<{ data: T; error: null } | { data: unknown; error: PostgrestError }>;
+
+/** A client with the secret key, for callers that have proved themselves by other means than a Supabase key. */
+export function adminClient(): Client {
+  return createAdminClient<Database>();
+}
+
+/** The rows of a query, or an internal error: what the database refuses here is our own mistake, never the caller's. */
+async function rows<T>(answer: Answer<T>): Promise<T> {
+  const { data, error } = await answer;
+  if (error === null) return data as T;
+  throw new AppError("internal_error", "Something went wrong on our side.", {
+    cause: new Error(`postgres ${error.code}: ${error.message}`),
+  });
+}
+
+/** Active prices of the catalogue, as the caller may read them. */
+export function findActivePrice(client: Client, lookupKey: string): Promise<PriceRow | null> {
+  return rows(
+    client.from("prices").select("*").eq("lookup_key", lookupKey).eq("is_active", true)
+      .maybeSingle(),
+  );
+}
+
+/** Every lookup key that ever sold a plan, retired ones included: their subscribers keep what they bought. */
+export async function catalogueKeys(client: Client): Promise<ReadonlySet<string>> {
+  const prices = await rows(client.from("prices").select("lookup_key"));
+  return new Set(prices.map((price) => price.lookup_key));
+}
+
+/** The Stripe customer of a user, or null when they never went near a checkout. Under RLS this sees only one's own. */
+export async function findCustomer(client: Client, userId: string): Promise<string | null> {
+  const row = await rows(
+    client.from("customers").select("stripe_customer_id").eq("user_id", userId).maybeSingle(),
+  );
+  return row?.stripe_customer_id ?? null;
+}
+
+export async function isOurCustomer(admin: Client, stripeCustomerId: string): Promise<boolean> {
+  const row = await rows(
+    admin.from("customers").select("user_id").eq("stripe_customer_id", stripeCustomerId)
+      .maybeSingle(),
+  );
+  return row !== null;
+}
+
+/** Binds a Stripe customer to a user; answers the one that was bound first when another request was quicker. */
+export function linkCustomer(
+  admin: Client,
+  userId: string,
+  stripeCustomerId: string,
+): Promise<string> {
+  return rows(admin.rpc("link_customer", {
+    p_user_id: userId,
+    p_stripe_customer_id: stripeCustomerId,
+  }));
+}
+
+export function findSubscriptions(client: Client, userId: string): Promise<SubscriptionRow[]> {
+  return rows(
+    client.from("subscriptions").select("*").eq("user_id", userId)
+      .order("stripe_created_at", { ascending: false }),
+  );
+}
+
+/** A number newer than every earlier one: taken before a fetch, it orders what was fetched. */
+export function nextSyncToken(admin: Client): Promise<number> {
+  return rows(admin.rpc("next_sync_token"));
+}
+
+/** Applies a customer's whole state; an older token than the one applied last changes nothing. */
+export function applySnapshot(
+  admin: Client,
+  stripeCustomerId: string,
+  token: number,
+  subscriptions: SubscriptionSnapshot[],
+): Promise<Json> {
+  return rows(admin.rpc("apply_customer_snapshot", {
+    p_stripe_customer_id: stripeCustomerId,
+    p_token: token,
+    p_subscriptions: subscriptions.map((subscription) => ({ ...subscription })),
+  }));
+}
+
+/** The number of the user's checkout attempt; two tabs that ask for the same price share one. */
+export function beginCheckout(admin: Client, userId: string, lookupKey: string): Promise<number> {
+  return rows(admin.rpc("begin_checkout", { p_user_id: userId, p_lookup_key: lookupKey }));
+}
+
+export function isCurrentCheckout(
+  admin: Client,
+  userId: string,
+  attempt: number,
+): Promise<boolean> {
+  return rows(admin.rpc("is_current_checkout", { p_user_id: userId, p_attempt: attempt }));
+}
+
+export async function closeCheckout(admin: Client, userId: string, attempt: number): Promise<void> {
+  await rows(admin.rpc("close_checkout", { p_user_id: userId, p_attempt: attempt }));
+}
+
+/** Commits an event to the inbox before any work is done on it. */
+export function receiveEvent(
+  admin: Client,
+  event: Functions["receive_stripe_event"]["Args"],
+): Promise<string> {
+  return rows(admin.rpc("receive_stripe_event", event));
+}
+
+export async function finishEvent(
+  admin: Client,
+  id: string,
+  outcome: "processed" | "ignored",
+): Promise<void> {
+  await rows(admin.rpc("finish_stripe_event", { p_id: id, p_outcome: outcome }));
+}
+
+export async function failEvent(admin: Client, id: string, error: string): Promise<void> {
+  await rows(admin.rpc("fail_stripe_event", { p_id: id, p_error: error }));
+}
+
+export function dueEvents(
+  admin: Client,
+  limit: number,
+): Promise<Functions["due_stripe_events"]["Returns"]> {
+  return rows(admin.rpc("due_stripe_events", { p_limit: limit }));
+}
+
+/** What the signed-in user may do now, as the web client reads it. */
+export function myEntitlements(client: Client): Promise<Json> {
+  return rows(client.rpc("my_entitlements"));
+}
+
+/** One of the caller's own messages, with the answer it already has. */
+export async function findMessage(
+  client: Client,
+  id: string,
+): Promise<{ message: MessageRow; reply: MessageRow | null } | null> {
+  const found = await rows(
+    client.from("messages").select("*").or(`id.eq.${id},reply_to.eq.${id}`),
+  );
+  const message = found.find((row) => row.id === id);
+  if (message === undefined) return null;
+  return { message, reply: found.find((row) => row.reply_to === id) ?? null };
+}
+
+/** Writes the assistant's answer; null when another request already answered this message. */
+export function insertReply(
+  admin: Client,
+  reply: Tables["messages"]["Insert"],
+): Promise<MessageRow | null> {
+  return rows(
+    admin.from("messages").upsert(reply, { onConflict: "reply_to", ignoreDuplicates: true })
+      .select("*").maybeSingle(),
+  );
+}

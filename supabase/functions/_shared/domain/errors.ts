@@ -1,0 +1,49 @@
+/** Every refusal a function can answer, with its HTTP status. The same strings appear in docs/api.md and in the web client. */
+export const ERROR_STATUS = {
+  invalid_request: 400,
+  signature_invalid: 400,
+  unauthorized: 401,
+  price_not_found: 404,
+  message_not_found: 404,
+  method_not_allowed: 405,
+  already_subscribed: 409,
+  checkout_superseded: 409,
+  customer_not_found: 409,
+  subscription_not_found: 409,
+  payload_too_large: 413,
+  internal_error: 500,
+  not_configured: 500,
+  billing_unavailable: 502,
+  stripe_shape_unknown: 502,
+  price_mismatch: 503,
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_STATUS;
+
+/** What a client may do about a refusal: the function to call next, and with what. */
+export interface NextAction {
+  function: "portal";
+  flow?: "update" | "cancel" | "payment_method";
+}
+
+/**
+ * A refusal with a code. Thrown anywhere below `http.ts`, which alone turns it into a response.
+ * `message` is shown to people; `cause` is only logged.
+ */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  readonly status: number;
+  readonly action: NextAction | undefined;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { action?: NextAction; cause?: unknown } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.name = "AppError";
+    this.code = code;
+    this.status = ERROR_STATUS[code];
+    this.action = options.action;
+  }
+}

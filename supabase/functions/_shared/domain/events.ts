@@ -1,0 +1,48 @@
+import type Stripe from "stripe";
+
+/**
+ * The events after which a customer's subscriptions may look different. An event is only a hint to fetch that customer,
+ * so the list may be generous; what is not listed is stored, marked as ignored, and answered with 200.
+ */
+const HINTS: readonly string[] = [
+  "checkout.session.async_payment_failed",
+  "checkout.session.async_payment_succeeded",
+  "checkout.session.completed",
+  "customer.deleted",
+  "customer.subscription.created",
+  "customer.subscription.deleted",
+  "customer.subscription.paused",
+  "customer.subscription.pending_update_applied",
+  "customer.subscription.pending_update_expired",
+  "customer.subscription.resumed",
+  "customer.subscription.trial_will_end",
+  "customer.subscription.updated",
+  "invoice.marked_uncollectible",
+  "invoice.paid",
+  "invoice.payment_action_required",
+  "invoice.payment_failed",
+  "invoice.payment_succeeded",
+  "invoice.voided",
+];
+
+/** The customer whose present state should be fetched because of this event, or null when it tells us nothing. */
+export function customerToSync(event: Stripe.Event): string | null {
+  return HINTS.includes(event.type) ? customerOf(event) : null;
+}
+
+/** The id of the customer an event is about, from any API version's shape: only two fields are ever read. */
+export function customerOf(event: Stripe.Event): string | null {
+  const object: unknown = event.data?.object;
+  if (!isRecord(object)) return null;
+  if (object["object"] === "customer") return idOf(object["id"]);
+  const customer = object["customer"];
+  return isRecord(customer) ? idOf(customer["id"]) : idOf(customer);
+}
+
+function idOf(value: unknown): string | null {
+  return typeof value === "string" && value !== "" ? value : null;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}

@@ -1,0 +1,26 @@
+const OPENINGS = [
+  "Thanks, I read that twice.",
+  "Good one.",
+  "Here is what I took from it.",
+  "Noted.",
+] as const;
+
+/**
+ * The assistant's answer until a model is wired in: short, deterministic, and honest about what it is.
+ * Replace the call to this function in `reply/index.ts` with your model; everything around it stays.
+ */
+export function composeReply(content: string): string {
+  const words = content.trim().split(/\s+/u).filter((word) => word !== "");
+  const opening = OPENINGS[words.length % OPENINGS.length] ?? OPENINGS[0];
+  const subject = content.includes("?") ? "You asked" : "You said";
+  return `${opening} ${subject}: “${excerpt(content)}” (${words.length} ${
+    words.length === 1 ? "word" : "words"
+  }). ` +
+    "I am Tollgate's built-in reply: connect a model and I will have more to say.";
+}
+
+function excerpt(content: string): string {
+  const line = content.trim().replace(/\s+/gu, " ");
+  const characters = Array.from(line);
+  return characters.length <= 140 ? line : `${characters.slice(0, 139).join("")}…`;
+}

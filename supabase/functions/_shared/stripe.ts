@@ -1,0 +1,94 @@
+import Stripe from "stripe";
+import { AppError } from "./domain/errors.ts";
+import { env } from "./env.ts";
+
+/** The API version every request and every type in this project is written for. */
+export const API_VERSION = "2026-10-28.endive";
+
+/** Five minutes, Stripe's own default: an older signature may be a replay. */
+const SIGNATURE_TOLERANCE_SECONDS = 300;
+
+let client: Stripe | undefined;
+
+/** The Stripe client. Retries twice by itself (connection errors, 409, 429, 5xx), always under the same idempotency key. */
+export function stripe(): Stripe {
+  if (client !== undefined) return client;
+  const { STRIPE_SECRET_KEY, STRIPE_API_BASE } = env();
+  return client = new Stripe(STRIPE_SECRET_KEY, {
+    apiVersion: API_VERSION,
+    httpClient: Stripe.createFetchHttpClient(),
+    maxNetworkRetries: 2,
+    timeout: 15_000,
+    telemetry: false,
+    appInfo: { name: "tollgate" },
+    ...(STRIPE_API_BASE && {
+      protocol: STRIPE_API_BASE.protocol === "http:" ? "http" : "https",
+      host: STRIPE_API_BASE.hostname,
+      port: STRIPE_API_BASE.port || (STRIPE_API_BASE.protocol === "http:" ? 80 : 443),
+    }),
+  });
+}
+
+/**
+ * Verifies a webhook's signature over the raw body, against each configured secret.
+ * Throws `signature_invalid`; nothing of the body is trusted before that.
+ */
+export async function verifyEvent(raw: string, signature: string | null): Promise<Stripe.Event> {
+  if (signature === null) {
+    throw new AppError("signature_invalid", "The stripe-signature header is missing.");
+  }
+  // The synchronous variant needs Node's crypto and throws in Deno.
+  const crypto = Stripe.createSubtleCryptoProvider();
+  let reason: unknown;
+  for (const secret of env().STRIPE_WEBHOOK_SECRET) {
+    try {
+      return await stripe().webhooks.constructEventAsync(
+        raw,
+        signature,
+        secret,
+        SIGNATURE_TOLERANCE_SECONDS,
+        crypto,
+      );
+    } catch (error) {
+      reason = error;
+    }
+  }
+  throw new AppError("signature_invalid", "The signature does not match the body.", {
+    // The SDK's message quotes the payload, which must not be logged.
+    cause: new Error(reason instanceof Error ? reason.name : "unknown"),
+  });
+}
+
+/**
+ * Runs calls to Stripe and turns its failures into ours: what may pass by itself is `billing_unavailable`, so that the
+ * caller may try again; what Stripe refuses is our own mistake and stays an internal error, logged with Stripe's words.
+ */
+export async function callingStripe<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Stripe.errors.StripeError)) throw error;
+    const cause = new Error(
+      `stripe ${error.type} ${error.code ?? ""} ${error.param ?? ""} ${
+        error.requestId ?? ""
+      }: ${error.message}`,
+    );
+    const refused = error instanceof Stripe.errors.StripeInvalidRequestError ||
+      error instanceof Stripe.errors.StripeIdempotencyError;
+    if (refused) throw new AppError("internal_error", "Billing refused this request.", { cause });
+    throw new AppError("billing_unavailable", "Billing cannot be reached. Try again in a minute.", {
+      cause,
+    });
+  }
+}
+
+export function isResourceMissing(error: unknown): boolean {
+  return error instanceof Stripe.errors.StripeInvalidRequestError &&
+    error.code === "resource_missing";
+}
+
+export function isIdempotencyMismatch(error: unknown): boolean {
+  return error instanceof Stripe.errors.StripeIdempotencyError;
+}
+
+export type { Stripe };

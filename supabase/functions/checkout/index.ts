@@ -1,0 +1,10 @@
+import { z } from "zod";
+import { openCheckout } from "../_shared/billing/checkout.ts";
+import { userFunction } from "../_shared/http.ts";
+
+const body = z.strictObject({ lookup_key: z.string().min(1).max(200) });
+
+/** POST `{lookup_key}` → `{url}`: the address of Stripe's Checkout for one price of the catalogue. */
+export default {
+  fetch: userFunction("checkout", body, ({ lookup_key }, call) => openCheckout(lookup_key, call)),
+};

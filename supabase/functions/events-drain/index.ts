@@ -1,0 +1,7 @@
+import { drainEvents } from "../_shared/billing/inbox.ts";
+import { secretFunction } from "../_shared/http.ts";
+
+/** Called by pg_cron every minute with the secret key → `{processed, failed}`. */
+export default {
+  fetch: secretFunction("events-drain", ({ supabaseAdmin }) => drainEvents(supabaseAdmin)),
+};

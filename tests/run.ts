@@ -1,0 +1,93 @@
+/**
+ * `npm test`: starts a stack of its own on free ports, runs every test against it, and prints one last line
+ * `N passed, N failed`. It never touches the stack of `npm start`, and two runs may go side by side.
+ *
+ * `npm test -- <path…>` runs only those files or folders.
+ */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { spawn } from "node:child_process";
+import { startStack } from "../local/stack.ts";
+import { ROOT } from "./support/run.ts";
+
+const SUITES = ["tests", "local", "supabase", "web/src", "bench"];
+const ARTIFACTS = join(ROOT, ".artifacts");
+
+interface Tally {
+  passed: number;
+  failed: number;
+}
+
+/** A base whose four ports nobody listens on just now. */
+async function freePortBase(): Promise<number> {
+  for (let round = 0; round < 50; round++) {
+    const base = 20_000 + Math.floor(Math.random() * 10_000) * 4;
+    const free = await Promise.all([0, 1, 2, 3].map((offset) => isFree(base + offset)));
+    if (free.every(Boolean)) return base;
+  }
+  throw new Error("no four free ports in a row were found");
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
+}
+
+/** Runs `deno test` over the paths and counts what its JUnit report says. A run that dies without one is one failure. */
+async function denoTest(paths: string[], env: Record<string, string>): Promise<Tally> {
+  const report = join(ARTIFACTS, `junit-${Deno.pid}.xml`);
+  rmSync(report, { force: true });
+  const code = await new Promise<number>((resolve) => {
+    const child = spawn(Deno.execPath(), ["test", "-A", `--junit-path=${report}`, ...paths], {
+      cwd: ROOT,
+      env: { ...Deno.env.toObject(), ...env },
+      stdio: ["ignore", "inherit", "inherit"],
+    });
+    child.on("error", () => resolve(1));
+    child.on("close", (status) => resolve(status ?? 1));
+  });
+  const tally = existsSync(report) ? count(readFileSync(report, "utf8")) : { passed: 0, failed: 0 };
+  rmSync(report, { force: true });
+  // A file that does not even load, or a leak outside any test, fails the run without failing a test.
+  if (code !== 0 && tally.failed === 0) return { ...tally, failed: 1 };
+  return tally;
+}
+
+function count(junit: string): Tally {
+  const head = junit.match(/<testsuites[^>]*>/)?.[0] ?? "";
+  const number = (name: string) => Number(head.match(new RegExp(`\\b${name}="(\\d+)"`))?.[1] ?? 0);
+  const failed = number("failures") + number("errors");
+  return { passed: number("tests") - failed, failed };
+}
+
+async function main(paths: string[]): Promise<Tally> {
+  mkdirSync(ARTIFACTS, { recursive: true });
+  const dataDir = mkdtempSync(join(tmpdir(), "tollgate-test-"));
+  const base = await freePortBase();
+  console.log(`Starting a stack for this run on ports ${base} to ${base + 3} …`);
+  const stack = await startStack({ portBase: base, dataDir, durable: false });
+  try {
+    return await denoTest(paths.length > 0 ? paths : SUITES, {
+      TEST_STACK: join(dataDir, "stack.json"),
+      TEST_ARTIFACTS: ARTIFACTS,
+    });
+  } finally {
+    await stack.stop();
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+let tally: Tally;
+try {
+  tally = await main(Deno.args);
+} catch (error) {
+  console.error(error);
+  tally = { passed: 0, failed: 1 };
+}
+console.log(`${tally.passed} passed, ${tally.failed} failed`);
+Deno.exit(tally.failed === 0 && tally.passed > 0 ? 0 : 1);
