@@ -1,0 +1,98 @@
+import { App } from "@supabase/lite";
+import { createPostgresConnection, type PostgresConnection } from "@supabase/lite/postgres";
+import type { ProjectConfig } from "./config.ts";
+import { connect, type Database } from "./postgres.ts";
+
+/**
+ * Auth and REST: two @supabase/lite apps over the one database, each with the role its counterpart has on Supabase. REST connects
+ * as `authenticator`, which owns nothing, so that nothing it does on its own account can change a grant.
+ */
+export type Api = {
+  auth: (request: Request) => Promise<Response>;
+  rest: (request: Request) => Promise<Response>;
+  stop: () => Promise<void>;
+};
+
+export type ApiOptions = {
+  database: Database;
+  config: ProjectConfig;
+  jwtSecret: string;
+  publishableKey: string;
+  secretKey: string;
+  apiUrl: string;
+  siteUrl: string;
+};
+
+export async function startApi(options: ApiOptions): Promise<Api> {
+  const auth = poolFor(options.database, "supabase_auth_admin", 5);
+  const rest = poolFor(options.database, "authenticator", 20);
+  trustTheMigrationsGrants(rest);
+  const authApp = newApp(options, auth);
+  const restApp = newApp(options, rest);
+  await Promise.all([authApp.init(), restApp.init()]);
+  const listener = await reloadSchemaOnNotify(options.database, rest);
+  return {
+    auth: async (request) => await authApp.fetch(request),
+    rest: async (request) => await restApp.fetch(request),
+    stop: async () => {
+      await listener.end({ timeout: 1 });
+      await Promise.all([auth, rest].map((pool) => pool.driver.end({ timeout: 2 })));
+    },
+  };
+}
+
+function poolFor(database: Database, role: string, max: number): PostgresConnection {
+  return createPostgresConnection({
+    url: database.urlFor(role),
+    postgresOptions: { max, onnotice: () => {}, connection: { application_name: `tollgate ${role}` } },
+  });
+}
+
+function newApp(options: ApiOptions, connection: PostgresConnection) {
+  const { auth, api } = options.config;
+  return new App({
+    connection,
+    api: { enabled: true, schemas: api.schemas, max_rows: api.max_rows },
+    auth: {
+      enabled: true,
+      jwt_secret: options.jwtSecret,
+      jwt_expiry: auth.jwt_expiry,
+      publishable_key: options.publishableKey,
+      secret_key: options.secretKey,
+      site_url: options.siteUrl,
+      additional_redirect_urls: auth.additional_redirect_urls,
+      enable_signup: auth.enable_signup,
+      minimum_password_length: auth.minimum_password_length,
+      enable_refresh_token_rotation: auth.enable_refresh_token_rotation,
+      refresh_token_reuse_interval: auth.refresh_token_reuse_interval,
+      email: {
+        enable_signup: auth.email.enable_signup,
+        enable_confirmations: auth.email.enable_confirmations,
+      },
+    },
+    db: { migrations: { enabled: false } },
+    studio: { enabled: false },
+    options: { server: { admin: false, disableStudio: true } },
+  });
+}
+
+/**
+ * On its first request lite grants ALL on every table of a schema with row security to anon, authenticated and service_role. That
+ * would undo the migrations' own revokes, which is the very thing to be tested here; telling it that it has been done is the only
+ * way to stop it. (As `authenticator` it could not do it anyway, but would fail every request trying.)
+ */
+function trustTheMigrationsGrants(connection: PostgresConnection): void {
+  if (!Reflect.has(connection, "rlsState")) {
+    throw new Error("@supabase/lite changed: look at how it sets up row security before going on.");
+  }
+  Reflect.set(connection, "rlsState", "active");
+}
+
+/** As PostgREST does: an event trigger announces every change of the schema. */
+async function reloadSchemaOnNotify(database: Database, connection: PostgresConnection) {
+  const listener = connect(database.adminUrl, { max: 1, idle_timeout: 0 });
+  await listener.listen("pgrst", (payload) => {
+    if (payload === "" || payload.startsWith("reload")) void connection.clearSchemaCache();
+  });
+  return listener;
+}

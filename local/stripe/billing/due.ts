@@ -1,0 +1,34 @@
+/** When time must act on an object next (Unix seconds of its clock), or null. The scheduler wakes on this column. */
+import type { Hidden, Kind, Objects, Subscription } from "../engine/types.ts";
+
+const DAY = 86_400;
+export const INCOMPLETE_LIFETIME = 23 * 3600;
+export const TRIAL_WARNING = 3 * DAY;
+
+type Rules = { [K in Kind]?: (object: Objects[K], hidden: Hidden<K>) => number | null };
+const RULES: Rules = {
+  "checkout.session": (session) => session.status === "open" ? session.expires_at : null,
+  "invoice": (invoice) => {
+    if (invoice.status === "draft") return invoice.automatically_finalizes_at;
+    return invoice.status === "open" ? invoice.next_payment_attempt : null;
+  },
+  "subscription": (sub, hidden) => {
+    if (["canceled", "incomplete_expired", "paused"].includes(sub.status)) return null;
+    if (sub.status === "incomplete") return sub.created + INCOMPLETE_LIFETIME;
+    const times = [periodEnd(sub)];
+    if (sub.cancel_at !== null) times.push(sub.cancel_at);
+    if (sub.status === "trialing" && sub.trial_end !== null) {
+      times.push(sub.trial_end);
+      if (!hidden.trial_warned) times.push(sub.trial_end - TRIAL_WARNING);
+    }
+    return Math.min(...times);
+  },
+};
+
+export function periodEnd(sub: Subscription): number {
+  return Math.min(...sub.items.data.map((item) => item.current_period_end));
+}
+
+export function dueAt<K extends Kind>(kind: K, object: Objects[K], hidden: Hidden<K>): number | null {
+  return RULES[kind]?.(object, hidden) ?? null;
+}

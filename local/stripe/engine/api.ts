@@ -1,0 +1,141 @@
+/** One HTTP request to the API: authentication, routing, idempotency, the transaction, headers and Stripe's error bodies. */
+import { expand, expandParam, type Rendering } from "./answer.ts";
+import { type ErrorBody, invalid, StripeError, unauthorized, unrecognized } from "./errors.ts";
+import { Idempotency } from "./idempotency.ts";
+import { decodeForm, type Raw } from "./params.ts";
+import { match, type Route } from "./route.ts";
+import type { Settings } from "./settings.ts";
+import type { Store } from "./store.ts";
+import { API_VERSION, newId } from "./types.ts";
+import { Work } from "./work.ts";
+
+interface Answer {
+  status: number;
+  body: string;
+  replayOf?: string;
+}
+
+export class Api {
+  #idempotency: Idempotency;
+
+  constructor(
+    readonly store: Store,
+    readonly settings: Settings,
+    readonly routes: readonly Route[],
+    readonly rendering: Rendering,
+    /** Called after each committed write: new events, due times. */
+    readonly onCommit: () => void,
+  ) {
+    this.#idempotency = new Idempotency(store);
+  }
+
+  async handle(request: Request): Promise<Response> {
+    const requestId = newId("req_", 14);
+    const url = new URL(request.url);
+    const key = request.method === "POST" ? request.headers.get("idempotency-key") : null;
+    const version = request.headers.get("stripe-version") ?? API_VERSION;
+    const answer = await this.#answer(request, url, key, requestId, version).catch((error: unknown): Answer => {
+      const { status, body } = this.#errorBody(error);
+      return { status, body: JSON.stringify({ error: body }, null, 2) };
+    });
+    this.settings.log(`stripe ${answer.status} ${request.method} ${url.pathname} [${requestId}]`);
+    const headers = new Headers({
+      "content-type": "application/json",
+      "request-id": requestId,
+      "stripe-version": version,
+      "stripe-should-retry": String(answer.status === 409),
+    });
+    if (key !== null) headers.set("idempotency-key", key);
+    if (answer.replayOf) {
+      headers.set("idempotent-replayed", "true");
+      headers.set("original-request", answer.replayOf);
+    }
+    return new Response(answer.body, { status: answer.status, headers });
+  }
+
+  async #answer(request: Request, url: URL, key: string | null, id: string, version: string): Promise<Answer> {
+    this.#authenticate(request.headers.get("authorization"));
+    if (!/^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$/.test(version)) {
+      throw invalid(`Invalid Stripe API version: ${version}`);
+    }
+    const found = match(this.routes, request.method, url.pathname);
+    const text = await request.text();
+    if (!found) {
+      this.settings.log(`stripe: no such endpoint in the sandbox: ${request.method} ${url.pathname}`);
+      throw unrecognized(request.method, url.pathname);
+    }
+    const raw = decodeForm([url.search.slice(1), text].filter((part) => part !== "").join("&"));
+    if (key === null) return this.#run(found, raw, { id, idempotency_key: null });
+    if (key === "" || key.length > 255) {
+      throw invalid("Idempotency keys must be between 1 and 255 characters long.", undefined);
+    }
+    const fingerprint = `${request.method} ${url.pathname}?${url.search} ${text}`;
+    const stored = this.#idempotency.begin(key, fingerprint);
+    if (stored) return { status: stored.status, body: stored.body, replayOf: stored.requestId };
+    try {
+      if (this.settings.latencyMs > 0) {
+        await new Promise((resolve) => setTimeout(resolve, this.settings.latencyMs));
+      }
+      // The answer and its idempotency row are one transaction, so a crash leaves both or neither.
+      return this.#run(found, raw, { id, idempotency_key: key }, (done) => {
+        this.#idempotency.save(key, fingerprint, done.status, done.body, id);
+      });
+    } finally {
+      this.#idempotency.end(key);
+    }
+  }
+
+  #run(
+    found: { route: Route; ids: string[] },
+    raw: { [key: string]: Raw },
+    origin: { id: string; idempotency_key: string | null },
+    onDone: (answer: Answer) => void = () => {},
+  ): Answer {
+    const { expand: rawExpand, ...params } = raw;
+    const paths = expandParam.read(rawExpand, "expand") ?? [];
+    const run = found.route.prepare(params, found.ids);
+    const work = new Work(this.store, this.settings, origin);
+    try {
+      const answer = this.store.transaction(() => {
+        const body = expand(work, this.rendering, run(work), paths);
+        const done = { status: 200, body: JSON.stringify(body, null, 2) };
+        onDone(done);
+        return done;
+      }, (error) => error instanceof StripeError && error.keepWrites);
+      if (found.route.method !== "GET") this.onCommit();
+      return answer;
+    } catch (error) {
+      const { status, body } = this.#errorBody(error);
+      const answer = { status, body: JSON.stringify({ error: body }, null, 2) };
+      if (status < 500) onDone(answer);
+      if (error instanceof StripeError && error.keepWrites) this.onCommit();
+      return answer;
+    }
+  }
+
+  #authenticate(header: string | null): void {
+    const [scheme, value = ""] = (header ?? "").split(" ");
+    const key = scheme?.toLowerCase() === "basic" ? atob(value).split(":")[0] ?? "" : value;
+    if (key === "") {
+      throw unauthorized(
+        "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth " +
+          "(e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See https://stripe.com/docs/api#authentication for details.",
+      );
+    }
+    if (key !== this.settings.secretKey) {
+      const masked = `${key.slice(0, 8)}${"*".repeat(Math.max(0, key.length - 12))}${key.slice(-4)}`;
+      throw unauthorized(`Invalid API Key provided: ${masked}`);
+    }
+  }
+
+  #errorBody(error: unknown): { status: number; body: ErrorBody } {
+    if (error instanceof StripeError) {
+      this.settings.log(`stripe: ${error.status} ${error.message}`);
+      return { status: error.status, body: error.body };
+    }
+    this.settings.log(`stripe: bug in the sandbox: ${error instanceof Error ? error.stack : String(error)}`);
+    const message = "The Stripe sandbox failed while answering this request; its log says why.";
+    return { status: 500, body: { type: "api_error", message } };
+  }
+}
+

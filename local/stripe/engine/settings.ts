@@ -1,0 +1,29 @@
+/** Settings of one running sandbox. */
+export interface Settings {
+  /** Origin of the hosted pages and of object URLs. */
+  publicUrl: string;
+  secretKey: string;
+  merchantName: string;
+  /** Seconds between delivery attempts; after the last the delivery is `failed` and can only be resent. */
+  deliveryBackoff: readonly number[];
+  deliveryTimeoutMs: number;
+  deliveryConcurrency: number;
+  /** Days after a failed renewal at which it is tried again (measured from the previous attempt). */
+  dunningDays: readonly number[];
+  /** What becomes of the subscription when the last retry failed. */
+  dunningEnd: "cancel" | "mark_unpaid" | "leave_past_due";
+  /** Delay before an answer, so that a second request can meet a first one in flight. */
+  latencyMs: number;
+  log: (line: string) => void;
+}
+
+/** Stripe's live schedule reaches over three days; a sandbox's person waits seconds. */
+export const DEFAULTS = {
+  merchantName: "Tollgate sandbox",
+  deliveryBackoff: [1, 2, 4, 8, 15, 30, 60, 120, 300, 600],
+  deliveryTimeoutMs: 10_000,
+  deliveryConcurrency: 4,
+  dunningDays: [3, 5, 7],
+  dunningEnd: "cancel",
+  latencyMs: 0,
+} as const;

@@ -1,0 +1,119 @@
+/**
+ * The stored objects, typed by the installed SDK: a missing non-optional key or a wrong enum word does not compile.
+ *
+ * `Wire` turns an SDK type into what travels: an expandable field (`string | Customer`) is its id, a `Decimal` is text.
+ */
+import type Stripe from "stripe";
+
+type Expanded<T> = T extends { object: string } ? never : T;
+type Field<T> = string extends T ? Expanded<T> : Wire<T>;
+export type Wire<T> = T extends string | number | boolean | null | undefined ? T
+  : T extends Stripe.Decimal ? string
+  : T extends (infer E)[] ? Field<E>[]
+  : T extends object ? { [K in keyof T]: Field<T[K]> }
+  : T;
+
+export type Customer = Wire<Stripe.Customer>;
+export type Product = Wire<Stripe.Product>;
+export type Price = Wire<Stripe.Price>;
+export type Plan = Wire<Stripe.Plan>;
+export type PaymentMethod = Wire<Stripe.PaymentMethod>;
+export type SetupIntent = Wire<Stripe.SetupIntent>;
+export type PaymentIntent = Wire<Stripe.PaymentIntent>;
+export type Charge = Wire<Stripe.Charge>;
+export type Refund = Wire<Stripe.Refund>;
+export type Invoice = Wire<Stripe.Invoice>;
+export type InvoiceItem = Wire<Stripe.InvoiceItem>;
+export type InvoiceLine = Wire<Stripe.InvoiceLineItem>;
+export type InvoicePayment = Wire<Stripe.InvoicePayment>;
+export type Subscription = Wire<Stripe.Subscription>;
+export type SubscriptionItem = Wire<Stripe.SubscriptionItem>;
+export type CheckoutSession = Wire<Stripe.Checkout.Session>;
+export type LineItem = Wire<Stripe.LineItem>;
+export type PortalSession = Wire<Stripe.BillingPortal.Session>;
+export type PortalConfiguration = Wire<Stripe.BillingPortal.Configuration>;
+export type TestClock = Wire<Stripe.TestHelpers.TestClock>;
+export type WebhookEndpoint = Wire<Stripe.WebhookEndpoint>;
+
+/** An event whose object is any of the above. */
+export interface StripeEvent {
+  id: string;
+  object: "event";
+  api_version: string;
+  created: number;
+  data: { object: unknown; previous_attributes?: Record<string, unknown> };
+  livemode: false;
+  pending_webhooks: number;
+  request: { id: string | null; idempotency_key: string | null };
+  type: string;
+}
+
+export interface Objects {
+  "billing_portal.configuration": PortalConfiguration;
+  "billing_portal.session": PortalSession;
+  "charge": Charge;
+  "checkout.session": CheckoutSession;
+  "customer": Customer;
+  "event": StripeEvent;
+  "invoice": Invoice;
+  "invoice_payment": InvoicePayment;
+  "invoiceitem": InvoiceItem;
+  "payment_intent": PaymentIntent;
+  "payment_method": PaymentMethod;
+  "price": Price;
+  "product": Product;
+  "refund": Refund;
+  "setup_intent": SetupIntent;
+  "subscription": Subscription;
+  "test_helpers.test_clock": TestClock;
+  "webhook_endpoint": WebhookEndpoint;
+}
+export type Kind = keyof Objects;
+
+/** What the sandbox must remember beside an object and Stripe does not show. */
+export interface HiddenByKind {
+  "checkout.session": CheckoutHidden;
+  "invoice": { payment_intent: string | null; subscription: string | null; retries: number };
+  "payment_method": { card: string; authenticated: boolean };
+  "payment_intent": { invoice: string | null };
+  "subscription": SubscriptionHidden;
+  "test_helpers.test_clock": { target: number | null };
+  "webhook_endpoint": { secret: string };
+  "billing_portal.session": { pending_invoice: string | null };
+}
+export type Hidden<K extends Kind> = K extends keyof HiddenByKind ? HiddenByKind[K] : Record<never, never>;
+
+export interface CheckoutHidden {
+  lines: { price: string; quantity: number; id: string }[];
+  subscription: {
+    description: string | null;
+    metadata: Record<string, string>;
+    trial_end: number | null;
+    trial_period_days: number | null;
+    missing_payment_method: "cancel" | "create_invoice" | "pause";
+  } | null;
+  payment: {
+    description: string | null;
+    metadata: Record<string, string>;
+    receipt_email: string | null;
+    setup_future_usage: "off_session" | "on_session" | null;
+    shipping: PaymentIntent["shipping"];
+  } | null;
+  /** The card that waits for the bank's answer, between `requires_action` and its confirmation. */
+  waiting: { payment_method: string; email: string | null } | null;
+}
+
+export interface SubscriptionHidden {
+  /** `trial_will_end` is sent once. */
+  trial_warned: boolean;
+  /** The invoice whose failed payment keeps this subscription past due or incomplete. */
+  unpaid_invoice: string | null;
+}
+
+export const API_VERSION = "2026-10-28.endive";
+
+const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+export function newId(prefix: string, length = 24): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(length));
+  return prefix + Array.from(bytes, (byte) => ALPHABET.charAt(byte % 62)).join("");
+}

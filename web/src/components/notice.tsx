@@ -1,0 +1,92 @@
+import { CircleCheck, Info, LoaderCircle, TriangleAlert } from "lucide-react";
+import type { ReactNode } from "react";
+import { Link, useLocation } from "react-router";
+import { usePortal } from "../hooks/use-portal.ts";
+import { cn } from "../lib/cn.ts";
+import { explain, toApiError } from "../lib/errors.ts";
+import { withNext } from "../lib/paths.ts";
+import type { Tone } from "../lib/subscription.ts";
+import { Button } from "./ui/button.tsx";
+
+const tones: Record<Tone, string> = {
+  good: "border-brand/25 bg-brand-soft [&>svg]:text-brand-text",
+  warn: "border-toll/50 bg-toll-soft [&>svg]:text-toll-text",
+  bad: "border-stop/35 bg-stop-soft [&>svg]:text-stop-text",
+  plain: "border-line bg-card [&>svg]:text-muted",
+};
+
+interface NoticeProps {
+  tone: Tone;
+  title: string;
+  children?: ReactNode;
+  actions?: ReactNode;
+  /** Something is under way. */
+  busy?: boolean;
+  className?: string;
+}
+
+/** Says what happened and what to do; bad news interrupts a screen reader, good news waits its turn. */
+export function Notice({ tone, title, children, actions, busy, className }: NoticeProps) {
+  const Icon = busy ? LoaderCircle : tone === "good" ? CircleCheck : tone === "plain" ? Info : TriangleAlert;
+  return (
+    <div
+      role={tone === "bad" ? "alert" : "status"}
+      className={cn(
+        "flex flex-wrap items-start gap-x-3 gap-y-3 rounded-xl border p-4 text-sm",
+        tones[tone],
+        className,
+      )}
+    >
+      <Icon aria-hidden className={cn("mt-0.5 size-4.5 shrink-0", busy && "animate-spin")} />
+      <div className="min-w-0 flex-1 basis-52">
+        <p className="font-semibold">{title}</p>
+        {children && <div className="mt-0.5 text-ink/80">{children}</div>}
+      </div>
+      {actions && <div className="flex flex-wrap gap-2 max-sm:w-full">{actions}</div>}
+    </div>
+  );
+}
+
+interface ErrorNoticeProps {
+  error: unknown;
+  onRetry?: () => void;
+  retryLabel?: string;
+  pending?: boolean;
+  className?: string;
+}
+
+/** A failed request: what it means, what to do, and the number to quote when writing to us. */
+export function ErrorNotice(
+  { error, onRetry, retryLabel = "Try again", pending, className }: ErrorNoticeProps,
+) {
+  const { code, requestId } = toApiError(error);
+  const { title, advice } = explain(error);
+  const here = useLocation();
+  const portal = usePortal();
+  const actions = code === "unauthorized"
+    ? (
+      <Button asChild size="sm">
+        <Link to={withNext("/sign-in", here.pathname + here.search)}>Sign in</Link>
+      </Button>
+    )
+    : code === "already_subscribed"
+    ? (
+      <Button size="sm" pending={portal.isPending} onClick={() => portal.mutate("update")}>
+        Change plan
+      </Button>
+    )
+    : onRetry && (
+      <Button size="sm" variant="outline" pending={pending} onClick={onRetry}>{retryLabel}</Button>
+    );
+  return (
+    <Notice tone="bad" title={title} actions={actions} className={className}>
+      <p>{advice}</p>
+      {requestId && (
+        <p className="mt-1 text-xs">
+          Request <code className="font-mono select-all">{requestId}</code>
+        </p>
+      )}
+      {portal.error && <p className="mt-1">{explain(portal.error).advice}</p>}
+    </Notice>
+  );
+}

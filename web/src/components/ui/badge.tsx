@@ -1,0 +1,23 @@
+import type { ReactNode } from "react";
+import { cn } from "../../lib/cn.ts";
+import type { Tone } from "../../lib/subscription.ts";
+
+const tones: Record<Tone, string> = {
+  good: "bg-brand-soft text-brand-text",
+  warn: "bg-toll-soft text-toll-text",
+  bad: "bg-stop-soft text-stop-text",
+  plain: "bg-sunken text-muted",
+};
+
+export function Badge({ tone = "plain", children }: { tone?: Tone; children: ReactNode }) {
+  return (
+    <span
+      className={cn(
+        "inline-flex items-center gap-1.5 rounded-full px-2.5 py-0.5 text-xs font-semibold whitespace-nowrap",
+        tones[tone],
+      )}
+    >
+      {children}
+    </span>
+  );
+}

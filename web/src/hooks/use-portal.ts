@@ -1,0 +1,10 @@
+import { useMutation } from "@tanstack/react-query";
+import { openPortal, type PortalFlow } from "../api.ts";
+
+/** Leaves for the billing portal; it comes back to /account?portal=return. */
+export function usePortal() {
+  return useMutation({
+    mutationFn: (flow?: PortalFlow) => openPortal(flow),
+    onSuccess: (url) => location.assign(url),
+  });
+}

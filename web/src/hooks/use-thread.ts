@@ -1,0 +1,162 @@
+import {
+  type QueryClient,
+  useInfiniteQuery,
+  useMutation,
+  useMutationState,
+  useQueryClient,
+} from "@tanstack/react-query";
+import {
+  createConversation,
+  deleteConversation,
+  listMessages,
+  type Message,
+  MESSAGES_PER_PAGE,
+  requestReply,
+  sendMessage,
+} from "../api.ts";
+import { mergeDraft, NEW_CONVERSATION, readDraft, writeDraft } from "../lib/drafts.ts";
+import { isTransient, toApiError } from "../lib/errors.ts";
+import { keys } from "../lib/query.ts";
+import { flatten, type ThreadPages, titleFrom, withMessage, withoutMessage } from "../lib/thread.ts";
+import { believeRefusal, countUse } from "./use-usage.ts";
+
+/** The messages of a conversation, oldest first, with older pages on demand. */
+export function useMessages(conversationId: string, enabled: boolean) {
+  const query = useInfiniteQuery({
+    queryKey: keys.messages(conversationId),
+    queryFn: ({ pageParam }) => listMessages(conversationId, pageParam),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page: Message[]) =>
+      page.length < MESSAGES_PER_PAGE ? undefined : page.at(-1)?.createdAt,
+    enabled,
+  });
+  return { ...query, messages: flatten(query.data) };
+}
+
+export interface Outgoing {
+  conversationId: string;
+  /** The conversation does not exist yet and is made with this message. */
+  isNew: boolean;
+  messageId: string;
+  text: string;
+}
+
+/** The id for a text: that of an earlier try with an unknown outcome, so that it is charged once. */
+export function prepare(conversationId: string, isNew: boolean, text: string): Outgoing {
+  const { attempt } = readDraft(draftKey(conversationId, isNew));
+  const isRepeat = attempt?.text === text && attempt.conversationId === conversationId;
+  const messageId = isRepeat ? attempt.messageId : crypto.randomUUID();
+  return { conversationId, isNew, messageId, text };
+}
+
+export function draftKey(conversationId: string, isNew: boolean): string {
+  return isNew ? NEW_CONVERSATION : conversationId;
+}
+
+/**
+ * Sends a message: shown at once, taken back with its draft when the database refuses it, and followed
+ * by the request for an answer when it is stored.
+ */
+export function useSendMessage(conversationId: string) {
+  const queries = useQueryClient();
+  const reply = useReply(conversationId);
+  return useMutation({
+    mutationKey: keys.send(conversationId),
+    mutationFn: store,
+    onMutate: async (outgoing) => {
+      writeDraft(draftKey(outgoing.conversationId, outgoing.isNew), { text: "", attempt: null });
+      await queries.cancelQueries({ queryKey: keys.messages(outgoing.conversationId) });
+      putMessage(queries, optimistic(outgoing));
+    },
+    onSuccess: (message) => {
+      putMessage(queries, message);
+      countUse(queries, "message", 1);
+      void queries.invalidateQueries({ queryKey: keys.usage });
+      void queries.invalidateQueries({ queryKey: keys.conversations });
+      reply.mutate(message.id);
+    },
+    onError: (error, outgoing) => takeBack(queries, error, outgoing),
+  });
+}
+
+async function store({ conversationId, isNew, messageId, text }: Outgoing): Promise<Message> {
+  if (isNew) await createConversation(conversationId, titleFrom(text));
+  return sendMessage(messageId, conversationId, text);
+}
+
+function optimistic({ messageId, conversationId, text }: Outgoing): Message {
+  return {
+    id: messageId,
+    conversationId,
+    role: "user",
+    content: text,
+    replyTo: null,
+    createdAt: new Date().toISOString(),
+  };
+}
+
+function putMessage(queries: QueryClient, message: Message): void {
+  queries.setQueryData<ThreadPages>(
+    keys.messages(message.conversationId),
+    (data) => withMessage(data, message),
+  );
+}
+
+function takeBack(queries: QueryClient, error: Error, outgoing: Outgoing): void {
+  const { conversationId, isNew, messageId, text } = outgoing;
+  queries.setQueryData<ThreadPages>(
+    keys.messages(conversationId),
+    (data) => withoutMessage(data, messageId),
+  );
+  const key = draftKey(conversationId, isNew);
+  // Without an answer the row may be there all the same: the ids stay with the draft for the next try.
+  const attempt = isTransient(error) ? { conversationId, messageId, text } : null;
+  writeDraft(key, { text: mergeDraft(text, readDraft(key).text), attempt });
+
+  const { code, limit } = toApiError(error);
+  if (code === "message_quota_exceeded") believeRefusal(queries, limit);
+  if (isNew && !attempt) {
+    // The refused message was to be its first one; an empty conversation would only be clutter.
+    deleteConversation(conversationId).catch(() => {});
+  }
+}
+
+/** Asks for the assistant's answer to a message. Safe to repeat: one answer per question. */
+export function useReply(conversationId: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationKey: keys.reply(conversationId),
+    mutationFn: requestReply,
+    onSuccess: (message) => {
+      putMessage(queries, message);
+      void queries.invalidateQueries({ queryKey: keys.conversations });
+    },
+  });
+}
+
+export interface ReplyState {
+  messageId: string;
+  isPending: boolean;
+  error: Error | null;
+}
+
+/** The latest request for an answer, also one that was started before this page was opened. */
+export function useReplyState(conversationId: string): ReplyState | null {
+  const states = useMutationState({
+    filters: { mutationKey: keys.reply(conversationId) },
+    select: ({ state }) => ({
+      messageId: String(state.variables),
+      isPending: state.status === "pending",
+      error: state.error,
+    }),
+  });
+  return states.at(-1) ?? null;
+}
+
+/** A message of this conversation is on its way to the database. */
+export function useIsSending(conversationId: string): boolean {
+  return useMutationState({
+    filters: { mutationKey: keys.send(conversationId), status: "pending" },
+    select: () => true,
+  }).length > 0;
+}

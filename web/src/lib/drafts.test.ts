@@ -1,0 +1,16 @@
+import { equal } from "node:assert/strict";
+import { forgetDrafts, mergeDraft, readDraft, writeDraft } from "./drafts.ts";
+
+Deno.test("a refused text comes back in front of what was typed since", () => {
+  equal(mergeDraft("first", ""), "first");
+  equal(mergeDraft("first", "  "), "first");
+  equal(mergeDraft("first", "second"), "first\n\nsecond");
+});
+
+Deno.test("a draft is kept per conversation and forgotten with its person", () => {
+  writeDraft("a", { text: "hello", attempt: null });
+  equal(readDraft("a").text, "hello");
+  equal(readDraft("b").text, "");
+  forgetDrafts();
+  equal(readDraft("a").text, "");
+});

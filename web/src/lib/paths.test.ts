@@ -1,0 +1,27 @@
+import { equal } from "node:assert/strict";
+import { checkoutPath, isUuid, safePath, withNext } from "./paths.ts";
+
+Deno.test("a path on our own origin is kept with its query", () => {
+  equal(safePath("/checkout/pro_monthly?x=1#y"), "/checkout/pro_monthly?x=1#y");
+});
+
+Deno.test("a link cannot send a person to another origin", () => {
+  for (
+    const next of ["//evil.test", "/\\evil.test", "https://evil.test", "javascript:alert(1)", "/a\n//b"]
+  ) {
+    equal(safePath(next), "/chat", next);
+  }
+  equal(safePath(null), "/chat");
+  equal(safePath("", "/account"), "/account");
+});
+
+Deno.test("links to sign in carry the way back only when it matters", () => {
+  equal(withNext("/sign-in", "/chat"), "/sign-in");
+  equal(withNext("/sign-up", "/checkout/pro_monthly"), "/sign-up?next=%2Fcheckout%2Fpro_monthly");
+  equal(checkoutPath("a/b"), "/checkout/a%2Fb");
+});
+
+Deno.test("only a UUID is asked of the database", () => {
+  equal(isUuid("0198c1a4-1111-4222-8333-abcdefabcdef"), true);
+  equal(isUuid("new"), false);
+});

@@ -1,0 +1,30 @@
+import { QueryClient } from "@tanstack/react-query";
+import { isTransient } from "./errors.ts";
+
+/** Names of cached answers. All but the catalogue belong to a person and go when the person does. */
+export const keys = {
+  catalogue: ["catalogue"] as const,
+  entitlements: ["me", "entitlements"] as const,
+  usage: ["me", "usage"] as const,
+  conversations: ["me", "conversations"] as const,
+  conversation: (id: string) => ["me", "conversation", id] as const,
+  messages: (id: string) => ["me", "messages", id] as const,
+  send: (id: string) => ["me", "send", id] as const,
+  reply: (id: string) => ["me", "reply", id] as const,
+  agents: ["me", "agents"] as const,
+};
+
+export function createQueryClient(): QueryClient {
+  return new QueryClient({
+    defaultOptions: {
+      queries: {
+        staleTime: 20_000,
+        // "Offline" by the browser's word would pause requests to a server on this very machine.
+        networkMode: "always",
+        retry: (failures, error) => failures < 2 && isTransient(error),
+        retryDelay: (attempt) => 500 * 2 ** attempt,
+      },
+      mutations: { networkMode: "always" },
+    },
+  });
+}
