@@ -44,7 +44,11 @@ export async function startApi(options: ApiOptions): Promise<Api> {
 function poolFor(database: Database, role: string, max: number): PostgresConnection {
   return createPostgresConnection({
     url: database.urlFor(role),
-    postgresOptions: { max, onnotice: () => {}, connection: { application_name: `tollgate ${role}` } },
+    postgresOptions: {
+      max,
+      onnotice: () => {},
+      connection: { application_name: `tollgate ${role}` },
+    },
   });
 }
 
@@ -66,7 +70,7 @@ function newApp(options: ApiOptions, connection: PostgresConnection) {
       enable_refresh_token_rotation: auth.enable_refresh_token_rotation,
       refresh_token_reuse_interval: auth.refresh_token_reuse_interval,
       email: {
-        enable_signup: auth.email.enable_signup,
+        enable_signup: auth.email.enabled,
         enable_confirmations: auth.email.enable_confirmations,
       },
     },

@@ -29,7 +29,7 @@ const projectConfig = z.object({
     enable_refresh_token_rotation: z.boolean().default(true),
     refresh_token_reuse_interval: z.number().int().default(10),
     email: z.object({
-      enable_signup: z.boolean().default(true),
+      enabled: z.boolean().default(true),
       enable_confirmations: z.boolean().default(false),
     }).prefault({}),
   }).prefault({}),

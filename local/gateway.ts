@@ -28,7 +28,9 @@ export function startGateway(options: GatewayOptions): Gateway {
       try {
         return await route(request, options);
       } catch (error) {
-        options.log(`gateway: ${request.method} ${new URL(request.url).pathname}: ${messageOf(error)}`);
+        options.log(
+          `gateway: ${request.method} ${new URL(request.url).pathname}: ${messageOf(error)}`,
+        );
         return refusal(500, "INTERNAL_ERROR", "The local gateway failed; see the terminal.");
       }
     },
@@ -45,11 +47,17 @@ async function route(request: Request, options: GatewayOptions): Promise<Respons
   const { pathname } = new URL(request.url);
   if (tooLarge(request)) return refusal(413, "PAYLOAD_TOO_LARGE", "Request body is too large");
   if (pathname.startsWith("/functions/v1/")) return await toFunction(request, pathname, options);
-  const service = pathname.startsWith("/rest/v1") ? "rest" : pathname.startsWith("/auth/v1") ? "auth" : null;
+  const service = pathname.startsWith("/rest/v1")
+    ? "rest"
+    : pathname.startsWith("/auth/v1")
+    ? "auth"
+    : null;
   if (service !== null && request.method === "OPTIONS") return preflight(request);
   // HS256 has no public half, so like Supabase with a legacy secret this publishes no key.
   if (pathname === "/auth/v1/.well-known/jwks.json") return withCors(Response.json({ keys: [] }));
-  if (pathname === "/auth/v1/health") return withCors(Response.json({ name: "GoTrue", version: "local" }));
+  if (pathname === "/auth/v1/health") {
+    return withCors(Response.json({ name: "GoTrue", version: "local" }));
+  }
   if (service === "rest") return withCors(await options.api.rest(await limited(request)), "rest");
   if (service === "auth") {
     const response = await options.api.auth(await limited(request));

@@ -33,7 +33,12 @@ async function readMarks(sql: postgres.Sql): Promise<Map<string, string>> {
   return new Map(rows.map((row) => [row.name, row.version]));
 }
 
-async function runOnce(sql: postgres.Sql, name: string, file: string, version: string): Promise<void> {
+async function runOnce(
+  sql: postgres.Sql,
+  name: string,
+  file: string,
+  version: string,
+): Promise<void> {
   const text = await Deno.readTextFile(`${LOCAL}/platform/${file}`);
   await sql.begin(async (transaction) => {
     await transaction.unsafe(text).simple();

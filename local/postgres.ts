@@ -23,6 +23,7 @@ export type Database = {
   adminUrl: string;
   urlFor: (role: string) => string;
   major: number;
+  exited: Promise<unknown>;
   stop: () => Promise<void>;
 };
 
@@ -37,7 +38,8 @@ export async function startPostgres(
   const cluster = `${options.dataDir}/postgres`;
   await checkVersion(cluster, binaries.major);
   if (!(await exists(`${cluster}/PG_VERSION`))) await initialise(cluster, binaries, user, options);
-  const urlFor = (role: string) => `postgresql://${role}:${PASSWORD}@127.0.0.1:${options.port}/postgres`;
+  const urlFor = (role: string) =>
+    `postgresql://${role}:${PASSWORD}@127.0.0.1:${options.port}/postgres`;
   const child = await launch(cluster, binaries, user, options, supervisor);
   await answers(urlFor("supabase_admin"), child, options);
   return {
@@ -46,6 +48,7 @@ export async function startPostgres(
     adminUrl: urlFor("supabase_admin"),
     urlFor,
     major: binaries.major,
+    exited: child.exited,
     stop: () => child.stop(10_000),
   };
 }
@@ -78,7 +81,9 @@ async function initialise(
   await Deno.mkdir(fresh, { mode: 0o700 });
   await Deno.writeTextFile(passwordFile, PASSWORD, { mode: 0o600 });
   if (user.owner) {
-    for (const path of [fresh, passwordFile]) await Deno.chown(path, user.owner.uid, user.owner.gid);
+    for (const path of [fresh, passwordFile]) {
+      await Deno.chown(path, user.owner.uid, user.owner.gid);
+    }
   }
   const locale = major >= 17
     ? ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
@@ -95,7 +100,12 @@ async function initialise(
     "--no-instructions",
     ...locale,
   ];
-  const result = await new Deno.Command(command, { args, stdin: "null", stdout: "piped", stderr: "piped" })
+  const result = await new Deno.Command(command, {
+    args,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  })
     .output();
   await Deno.remove(passwordFile).catch(() => {});
   if (!result.success) {
@@ -125,7 +135,11 @@ function settings({ port, durable, preload }: PostgresOptions): Record<string, s
     ...(preload ? { shared_preload_libraries: preload } : {}),
     ...(preload?.includes("pg_cron")
       // Background workers, because a libpq connection would need a password file.
-      ? { "cron.database_name": "postgres", "cron.use_background_workers": "on", "cron.timezone": "UTC" }
+      ? {
+        "cron.database_name": "postgres",
+        "cron.use_background_workers": "on",
+        "cron.timezone": "UTC",
+      }
       : {}),
   };
 }
@@ -138,7 +152,9 @@ async function launch(
   supervisor: Supervisor,
 ): Promise<Child> {
   await Deno.mkdir(`${options.dataDir}/logs`, { recursive: true });
-  const flags = Object.entries(settings(options)).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  const flags = Object.entries(settings(options)).flatMap((
+    [name, value],
+  ) => ["-c", `${name}=${value}`]);
   // The shell opens the log before the change of user, and exec makes Postgres the very process the supervisor knows.
   return await supervisor.spawn({
     name: "postgres",

@@ -36,13 +36,22 @@ export async function systemBinaries(
   const extensionDir = `${target}/usr/share/postgresql/${major}/extension`;
   if (!(await exists(`${target}/complete`))) {
     await Deno.mkdir(bin, { recursive: true });
-    for (const name of ["postgres", "initdb"]) await Deno.copyFile(`${binDir}/${name}`, `${bin}/${name}`);
-    await Deno.symlink(`/usr/lib/postgresql/${major}/lib`, `${target}/usr/lib/postgresql/${major}/lib`);
+    for (const name of ["postgres", "initdb"]) {
+      await Deno.copyFile(`${binDir}/${name}`, `${bin}/${name}`);
+    }
+    await Deno.symlink(
+      `/usr/lib/postgresql/${major}/lib`,
+      `${target}/usr/lib/postgresql/${major}/lib`,
+    );
     await copyTree(`/usr/share/postgresql/${major}`, `${target}/usr/share/postgresql/${major}`);
     await writeAtomically(`${target}/complete`, "");
   }
   const hasRealCron = preload?.includes("pg_cron") ?? false;
-  await installExtensions(extensionDir, ["pg_net", "supabase_vault", ...(hasRealCron ? [] : ["pg_cron"])]);
+  await installExtensions(extensionDir, [
+    "pg_net",
+    "supabase_vault",
+    ...(hasRealCron ? [] : ["pg_cron"]),
+  ]);
   if (hasRealCron) await trustPgCron(extensionDir);
   return { bin, extensionDir, major };
 }
@@ -51,7 +60,9 @@ export async function systemBinaries(
 async function trustPgCron(extensionDir: string): Promise<void> {
   const path = `${extensionDir}/pg_cron.control`;
   const control = await readTextIfAny(path);
-  if (control === null) throw new StartError("Debian's package postgresql-<major>-cron is not installed.");
+  if (control === null) {
+    throw new StartError("Debian's package postgresql-<major>-cron is not installed.");
+  }
   if (/^trusted/m.test(control)) return;
   const version = /^default_version\s*=\s*'([^']+)'/m.exec(control)?.[1] ?? "";
   for await (const entry of Deno.readDir(extensionDir)) {

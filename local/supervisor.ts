@@ -141,17 +141,6 @@ export class Supervisor {
   }
 }
 
-/** True while some process holds the data directory. */
-export async function isRunning(dataDir: string): Promise<boolean> {
-  try {
-    using file = await Deno.open(`${dataDir}/run/lock`, { read: true, write: true });
-    return !(await file.tryLock(true));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
 async function takeLock(dataDir: string): Promise<Deno.FsFile> {
   const path = `${dataDir}/run/lock`;
   const file = await Deno.open(path, { read: true, write: true, create: true });
@@ -174,7 +163,9 @@ async function endLeftovers(dataDir: string): Promise<void> {
   if (!text) return;
   const left: Recorded[] = [];
   for (const one of parseRecorded(text)) if (await isSameProcess(one)) left.push(one);
-  for (const one of left) signalTo(one.pid, one.scope === "process" ? "SIGINT" : "SIGTERM", one.scope);
+  for (const one of left) {
+    signalTo(one.pid, one.scope === "process" ? "SIGINT" : "SIGTERM", one.scope);
+  }
   for (let waited = 0; waited < 5000 && await anyAlive(left); waited += 50) await sleep(50);
   for (const one of left) if (await isSameProcess(one)) signalTo(one.pid, "SIGKILL", "group");
   await Deno.remove(`${dataDir}/run/processes.json`).catch(() => {});

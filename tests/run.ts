@@ -4,9 +4,7 @@
  *
  * `npm test -- <path…>` runs only those files or folders.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { spawn } from "node:child_process";
 import { startStack } from "../local/stack.ts";
@@ -18,24 +16,6 @@ const ARTIFACTS = join(ROOT, ".artifacts");
 interface Tally {
   passed: number;
   failed: number;
-}
-
-/** A base whose four ports nobody listens on just now. */
-async function freePortBase(): Promise<number> {
-  for (let round = 0; round < 50; round++) {
-    const base = 20_000 + Math.floor(Math.random() * 10_000) * 4;
-    const free = await Promise.all([0, 1, 2, 3].map((offset) => isFree(base + offset)));
-    if (free.every(Boolean)) return base;
-  }
-  throw new Error("no four free ports in a row were found");
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
 }
 
 /** Runs `deno test` over the paths and counts what its JUnit report says. A run that dies without one is one failure. */
@@ -67,18 +47,15 @@ function count(junit: string): Tally {
 
 async function main(paths: string[]): Promise<Tally> {
   mkdirSync(ARTIFACTS, { recursive: true });
-  const dataDir = mkdtempSync(join(tmpdir(), "tollgate-test-"));
-  const base = await freePortBase();
-  console.log(`Starting a stack for this run on ports ${base} to ${base + 3} …`);
-  const stack = await startStack({ portBase: base, dataDir, durable: false });
+  console.log("Starting a stack for this run …");
+  const stack = await startStack({ log: (line) => console.error(line) });
   try {
     return await denoTest(paths.length > 0 ? paths : SUITES, {
-      TEST_STACK: join(dataDir, "stack.json"),
+      TEST_STACK: join(stack.dataDir, "stack.json"),
       TEST_ARTIFACTS: ARTIFACTS,
     });
   } finally {
     await stack.stop();
-    rmSync(dataDir, { recursive: true, force: true });
   }
 }
 

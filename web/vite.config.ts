@@ -11,7 +11,8 @@ export default defineConfig({
   // Settings live beside package.json; only names that start with VITE_ ever reach the browser.
   envDir: fileURLToPath(new URL("..", import.meta.url)),
   // Two stacks on one machine (a running one and a test's) must not share Vite's cache.
-  cacheDir: process.env.VITE_CACHE_DIR ?? fileURLToPath(new URL("../node_modules/.vite", import.meta.url)),
+  cacheDir: process.env.VITE_CACHE_DIR ??
+    fileURLToPath(new URL("../node_modules/.vite", import.meta.url)),
   plugins: [react(), tailwindcss()],
   server: { host: "127.0.0.1" },
   preview: { host: "127.0.0.1" },

@@ -5,12 +5,13 @@
 
 import { createClient, FunctionsHttpError, type SupabaseClient } from "@supabase/supabase-js";
 import * as z from "zod/mini";
-import type { Database } from "./database.ts";
+import type { Database } from "../../supabase/functions/_shared/database.types.ts";
 import { requireEnv } from "./env.ts";
 import { reportReachable, reportUnreachable } from "./lib/connectivity.ts";
 import { parseTime } from "./lib/dates.ts";
 import { ApiError, fromAuth, fromFunction, fromNetwork, fromRest } from "./lib/errors.ts";
 import type { Catalogue } from "./lib/plans.ts";
+import type { Agent, Conversation, Message } from "./lib/records.ts";
 import type { Entitlements } from "./lib/subscription.ts";
 
 const TIMEOUT_MS = 30_000;
@@ -53,7 +54,9 @@ async function rest<T>(
 ): Promise<NonNullable<T>> {
   const { data, error, status } = await request;
   if (error) throw fromRest(error, status);
-  if (data === null || data === undefined) throw new ApiError("not_found", "No row", { status: 404 });
+  if (data === null || data === undefined) {
+    throw new ApiError("not_found", "No row", { status: 404 });
+  }
   return data;
 }
 
@@ -254,22 +257,6 @@ export async function syncBilling(): Promise<Entitlements> {
 // ---------------------------------------------------------------------------------------------------
 // Conversations and messages
 
-export interface Conversation {
-  id: string;
-  title: string;
-  updatedAt: number;
-}
-
-export interface Message {
-  id: string;
-  conversationId: string;
-  role: "user" | "assistant";
-  content: string;
-  replyTo: string | null;
-  /** As the server wrote it: it is the cursor for older pages and must keep its microseconds. */
-  createdAt: string;
-}
-
 const CONVERSATION_COLUMNS = "id,title,updated_at";
 const MESSAGE_COLUMNS = "id,conversation_id,role,content,reply_to,created_at";
 
@@ -344,19 +331,16 @@ export async function sendMessage(id: string, conversationId: string, content: s
 
 /** Asks for the assistant's answer; a repeat returns the answer that is already there. */
 export async function requestReply(messageId: string): Promise<Message> {
-  const answer = await call("reply", { message_id: messageId }, z.object({ message: messageSchema }));
+  const answer = await call(
+    "reply",
+    { message_id: messageId },
+    z.object({ message: messageSchema }),
+  );
   return toMessage(answer.message);
 }
 
 // ---------------------------------------------------------------------------------------------------
 // Agents
-
-export interface Agent {
-  id: string;
-  name: string;
-  instructions: string;
-  updatedAt: number;
-}
 
 const AGENT_COLUMNS = "id,name,instructions,updated_at";
 

@@ -1,7 +1,9 @@
 import * as z from "zod/mini";
 
 const settings = z.object({
-  VITE_SUPABASE_URL: z.url("must be the address of the Supabase project, e.g. http://127.0.0.1:54321"),
+  VITE_SUPABASE_URL: z.url(
+    "must be the address of the Supabase project, e.g. http://127.0.0.1:54321",
+  ),
   VITE_SUPABASE_PUBLISHABLE_KEY: z.string().check(
     z.minLength(1, "must be the project's publishable key"),
     // The secret key bypasses Row Level Security; shipping it to a browser would open every table.

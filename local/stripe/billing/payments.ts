@@ -10,7 +10,15 @@ import {
 import type { Work } from "../engine/work.ts";
 import { cardByNumber, cardByToken, type Decline, type TestCard } from "./cards.ts";
 
-export const EMPTY_ADDRESS = {
+export interface Address {
+  city: string | null;
+  country: string | null;
+  line1: string | null;
+  line2: string | null;
+  postal_code: string | null;
+  state: string | null;
+}
+export const EMPTY_ADDRESS: Address = {
   city: null,
   country: null,
   line1: null,

@@ -10,7 +10,7 @@ import { invalid } from "../engine/errors.ts";
 import { type Price, type Subscription, type SubscriptionItem } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { planOf } from "../resources/catalogue.ts";
-import { attemptPayment, createInvoice, finalize, type PaymentOutcome, takePendingItems } from "./invoices.ts";
+import { attemptPayment, createInvoice, finalize, type Payment, type PaymentOutcome, takePendingItems } from "./invoices.ts";
 import { amountFor, createInvoiceItem, itemLine, productName } from "./lines.ts";
 import { addIntervals, intervalOf } from "./period.ts";
 import { createItem, recurringPrice } from "./subscriptions.ts";
@@ -122,7 +122,7 @@ export function applyChange(
   plan: Plan,
   behavior: ProrationBehavior,
   at: number,
-  collect = true,
+  payment: Payment | null = {},
 ): { outcome: PaymentOutcome | null; invoice: string | null } {
   const wasFree = sub.status === "trialing";
   work.change("subscription", sub.id, {
@@ -164,7 +164,8 @@ export function applyChange(
   work.change("subscription", sub.id, { latest_invoice: draft.id });
   const invoice = finalize(work, draft.id, true);
   if (invoice.status === "paid") return { outcome: "paid", invoice: draft.id };
-  return { outcome: collect ? attemptPayment(work, draft.id, { quiet: true }) : null, invoice: draft.id };
+  const outcome = payment && attemptPayment(work, draft.id, { ...payment, quiet: true, automatic: true });
+  return { outcome, invoice: draft.id };
 }
 
 /** In a trial the periods stay the trial's; the new price begins when it ends. */

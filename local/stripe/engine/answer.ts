@@ -3,7 +3,7 @@ import { invalid, missing } from "./errors.ts";
 import type { Work } from "./work.ts";
 import { type Kind, type Objects } from "./types.ts";
 import { arr, int, type Param, range, type Shape, str, type Values } from "./params.ts";
-import type { Scalar } from "./store.ts";
+import type { ListQuery, Scalar } from "./store.ts";
 
 export interface ListOf<T> {
   object: "list";
@@ -101,7 +101,7 @@ export function listPage<K extends Kind>(
   kind: K,
   url: string,
   page: Values<typeof pagination>,
-  query: { where?: Record<string, Scalar>; anyOf?: Record<string, readonly string[]> },
+  query: Pick<ListQuery, "where" | "anyOf" | "above">,
 ): ListOf<Objects[K]> {
   if (page.starting_after !== undefined && page.ending_before !== undefined) {
     throw invalid("You may only specify one of these parameters: ending_before, starting_after.", "ending_before");

@@ -11,7 +11,11 @@ export interface Param<T> {
   read(raw: Raw, path: string): T;
 }
 export type Shape = Record<string, Param<unknown>>;
-export type Values<S extends Shape> = { [K in keyof S]: S[K] extends Param<infer T> ? T : never };
+type Read<P> = P extends Param<infer T> ? T : never;
+type OptionalKeys<S extends Shape> = { [K in keyof S]: undefined extends Read<S[K]> ? K : never }[keyof S];
+export type Values<S extends Shape> =
+  & { [K in Exclude<keyof S, OptionalKeys<S>>]: Read<S[K]> }
+  & { [K in OptionalKeys<S>]?: Read<S[K]> };
 
 export function decodeForm(text: string): { [key: string]: Raw } {
   const decoded: unknown = qs.parse(text, {

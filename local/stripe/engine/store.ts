@@ -1,3 +1,4 @@
+/// <reference path="./sqlite.d.ts" />
 /** Persistence: one SQLite file, one row per object. Synchronous, so a request is one transaction without interleaving. */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Hidden, Kind, Objects } from "./types.ts";
@@ -55,6 +56,7 @@ export type Scalar = string | number | null;
 export interface ListQuery {
   where?: Record<string, Scalar>;
   anyOf?: Record<string, readonly string[]>;
+  above?: Record<string, number>;
   created?: { gt?: number; gte?: number; lt?: number; lte?: number };
   after?: string;
   before?: string;
@@ -154,6 +156,9 @@ export class Store {
     }
     for (const [path, values] of Object.entries(query.anyOf ?? {})) {
       add(`json_extract(data, '$.${path}') in (${values.map(() => "?").join(",")})`, ...values);
+    }
+    for (const [path, value] of Object.entries(query.above ?? {})) {
+      add(`json_extract(data, '$.${path}') > ?`, value);
     }
     const { gt, gte, lt, lte } = query.created ?? {};
     if (gt !== undefined) add("created > ?", gt);

@@ -79,7 +79,7 @@ export interface HiddenByKind {
   "subscription": SubscriptionHidden;
   "test_helpers.test_clock": { target: number | null };
   "webhook_endpoint": { secret: string };
-  "billing_portal.session": { pending_invoice: string | null };
+  "billing_portal.session": { waiting: PortalWaiting | null };
 }
 export type Hidden<K extends Kind> = K extends keyof HiddenByKind ? HiddenByKind[K] : Record<never, never>;
 
@@ -102,6 +102,11 @@ export interface CheckoutHidden {
   /** The card that waits for the bank's answer, between `requires_action` and its confirmation. */
   waiting: { payment_method: string; email: string | null } | null;
 }
+
+/** What a portal action wanted to do, while the bank's challenge is open. */
+export type PortalWaiting =
+  | { action: "plan"; subscription: string; price: string; quantity: number }
+  | { action: "method"; payment_method: string };
 
 export interface SubscriptionHidden {
   /** `trial_will_end` is sent once. */

@@ -20,7 +20,10 @@ export function mountCheckout(app: Hono, kit: Kit): void {
 }
 
 /** The view of a session that can be paid, or the page that says why not. */
-function openView(c: Context, kit: Kit): { view: CheckoutView } | { page: Response | Promise<Response> } {
+function openView(
+  c: Context,
+  kit: Kit,
+): { view: CheckoutView } | { page: Response | Promise<Response> } {
   const view = kit.hosted.getCheckoutView(c.req.param("session") ?? "");
   if (!view) return { page: unknownPage(c) };
   secure(c, [view.success_url, view.cancel_url]);
@@ -53,26 +56,35 @@ async function pay(c: Context, kit: Kit): Promise<Response> {
 
 function payWith(kit: Kit, view: CheckoutView, form: URLSearchParams): string {
   const path = pathOf(view.id);
-  const input = readPayment(view, form);
-  const again = (problems: Problem[]) => kit.flashes.leave(path, { problems, values: keepable(form) });
-  if ("problems" in input) return again(input.problems);
-  const tried = attempt(() => kit.hosted.payCheckout(view.id, input));
+  const read = readPayment(view, form);
+  const again = (problems: Problem[]) =>
+    kit.flashes.leave(path, { problems, values: keepable(form) });
+  if ("problems" in read) return again(read.problems);
+  const tried = attempt(() => kit.hosted.payCheckout(view.id, read.input));
   if ("refused" in tried) return again([{ field: null, message: tried.refused.message }]);
   return after(path, view, tried.value, again);
 }
 
-function readPayment(view: CheckoutView, form: URLSearchParams) {
+type Payment = Parameters<Kit["hosted"]["payCheckout"]>[1];
+
+function readPayment(
+  view: CheckoutView,
+  form: URLSearchParams,
+): { input: Payment } | { problems: Problem[] } {
   const method = form.get("method") ?? "new";
   const saved = view.saved_cards.find((card) => card.id === method);
   const card = saved ? { saved_card: saved.id } : readCard(form);
   const email = (form.get("email") ?? "").trim();
   const problems: Problem[] = [];
   if (view.email_is_editable && !/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email)) {
-    problems.push({ field: "email", message: "Enter an e-mail address, for example you@example.com." });
+    problems.push({
+      field: "email",
+      message: "Enter an e-mail address, for example you@example.com.",
+    });
   }
   if ("problems" in card) problems.push(...card.problems);
   if ("problems" in card || problems.length > 0) return { problems };
-  return view.email_is_editable ? { ...card, email } : card;
+  return { input: view.email_is_editable ? { ...card, email } : card };
 }
 
 /** Where an outcome leads. The success address is the core's: the session's own, with its id filled in. */
@@ -140,7 +152,8 @@ function unknownPage(c: Context): Response | Promise<Response> {
   return c.html(
     message({
       title: "There is no such payment page",
-      text: "The address may be cut off, or the sandbox was reset since it was made. Start again from the shop.",
+      text:
+        "The address may be cut off, or the sandbox was reset since it was made. Start again from the shop.",
     }),
     404,
   );

@@ -12,27 +12,35 @@ export const dueText = (view: CheckoutView): string => money(view.amount_total, 
 export function checkoutPage(view: CheckoutView, path: string, flash: Flash): Html {
   const title = titleOf(view);
   const header = html`<p class="merchant">${view.merchant_name}</p>
-    ${view.cancel_url ? html`<a class="back" href="${path}/back"><span aria-hidden="true">←</span> Back</a>` : ""}`;
-  const body = html`<div class="checkout">
-    <section class="summary" aria-labelledby="title">
-      <h1 id="title">${title}</h1>
-      ${view.mode === "setup" ? setupText(view) : summary(view)}
-    </section>
-    <div class="payment">
-      <section class="card" aria-label="${view.mode === "setup" ? "Card details" : "Payment details"}">
-        ${flashBox(flash)}
-        <form id="${FORM}" method="post" action="${path}" novalidate data-once>
-          ${formToken()}
-          ${email(view, flash)}
-          ${savedCards(view, flash)}
-          <div class="new-card">${cardFields(flash, view.customer_name)}</div>
-          <button class="button primary wide">${verb(view)}</button>
-          ${consent(view)}
-        </form>
-      </section>
+    ${
+    view.cancel_url
+      ? html`<a class="back" href="${path}/back"><span aria-hidden="true">←</span> Back</a>`
+      : ""
+  }`;
+  const body = html`
+    <div class="checkout">
+      <section class="summary" aria-labelledby="title">
+          <h1 id="title">${title}</h1>
+          ${view.mode === "setup" ? setupText(view) : summary(view)}
+        </section>
+      <div class="payment">
+          <section class="card" aria-label="${view.mode === "setup"
+            ? "Card details"
+            : "Payment details"}">
+            ${flashBox(flash)}
+            <form id="${FORM}" method="post" action="${path}" novalidate data-once>
+              ${formToken()}
+              ${email(view, flash)}
+              ${savedCards(view, flash)}
+              <div class="new-card">${cardFields(flash, view.customer_name)}</div>
+              <button class="button primary wide">${verb(view)}</button>
+              ${consent(view)}
+            </form>
+          </section>
+        </div>
       ${testCards(FORM)}
     </div>
-  </div>`;
+  `;
   return layout({ title, width: "wide", header, body, flash });
 }
 
@@ -54,20 +62,28 @@ function setupText(view: CheckoutView): Html {
 function summary(view: CheckoutView): Html {
   const recurring = view.lines.find((line) => line.interval !== null);
   const trial = view.trial_period_days;
-  return html`<p class="amount">
-      <span class="figure">${trial ? `${trial} days free` : dueText(view)}</span>
-      ${recurring ? html`<span class="per">${headline(view, recurring)}</span>` : ""}
-    </p>
+  return html`
+    <p class="amount">
+          <span class="figure">${trial ? `${trial} days free` : dueText(view)}</span>
+          ${recurring ? html`<span class="per">${headline(view, recurring)}</span>` : ""}
+        </p>
     <dl class="lines">
-      ${view.lines.map((line) => orderLine(view, line))}
-      ${
-    view.amount_discount > 0
-      ? html`<div><dt>Subtotal</dt><dd>${money(view.amount_subtotal, view.currency)}</dd></div>
-          <div><dt>Discount</dt><dd>−${money(view.amount_discount, view.currency)}</dd></div>`
-      : ""
-  }
-      <div class="total"><dt>Total due today</dt><dd>${dueText(view)}</dd></div>
-    </dl>`;
+          ${view.lines.map((line) => orderLine(view, line))}
+          ${view.amount_discount > 0
+            ? html`
+              <div>
+                <dt>Subtotal</dt>
+                <dd>${money(view.amount_subtotal, view.currency)}</dd>
+              </div>
+              <div>
+                <dt>Discount</dt>
+                <dd>−${money(view.amount_discount, view.currency)}</dd>
+              </div>
+            `
+            : ""}
+          <div class="total"><dt>Total due today</dt><dd>${dueText(view)}</dd></div>
+        </dl>
+  `;
 }
 
 function headline(view: CheckoutView, line: CheckoutLineView): string {
@@ -80,21 +96,30 @@ function headline(view: CheckoutView, line: CheckoutLineView): string {
 function orderLine(view: CheckoutView, line: CheckoutLineView): Html {
   const each = priceText({ ...line, currency: view.currency });
   const detail = line.quantity > 1 ? `${line.quantity} × ${each}` : line.interval ? each : "";
-  return html`<div>
-    <dt>${line.description}${detail ? html`<span class="quiet">${detail}</span>` : ""}</dt>
-    <dd>${money(line.amount, view.currency)}</dd>
-  </div>`;
+  return html`
+    <div>
+      <dt>${line.description}${detail ? html`<span class="quiet">${detail}</span>` : ""}</dt>
+      <dd>${money(line.amount, view.currency)}</dd>
+    </div>
+  `;
 }
 
 function email(view: CheckoutView, flash: Flash): Html {
   if (view.email_is_editable) {
-    return field({ name: "email", label: "Email", type: "email", autocomplete: "email" }, flash, view.email ?? "");
+    return field(
+      { name: "email", label: "Email", type: "email", autocomplete: "email" },
+      flash,
+      view.email ?? "",
+    );
   }
-  return html`<div class="field email">
-    <label for="email">Email</label>
-    <input id="email" type="email" value="${view.email ?? ""}" readonly aria-describedby="email-hint">
-    <p class="hint" id="email-hint">From your account with ${view.merchant_name}.</p>
-  </div>`;
+  return html`
+    <div class="field email">
+      <label for="email">Email</label>
+      <input id="email" type="email" value="${view.email ??
+        ""}" readonly aria-describedby="email-hint">
+      <p class="hint" id="email-hint">From your account with ${view.merchant_name}.</p>
+    </div>
+  `;
 }
 
 function savedCards(view: CheckoutView, flash: Flash): Html | "" {
@@ -104,10 +129,16 @@ function savedCards(view: CheckoutView, flash: Flash): Html | "" {
     <legend>How would you like to pay?</legend>
     ${
     view.saved_cards.map((card) =>
-      html`<label class="choice">
-        <input type="radio" name="method" value="${card.id}" ${chosen === card.id ? html`checked` : ""}>
-        <span><strong>${cardName(card)}</strong> <span class="quiet">expires ${cardExpiry(card)}</span></span>
-      </label>`
+      html`
+        <label class="choice">
+          <input type="radio" name="method" value="${card.id}" ${chosen === card.id
+            ? html`checked`
+            : ""}>
+          <span><strong>${cardName(card)}</strong> <span class="quiet">expires ${cardExpiry(
+            card,
+          )}</span></span>
+        </label>
+      `
     )
   }
     <label class="choice">

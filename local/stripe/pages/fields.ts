@@ -14,7 +14,7 @@ export const TEST_CARDS: readonly TestCard[] = [
   { key: "success", number: "4242 4242 4242 4242", what: "Succeeds" },
   { key: "declined", number: "4000 0000 0000 0002", what: "Is declined" },
   { key: "authentication", number: "4000 0025 0000 3155", what: "Asks for authentication" },
-  { key: "later", number: "4000 0000 0000 0341", what: "Can be saved, fails when charged" },
+  { key: "later", number: "4000 0000 0000 0341", what: "Saves, but fails later" },
 ];
 
 /** Typed input that may be shown again: everything but the CVC (and what only the form itself needs). */
@@ -32,23 +32,33 @@ export function filled(form: URLSearchParams, now = new Date()): Record<string, 
   if (!card) return null;
   const year = String(now.getUTCFullYear() + 4).slice(-2);
   // The one CVC that is shown again: a made-up one that came from here.
-  return { ...keepable(form), method: "new", number: card.number, expiry: `12 / ${year}`, cvc: "123" };
+  return {
+    ...keepable(form),
+    method: "new",
+    number: card.number,
+    expiry: `12 / ${year}`,
+    cvc: "123",
+  };
 }
 
 export function testCards(formId: string): Html {
-  return html`<section class="helper" aria-labelledby="helper-title">
-    <h2 id="helper-title">Test cards</h2>
-    <p class="quiet">Choose one to fill it in. Any future expiry and any CVC will do.</p>
-    <ul>${
-    TEST_CARDS.map((card) =>
-      html`<li>
-        <button type="submit" form="${formId}" name="fill" value="${card.key}" data-fill="${card.number}">
-          <span class="digits">${card.number}</span> <span class="what">${card.what}</span>
-        </button>
-      </li>`
-    )
-  }</ul>
-  </section>`;
+  return html`
+    <section class="helper" aria-labelledby="helper-title">
+      <h2 id="helper-title">Test cards</h2>
+      <p class="quiet">Choose one to fill it in. Any future expiry and any CVC will do.</p>
+      <ul>${TEST_CARDS.map((card) =>
+        html`
+          <li>
+            <button type="submit" form="${formId}" name="fill" value="${card.key}" data-fill="${card
+              .number}">
+                    <span class="digits">${card.number}</span> <span class="what">${card
+                      .what}</span>
+                  </button>
+          </li>
+        `
+      )}</ul>
+    </section>
+  `;
 }
 
 interface FieldOptions {
@@ -69,11 +79,16 @@ export function field(options: FieldOptions, flash: Flash, fallback = ""): Html 
   const problems = flash.problems ?? [];
   const problem = problems.find((each) => each.field === name);
   const first = problem !== undefined && problems.find((each) => each.field) === problem;
-  const described = [options.hint ? `${name}-hint` : "", problem ? `${name}-error` : ""].join(" ").trim();
+  const described = [options.hint ? `${name}-hint` : "", problem ? `${name}-error` : ""].join(" ")
+    .trim();
   return html`<div class="field ${name}">
     <label for="${name}">${label}</label>
-    <input id="${name}" name="${name}" type="${options.type ?? "text"}" value="${flash.values?.[name] ?? fallback}"
-      autocomplete="${options.autocomplete}" spellcheck="false" maxlength="${options.maxlength ?? 200}"
+    <input id="${name}" name="${name}" type="${options.type ?? "text"}" value="${
+    flash.values?.[name] ?? fallback
+  }"
+      autocomplete="${options.autocomplete}" spellcheck="false" maxlength="${
+    options.maxlength ?? 200
+  }"
       ${options.inputmode ? html`inputmode="${options.inputmode}"` : ""}
       ${options.placeholder ? html`placeholder="${options.placeholder}"` : ""}
       ${options.required === false ? "" : html`required`}
@@ -133,13 +148,19 @@ export function readCard(form: URLSearchParams): { card: CardInput } | { problem
   const problems: Problem[] = [];
   const number = (form.get("number") ?? "").replaceAll(/[\s-]/g, "");
   if (!/^\d{12,19}$/.test(number)) {
-    problems.push({ field: "number", message: number ? "Check the card number." : "Enter the card number." });
+    problems.push({
+      field: "number",
+      message: number ? "Check the card number." : "Enter the card number.",
+    });
   }
   const expiry = /^\s*(\d{1,2})\s*[/-]?\s*(\d{2}|\d{4})\s*$/.exec(form.get("expiry") ?? "");
   const month = Number(expiry?.[1]);
   const year = Number(expiry?.[2]);
   if (!expiry || month < 1 || month > 12) {
-    problems.push({ field: "expiry", message: "Enter the expiry as month and year, for example 12 / 30." });
+    problems.push({
+      field: "expiry",
+      message: "Enter the expiry as month and year, for example 12 / 30.",
+    });
   }
   const cvc = (form.get("cvc") ?? "").trim();
   if (!/^\d{3,4}$/.test(cvc)) {

@@ -83,13 +83,18 @@ export function capital(words: string): string {
   return spaced.charAt(0).toUpperCase() + spaced.slice(1);
 }
 
-export const plural = (count: number, one: string): string => `${count} ${one}${count === 1 ? "" : "s"}`;
+export const plural = (count: number, one: string): string =>
+  `${count} ${one}${count === 1 ? "" : "s"}`;
 
 /** Tone of a status badge; an unknown status stays neutral. */
 export function toneOf(status: string | null): "good" | "wait" | "bad" | "plain" {
   if (status === null) return "plain";
-  if (["active", "trialing", "paid", "delivered", "enabled", "ready"].includes(status)) return "good";
-  if (["open", "draft", "pending", "past_due", "incomplete", "advancing"].includes(status)) return "wait";
+  if (["active", "trialing", "paid", "delivered", "enabled", "ready"].includes(status)) {
+    return "good";
+  }
+  if (["open", "draft", "pending", "past_due", "incomplete", "advancing"].includes(status)) {
+    return "wait";
+  }
   if (["unpaid", "failed", "uncollectible", "internal_failure"].includes(status)) return "bad";
   return "plain";
 }

@@ -3,7 +3,12 @@
  * nothing else; afterwards it goes where `after_completion` says. Without one the overview is the centre.
  */
 import type { Context, Hono } from "hono";
-import type { PlanChangeOutcome, PayOutcome, PortalSubscriptionView, PortalView } from "../hosted.ts";
+import type {
+  PayOutcome,
+  PlanChangeOutcome,
+  PortalSubscriptionView,
+  PortalView,
+} from "../hosted.ts";
 import { challengePage } from "./challenge.ts";
 import { declined, filled, keepable, readCard } from "./fields.ts";
 import { secure, webUrl } from "./guard.ts";
@@ -40,7 +45,10 @@ export function mountPortal(app: Hono, kit: Kit): void {
   app.post(`${root}/subscriptions/:sub/cancel`, post(cancel));
   app.post(`${root}/subscriptions/:sub/resume`, post(resume));
   app.get(`${root}/subscriptions/:sub/plan`, visit((v) => withSubscription(v, showPlans)));
-  app.get(`${root}/subscriptions/:sub/plan/confirm`, visit((v) => withSubscription(v, showPreview)));
+  app.get(
+    `${root}/subscriptions/:sub/plan/confirm`,
+    visit((v) => withSubscription(v, showPreview)),
+  );
   app.post(`${root}/subscriptions/:sub/plan/confirm`, post(changePlan));
   app.get(`${root}/payment-methods/new`, visit(showCard));
   app.post(`${root}/payment-methods/new`, post(saveCard));
@@ -85,7 +93,10 @@ function again(visit: Visit, path: string, problems: Problem[], form?: URLSearch
   return visit.kit.flashes.leave(path, { problems, ...(form ? { values: keepable(form) } : {}) });
 }
 
-function withSubscription(visit: Visit, run: (visit: Visit, sub: PortalSubscriptionView) => Answer): Answer {
+function withSubscription(
+  visit: Visit,
+  run: (visit: Visit, sub: PortalSubscriptionView) => Answer,
+): Answer {
   const sub = subscriptionOf(visit);
   return sub ? run(visit, sub) : noSubscription(visit);
 }
@@ -105,7 +116,9 @@ function cancel(visit: Visit, form: URLSearchParams): string {
   if (!sub) return paths.overview;
   const notice = "Your subscription was canceled.";
   if (sub.ends_at !== null || sub.status === "canceled") return finish(visit, null, notice);
-  const feedback = view.features.cancellation_reasons.find((reason) => reason === form.get("feedback"));
+  const feedback = view.features.cancellation_reasons.find((reason) =>
+    reason === form.get("feedback")
+  );
   const comment = (form.get("comment") ?? "").trim().slice(0, 500);
   const tried = attempt(() =>
     kit.hosted.portalCancel(view.id, sub.id, {
@@ -114,7 +127,12 @@ function cancel(visit: Visit, form: URLSearchParams): string {
     })
   );
   if ("refused" in tried) {
-    return again(visit, paths.cancel(sub.id), [{ field: null, message: tried.refused.message }], form);
+    return again(
+      visit,
+      paths.cancel(sub.id),
+      [{ field: null, message: tried.refused.message }],
+      form,
+    );
   }
   return finish(visit, tried.value.redirect, notice);
 }
@@ -145,26 +163,46 @@ function showPreview(visit: Visit, sub: PortalSubscriptionView): Answer {
     c.redirect(again(visit, paths.plan(sub.id), [{ field: null, message: text }]), 303);
   const price = view.prices.find((each) => each.id === c.req.query("price"));
   if (!price) return problem("Choose the plan you want.");
-  if (price.id === sub.price?.id) return problem("This is the plan you have. Choose another one.");
   const input = { price: price.id, quantity: quantityOf(visit, sub) };
+  if (price.id === sub.price?.id && input.quantity === sub.quantity) {
+    return problem("This is the plan you have. Choose another one.");
+  }
   const preview = attempt(() => kit.hosted.portalPreviewPlan(view.id, sub.id, input));
   if ("refused" in preview) return problem(preview.refused.message);
-  return c.html(confirmPlanPage({ view, sub, price, input, preview: preview.value, paths, flash: kit.flash(c) }));
+  return c.html(
+    confirmPlanPage({
+      view,
+      sub,
+      price,
+      input,
+      preview: preview.value,
+      paths,
+      flash: kit.flash(c),
+    }),
+  );
 }
 
 /** Only a confirm flow may change the quantity; a person changes the plan. */
-const quantityOf = ({ view }: Visit, sub: PortalSubscriptionView): number => view.flow?.quantity ?? sub.quantity;
+const quantityOf = ({ view }: Visit, sub: PortalSubscriptionView): number =>
+  view.flow?.quantity ?? sub.quantity;
 
 function changePlan(visit: Visit, form: URLSearchParams): string {
   const { kit, view, paths } = visit;
   const sub = subscriptionOf(visit);
   if (!sub) return paths.overview;
   const price = view.prices.find((each) => each.id === form.get("price"));
-  if (!price) return again(visit, paths.plan(sub.id), [{ field: null, message: "Choose the plan you want." }]);
+  if (!price) {
+    return again(visit, paths.plan(sub.id), [{
+      field: null,
+      message: "Choose the plan you want.",
+    }]);
+  }
   const notice = `You are on ${price.product_name} now.`;
   const quantity = quantityOf(visit, sub);
   if (price.id === sub.price?.id && quantity === sub.quantity) return finish(visit, null, notice);
-  const tried = attempt(() => kit.hosted.portalChangePlan(view.id, sub.id, { price: price.id, quantity }));
+  const tried = attempt(() =>
+    kit.hosted.portalChangePlan(view.id, sub.id, { price: price.id, quantity })
+  );
   const back = (problem: Problem) => again(visit, paths.confirmPlan(sub.id, price.id), [problem]);
   if ("refused" in tried) return back({ field: null, message: tried.refused.message });
   return settle(visit, tried.value, notice, back);
@@ -202,13 +240,21 @@ function saveCard(visit: Visit, form: URLSearchParams): string {
 function setDefault(visit: Visit): string {
   const { kit, view, c } = visit;
   const id = c.req.param("card") ?? "";
-  return cardAction(visit, () => kit.hosted.portalSetDefaultPaymentMethod?.(view.id, id), "Default card changed.");
+  return cardAction(
+    visit,
+    () => kit.hosted.portalSetDefaultPaymentMethod?.(view.id, id),
+    "Default card changed.",
+  );
 }
 
 function removeCard(visit: Visit): string {
   const { kit, view, c } = visit;
   const id = c.req.param("card") ?? "";
-  return cardAction(visit, () => kit.hosted.portalDetachPaymentMethod?.(view.id, id), "The card was removed.");
+  return cardAction(
+    visit,
+    () => kit.hosted.portalDetachPaymentMethod?.(view.id, id),
+    "The card was removed.",
+  );
 }
 
 function cardAction(visit: Visit, run: () => unknown, notice: string): string {
@@ -232,8 +278,12 @@ function showChallenge({ c, kit, view, paths }: Visit): Answer {
 function answerChallenge(visit: Visit, form: URLSearchParams): string {
   const { kit, view, paths } = visit;
   const answer = form.get("answer");
-  if (!view.awaiting_authentication || (answer !== "complete" && answer !== "fail")) return paths.entry;
-  const tried = attempt(() => kit.hosted.portalConfirmAuthentication(view.id, answer === "complete"));
+  if (!view.awaiting_authentication || (answer !== "complete" && answer !== "fail")) {
+    return paths.entry;
+  }
+  const tried = attempt(() =>
+    kit.hosted.portalConfirmAuthentication(view.id, answer === "complete")
+  );
   // In a flow the overview is not shown: the message goes to the step that asked for the authentication.
   const home = view.flow ? paths.step(view.flow) : paths.overview;
   const back = (problem: Problem) => again(visit, home, [problem]);
@@ -278,7 +328,8 @@ function unknownPage(c: Context): Answer {
   return c.html(
     message({
       title: "There is no such billing page",
-      text: "The address may be cut off, or the sandbox was reset since it was made. Open billing again from the app.",
+      text:
+        "The address may be cut off, or the sandbox was reset since it was made. Open billing again from the app.",
     }),
     404,
   );

@@ -1,6 +1,11 @@
 /** The portal's single tasks: cancel, change plan, add a card. */
 import { html } from "hono/html";
-import type { PlanChangePreview, PortalSubscriptionView, PortalView, PriceView } from "../hosted.ts";
+import type {
+  PlanChangePreview,
+  PortalSubscriptionView,
+  PortalView,
+  PriceView,
+} from "../hosted.ts";
 import { cardFields, testCards } from "./fields.ts";
 import { money, plural, priceText } from "./format.ts";
 import { webUrl } from "./guard.ts";
@@ -47,45 +52,56 @@ export function cancelPage(
 }
 
 function alreadyOver(view: PortalView, sub: PortalSubscriptionView, paths: PortalPaths): Html {
-  return html`<p>${
-    sub.ends_at !== null && sub.status !== "canceled"
+  return html`
+    <p>${sub.ends_at !== null && sub.status !== "canceled"
       ? html`You can use it until ${time(sub.ends_at)}. It will not renew.`
-      : "It has ended, and you will not be charged again."
-  }</p>
-  <p class="actions"><a class="button primary" href="${leave(view, paths)}">Done</a></p>`;
+      : "It has ended, and you will not be charged again."}</p>
+    <p class="actions"><a class="button primary" href="${leave(view, paths)}">Done</a></p>
+  `;
 }
 
-function cancelForm(view: PortalView, sub: PortalSubscriptionView, paths: PortalPaths, flash: Flash): Html {
+function cancelForm(
+  view: PortalView,
+  sub: PortalSubscriptionView,
+  paths: PortalPaths,
+  flash: Flash,
+): Html {
   const { cancel_mode, cancellation_reasons: reasons } = view.features;
-  const end = sub.status === "trialing" ? sub.trial_end ?? sub.current_period_end : sub.current_period_end;
+  const end = sub.status === "trialing"
+    ? sub.trial_end ?? sub.current_period_end
+    : sub.current_period_end;
   const values = flash.values ?? {};
-  return html`<p>${
-    cancel_mode === "immediately"
+  return html`
+    <p>${cancel_mode === "immediately"
       ? html`It ends <strong>at once</strong>, and you will not be charged again.`
       : end === null
       ? "It ends with the period you have paid for."
-      : html`You keep it until <strong>${time(end)}</strong>. It will not renew, and you can change your mind until then.`
-  }</p>
-  <form method="post" action="${paths.cancel(sub.id)}" data-once>
-    ${formToken()}
-    ${
-    reasons.length > 0
-      ? html`<fieldset class="choices"><legend>Why are you leaving? <span class="quiet">(optional)</span></legend>
-        ${
-        reasons.map((reason) =>
-          html`<label class="choice slim"><input type="radio" name="feedback" value="${reason}"
-          ${values.feedback === reason ? html`checked` : ""}><span>${REASONS[reason] ?? reason}</span></label>`
-        )
-      }</fieldset>
-      <div class="field"><label for="comment">Anything else? <span class="quiet">(optional)</span></label>
-        <textarea id="comment" name="comment" rows="3" maxlength="500">${values.comment ?? ""}</textarea></div>`
-      : ""
-  }
-    <div class="actions">
-      <button class="button danger">Confirm cancellation</button>
-      <a class="button" href="${leave(view, paths)}">Keep my plan</a>
-    </div>
-  </form>`;
+      : html`You keep it until <strong>${
+        time(end)
+      }</strong>. It will not renew, and you can change your mind until then.`}</p>
+    <form method="post" action="${paths.cancel(sub.id)}" data-once>
+        ${formToken()}
+        ${reasons.length > 0
+          ? html`
+            <fieldset
+              class="choices"><legend>Why are you leaving? <span class="quiet">(optional)</span></legend>
+                    ${reasons.map((reason) =>
+                      html`<label class="choice slim"><input type="radio" name="feedback" value="${reason}"
+          ${values.feedback === reason ? html`checked` : ""}><span>${
+                        REASONS[reason] ?? reason
+                      }</span></label>`
+                    )}</fieldset>
+            <div class="field"><label for="comment">Anything else? <span class="quiet">(optional)</span></label>
+                    <textarea id="comment" name="comment" rows="3" maxlength="500">${values
+                      .comment ?? ""}</textarea></div>
+          `
+          : ""}
+        <div class="actions">
+          <button class="button danger">Confirm cancellation</button>
+          <a class="button" href="${leave(view, paths)}">Keep my plan</a>
+        </div>
+      </form>
+  `;
 }
 
 export function choosePlanPage(
@@ -98,19 +114,25 @@ export function choosePlanPage(
   const others = view.prices.some((price) => price.id !== sub.price?.id);
   const body = html`<section class="card task">
     <h1>${title}</h1>
-    ${sub.price ? html`<p>You have ${sub.price.product_name} at ${priceText(sub.price, sub.quantity)}.</p>` : ""}
+    ${
+    sub.price
+      ? html`<p>You have ${sub.price.product_name} at ${priceText(sub.price, sub.quantity)}.</p>`
+      : ""
+  }
     ${flashBox(flash)}
     ${
     others
-      ? html`<form method="get" action="${paths.confirmPlan(sub.id)}">
-      <fieldset class="choices"><legend>Choose a plan</legend>
-        ${[...view.prices].sort(byAmount).map((price) => planChoice(price, sub))}
-      </fieldset>
-      <div class="actions">
-        <button class="button primary">Continue</button>
-        <a class="button" href="${leave(view, paths)}">Keep my plan</a>
-      </div>
-    </form>`
+      ? html`
+        <form method="get" action="${paths.confirmPlan(sub.id)}">
+          <fieldset class="choices"><legend>Choose a plan</legend>
+                ${[...view.prices].sort(byAmount).map((price) => planChoice(price, sub))}
+              </fieldset>
+          <div class="actions">
+            <button class="button primary">Continue</button>
+            <a class="button" href="${leave(view, paths)}">Keep my plan</a>
+          </div>
+        </form>
+      `
       : html`<p class="empty">There is no other plan to change to.</p>`
   }
   </section>`;
@@ -118,17 +140,24 @@ export function choosePlanPage(
 }
 
 function byAmount(a: PriceView, b: PriceView): number {
-  return Number(a.interval === "year") - Number(b.interval === "year") || a.unit_amount - b.unit_amount;
+  return Number(a.interval === "year") - Number(b.interval === "year") ||
+    a.unit_amount - b.unit_amount;
 }
 
 function planChoice(price: PriceView, sub: PortalSubscriptionView): Html {
   const isCurrent = price.id === sub.price?.id;
-  return html`<label class="choice">
-    <input type="radio" name="price" value="${price.id}" ${isCurrent ? html`disabled` : html`required`}>
-    <span><strong>${price.product_name}</strong> ${priceText(price, sub.quantity)}
-      ${isCurrent ? html`<span class="badge plain">Your plan</span>` : ""}
-      ${price.product_description ? html`<span class="quiet block">${price.product_description}</span>` : ""}</span>
-  </label>`;
+  return html`
+    <label class="choice">
+      <input type="radio" name="price" value="${price.id}" ${isCurrent
+        ? html`disabled`
+        : html`required`}>
+      <span><strong>${price.product_name}</strong> ${priceText(price, sub.quantity)}
+          ${isCurrent ? html`<span class="badge plain">Your plan</span>` : ""}
+          ${price.product_description
+            ? html`<span class="quiet block">${price.product_description}</span>`
+            : ""}</span>
+    </label>
+  `;
 }
 
 export function confirmPlanPage(page: {
@@ -145,13 +174,26 @@ export function confirmPlanPage(page: {
   const due = preview.amount_due_now;
   const body = html`<section class="card task">
     <h1>${title}</h1>
-    <p>${priceText(price, input.quantity)}${input.quantity > 1 ? ` for ${plural(input.quantity, "seat")}` : ""}</p>
+    <p>${priceText(price, input.quantity)}${
+    input.quantity > 1 ? ` for ${plural(input.quantity, "seat")}` : ""
+  }</p>
     ${flashBox(flash)}
     <dl class="lines">
-      ${preview.lines.map((line) => html`<div><dt>${line.description}</dt><dd>${signed(line.amount, preview.currency)}</dd></div>`)}
+      ${
+    preview.lines.map((line) =>
+      html`
+        <div>
+          <dt>${line.description}</dt>
+          <dd>${signed(line.amount, preview.currency)}</dd>
+        </div>
+      `
+    )
+  }
       <div class="total"><dt>${due < 0 ? "Credit for your next invoice" : "Due now"}</dt>
         <dd>${money(Math.abs(due), preview.currency)}</dd></div>
-      <div><dt>Next payment on ${time(preview.next_payment_at)}</dt><dd>${money(preview.next_amount, preview.currency)}</dd></div>
+      <div><dt>Next payment on ${time(preview.next_payment_at)}</dt><dd>${
+    money(preview.next_amount, preview.currency)
+  }</dd></div>
     </dl>
     <form method="post" action="${paths.confirmPlan(sub.id)}" data-once>
       ${formToken()}

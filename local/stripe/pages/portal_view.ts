@@ -7,7 +7,8 @@ import { badge, flashBox, formToken, type Html, layout } from "./layout.ts";
 import type { Flash } from "./memory.ts";
 import type { PortalPaths } from "./portal_paths.ts";
 
-export const time = (seconds: number): Html => html`<time datetime="${iso(seconds)}">${day(seconds)}</time>`;
+export const time = (seconds: number): Html =>
+  html`<time datetime="${iso(seconds)}">${day(seconds)}</time>`;
 
 /** The way out: to the app while a flow runs or from the overview, else back to the overview. */
 export function portalHeader(view: PortalView, back: { href: string; label: string } | null): Html {
@@ -15,7 +16,11 @@ export function portalHeader(view: PortalView, back: { href: string; label: stri
   const away = out ? { href: out, label: `Return to ${view.merchant_name}` } : null;
   const link = view.flow ? away : back ?? away;
   return html`<p class="merchant">${view.merchant_name}</p>
-    ${link ? html`<a class="back" href="${link.href}"><span aria-hidden="true">←</span> ${link.label}</a>` : ""}`;
+    ${
+    link
+      ? html`<a class="back" href="${link.href}"><span aria-hidden="true">←</span> ${link.label}</a>`
+      : ""
+  }`;
 }
 
 export interface CardActions {
@@ -23,7 +28,12 @@ export interface CardActions {
   remove: boolean;
 }
 
-export function overviewPage(view: PortalView, paths: PortalPaths, flash: Flash, can: CardActions): Html {
+export function overviewPage(
+  view: PortalView,
+  paths: PortalPaths,
+  flash: Flash,
+  can: CardActions,
+): Html {
   const title = "Plan and billing";
   const body = html`<h1>${title}</h1>
     ${view.headline ? html`<p class="lead">${view.headline}</p>` : ""}
@@ -71,16 +81,24 @@ function subscription(view: PortalView, sub: PortalSubscriptionView, paths: Port
     ${sub.price ? html`<p class="figure small">${priceText(sub.price, sub.quantity)}</p>` : ""}
     ${sub.quantity > 1 ? html`<p class="quiet">${sub.quantity} seats</p>` : ""}
     <p>${statusLine(sub)}</p>
-    ${sub.default_card && isLive && !isEnding ? html`<p class="quiet">Paid with ${cardName(sub.default_card)}</p>` : ""}
+    ${
+    sub.default_card && isLive && !isEnding
+      ? html`<p class="quiet">Paid with ${cardName(sub.default_card)}</p>`
+      : ""
+  }
     <div class="actions">
       ${
     isLive && !isEnding && canChange && view.prices.length > 0
-      ? html`<a class="button primary" href="${paths.plan(sub.id)}" aria-describedby="${id}">Change plan</a>`
+      ? html`<a class="button primary" href="${
+        paths.plan(sub.id)
+      }" aria-describedby="${id}">Change plan</a>`
       : ""
   }
       ${
     isLive && !isEnding && canCancel
-      ? html`<a class="button" href="${paths.cancel(sub.id)}" aria-describedby="${id}">Cancel subscription</a>`
+      ? html`<a class="button" href="${
+        paths.cancel(sub.id)
+      }" aria-describedby="${id}">Cancel subscription</a>`
       : ""
   }
       ${
@@ -94,17 +112,19 @@ function subscription(view: PortalView, sub: PortalSubscriptionView, paths: Port
 }
 
 function paymentMethods(view: PortalView, paths: PortalPaths, can: CardActions): Html {
-  return html`<section aria-labelledby="cards-title">
-    <h2 id="cards-title">Payment methods</h2>
-    <div class="card">
-      ${
-    view.payment_methods.length === 0
-      ? html`<p class="empty">No card is saved.</p>`
-      : html`<ul class="rows">${view.payment_methods.map((card) => cardRow(card, paths, can))}</ul>`
-  }
-      <p class="actions"><a class="button" href="${paths.newCard}">Add payment method</a></p>
-    </div>
-  </section>`;
+  return html`
+    <section aria-labelledby="cards-title">
+      <h2 id="cards-title">Payment methods</h2>
+      <div class="card">
+          ${view.payment_methods.length === 0
+            ? html`<p class="empty">No card is saved.</p>`
+            : html`<ul class="rows">${
+              view.payment_methods.map((card) => cardRow(card, paths, can))
+            }</ul>`}
+          <p class="actions"><a class="button" href="${paths.newCard}">Add payment method</a></p>
+        </div>
+    </section>
+  `;
 }
 
 function cardRow(card: CardView, paths: PortalPaths, can: CardActions): Html {
@@ -112,58 +132,87 @@ function cardRow(card: CardView, paths: PortalPaths, can: CardActions): Html {
   const button = (action: "default" | "remove", label: string) =>
     html`<form method="post" action="${paths.card(card.id, action)}" data-once>${formToken()}
       <button class="link">${label}<span class="unseen"> ${name}</span></button></form>`;
-  return html`<li class="row">
-    <span><strong>${name}</strong> <span class="quiet">expires ${cardExpiry(card)}</span></span>
-    <span class="row-end">
-      ${card.is_default ? badge("plain", "Default") : ""}
-      ${!card.is_default && can.setDefault ? button("default", "Make default") : ""}
-      ${!card.is_default && can.remove ? button("remove", "Remove") : ""}
-    </span>
-  </li>`;
+  return html`
+    <li class="row">
+      <span><strong>${name}</strong> <span class="quiet">expires ${cardExpiry(card)}</span></span>
+      <span class="row-end">
+          ${card.is_default ? badge("plain", "Default") : ""}
+          ${!card.is_default && can.setDefault ? button("default", "Make default") : ""}
+          ${!card.is_default && can.remove ? button("remove", "Remove") : ""}
+        </span>
+    </li>
+  `;
 }
 
 function customer(view: PortalView): Html | "" {
   const { name, email } = view.customer;
   if (!name && !email) return "";
-  return html`<section aria-labelledby="customer-title">
-    <h2 id="customer-title">Billing details</h2>
-    <dl class="card pairs">
-      ${name ? html`<div><dt>Name</dt><dd>${name}</dd></div>` : ""}
-      ${email ? html`<div><dt>E-mail</dt><dd>${email}</dd></div>` : ""}
-    </dl>
-  </section>`;
+  return html`
+    <section aria-labelledby="customer-title">
+      <h2 id="customer-title">Billing details</h2>
+      <dl class="card pairs">
+          ${name
+            ? html`
+              <div>
+                <dt>Name</dt>
+                <dd>${name}</dd>
+              </div>
+            `
+            : ""}
+          ${email
+            ? html`
+              <div>
+                <dt>E-mail</dt>
+                <dd>${email}</dd>
+              </div>
+            `
+            : ""}
+        </dl>
+    </section>
+  `;
 }
 
 function invoices(list: PortalInvoiceView[]): Html {
   if (list.length === 0) {
-    return html`<section aria-labelledby="invoices-title">
-      <h2 id="invoices-title">Invoices</h2>
-      <p class="card empty">There are no invoices yet.</p>
-    </section>`;
+    return html`
+      <section aria-labelledby="invoices-title">
+        <h2 id="invoices-title">Invoices</h2>
+        <p class="card empty">There are no invoices yet.</p>
+      </section>
+    `;
   }
-  return html`<section aria-labelledby="invoices-title">
-    <h2 id="invoices-title">Invoices</h2>
-    <div class="card table" role="region" aria-labelledby="invoices-title" tabindex="0">
-      <table>
-        <thead><tr><th scope="col">Number</th><th scope="col">Date</th><th scope="col">For</th>
-          <th scope="col" class="number">Amount</th><th scope="col">Status</th></tr></thead>
-        <tbody>${list.map(invoiceRow)}</tbody>
-      </table>
-    </div>
-  </section>`;
+  return html`
+    <section aria-labelledby="invoices-title">
+      <h2 id="invoices-title">Invoices</h2>
+      <div class="card table" role="region" aria-label="Table of invoices" tabindex="0">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Number</th>
+              <th scope="col">Date</th>
+              <th scope="col" class="number">Amount</th>
+              <th scope="col">Status</th>
+            </tr>
+          </thead>
+          <tbody>${list.map(invoiceRow)}</tbody>
+        </table>
+      </div>
+    </section>
+  `;
 }
 
 function invoiceRow(invoice: PortalInvoiceView): Html {
   const number = invoice.number ?? "Draft";
-  return html`<tr>
-    <th scope="row">${
-    invoice.hosted_invoice_url
-      ? html`<a href="/i/${encodeURIComponent(invoice.id)}">${number}<span class="unseen"> invoice</span></a>`
-      : number
-  }</th>
-    <td>${time(invoice.created)}</td>
-    <td>${invoice.description}</td>
-    <td class="number">${money(invoice.total, invoice.currency)}</td>
-    <td>${badge(toneOf(invoice.status), capital(invoice.status ?? "draft"))}</td>
-  </tr>`;
+  return html`
+    <tr>
+      <th scope="row">${invoice.hosted_invoice_url
+        ? html`<a href="/i/${
+          encodeURIComponent(invoice.id)
+        }">${number}<span class="unseen"> invoice</span></a>`
+        : number}<span class="quiet block">${invoice.description}</span></th>
+      <td>${time(invoice.created)}</td>
+      <td class="number">${money(invoice.total, invoice.currency)}</td>
+      <td>${badge(toneOf(invoice.status), capital(invoice.status ?? "draft"))}</td>
+    </tr>
+  `;
 }

@@ -71,7 +71,9 @@ const productCreate = {
   }),
 };
 
-function createProduct(work: Work, p: Partial<Values<typeof productCreate>> & { name: string }): Product {
+type ProductInput = Values<typeof productCreate>;
+
+function createProduct(work: Work, p: ProductInput): Product {
   if (p.id !== undefined && work.find("product", p.id)) {
     throw invalid(`Product already exists.`, "id", "resource_already_exists");
   }
@@ -104,7 +106,7 @@ function createProduct(work: Work, p: Partial<Values<typeof productCreate>> & { 
   return work.change("product", product.id, { default_price: price.id });
 }
 
-export type PriceInput = Partial<Values<typeof priceCreate>> & { currency: string };
+export type PriceInput = Omit<Values<typeof priceCreate>, "product_data"> & { product_data?: ProductInput };
 
 export function createPrice(work: Work, p: PriceInput): Price {
   if (p.product !== undefined && p.product_data) {
@@ -241,7 +243,7 @@ export const catalogueRoutes: Route[] = [
   }),
   retrieveRoute("product", "/v1/products"),
   route("GET", "/v1/products", { ...pagination, active: bool(), ids: arr(str()), url: str() }, (work, p) => {
-    const anyOf = p.ids ? { id: p.ids } : {};
+    const anyOf: Record<string, string[]> = p.ids ? { id: p.ids } : {};
     return listPage(work, "product", "/v1/products", p, { where: where({ active: p.active, url: p.url }), anyOf });
   }),
 

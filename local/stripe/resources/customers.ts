@@ -18,8 +18,7 @@ import { listPage, pagination, where } from "../engine/answer.ts";
 import { listRoute, retrieveRoute, type Route, route } from "../engine/route.ts";
 import { type Customer, newId, type PaymentMethod } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
-import { attach, cardFromToken, createCardMethod, EMPTY_ADDRESS } from "../billing/payments.ts";
-import { cardError } from "../billing/payments.ts";
+import { type Address, attach, cardError, cardFromToken, createCardMethod, EMPTY_ADDRESS } from "../billing/payments.ts";
 import { cardProblem } from "../billing/cards.ts";
 import { cancelNow } from "../billing/lifecycle.ts";
 
@@ -39,17 +38,23 @@ const fields = {
   tax_exempt: oneOf("exempt", "none", "reverse"),
 };
 const createShape = { ...fields, payment_method: str(), test_clock: str() };
-type Patch = Partial<Values<typeof fields>>;
+type Patch = Values<typeof fields>;
 
-const full = (value: Partial<typeof EMPTY_ADDRESS> | null | undefined) =>
-  value ? { ...EMPTY_ADDRESS, ...dropUndefined(value) } : null;
-function dropUndefined<T extends object>(value: T): Partial<T> {
-  const kept: Partial<T> = {};
-  for (const key in value) if (value[key] !== undefined) kept[key] = value[key];
+/** What Stripe stores of an address that was given in parts: the rest is null. */
+function full(value: { [K in keyof Address]: Address[K] | undefined } | null | undefined): Address | null {
+  return value ? { ...EMPTY_ADDRESS, ...dropUndefined(value) } : null;
+}
+function dropUndefined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const kept: { [K in keyof T]?: Exclude<T[K], undefined> } = {};
+  for (const key in value) {
+    const each = value[key];
+    if (isDefined(each)) kept[key] = each;
+  }
   return kept;
 }
+const isDefined = <T>(value: T): value is Exclude<T, undefined> => value !== undefined;
 
-export function createCustomer(work: Work, p: Partial<Values<typeof createShape>>): Customer {
+export function createCustomer(work: Work, p: Values<typeof createShape>): Customer {
   if (p.test_clock !== undefined) {
     const clock = work.require("test_helpers.test_clock", p.test_clock, "test_clock");
     if (clock.status !== "ready") throw invalid("The test clock is advancing; wait until it is ready.", "test_clock");

@@ -1,5 +1,5 @@
 import { createAdminClient } from "@supabase/server/core";
-import type { PostgrestError, SupabaseClient } from "@supabase/supabase-js";
+import type { PostgrestSingleResponse, SupabaseClient } from "@supabase/supabase-js";
 import type { Database, Json } from "./database.types.ts";
 import { AppError } from "./domain/errors.ts";
 import type { SubscriptionSnapshot } from "./domain/snapshot.ts";
@@ -29,17 +29,15 @@ export type PriceRow = Tables["prices"]["Row"];
 export type MessageRow = Tables["messages"]["Row"];
 export type SubscriptionRow = Tables["subscriptions"]["Row"];
 
-type Answer<T> = PromiseLike<{ data: T; error: null } | { data: unknown; error: PostgrestError }>;
-
 /** A client with the secret key, for callers that have proved themselves by other means than a Supabase key. */
 export function adminClient(): Client {
   return createAdminClient<Database>();
 }
 
 /** The rows of a query, or an internal error: what the database refuses here is our own mistake, never the caller's. */
-async function rows<T>(answer: Answer<T>): Promise<T> {
+async function rows<T>(answer: PromiseLike<PostgrestSingleResponse<T>>): Promise<T> {
   const { data, error } = await answer;
-  if (error === null) return data as T;
+  if (error === null) return data;
   throw new AppError("internal_error", "Something went wrong on our side.", {
     cause: new Error(`postgres ${error.code}: ${error.message}`),
   });

@@ -27,7 +27,13 @@ interface NoticeProps {
 
 /** Says what happened and what to do; bad news interrupts a screen reader, good news waits its turn. */
 export function Notice({ tone, title, children, actions, busy, className }: NoticeProps) {
-  const Icon = busy ? LoaderCircle : tone === "good" ? CircleCheck : tone === "plain" ? Info : TriangleAlert;
+  const Icon = busy
+    ? LoaderCircle
+    : tone === "good"
+    ? CircleCheck
+    : tone === "plain"
+    ? Info
+    : TriangleAlert;
   return (
     <div
       role={tone === "bad" ? "alert" : "status"}

@@ -4,9 +4,30 @@ import { Button } from "./ui/button.tsx";
 import { Choice } from "./ui/choice.tsx";
 
 const OPTIONS = [
-  { value: "system", label: <><Monitor aria-hidden className="size-4" />System</> },
-  { value: "light", label: <><Sun aria-hidden className="size-4" />Light</> },
-  { value: "dark", label: <><Moon aria-hidden className="size-4" />Dark</> },
+  {
+    value: "system",
+    label: (
+      <>
+        <Monitor aria-hidden className="size-4" />System
+      </>
+    ),
+  },
+  {
+    value: "light",
+    label: (
+      <>
+        <Sun aria-hidden className="size-4" />Light
+      </>
+    ),
+  },
+  {
+    value: "dark",
+    label: (
+      <>
+        <Moon aria-hidden className="size-4" />Dark
+      </>
+    ),
+  },
 ] as const;
 
 /** All three choices, for the account page. */

@@ -1,12 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import {
-  type Agent,
-  type AgentFields,
-  createAgent,
-  deleteAgent,
-  listAgents,
-  updateAgent,
-} from "../api.ts";
+import { type AgentFields, createAgent, deleteAgent, listAgents, updateAgent } from "../api.ts";
+import type { Agent } from "../lib/records.ts";
 import { toApiError } from "../lib/errors.ts";
 import { keys } from "../lib/query.ts";
 import { believeRefusal, countUse } from "./use-usage.ts";

@@ -1,11 +1,11 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import {
-  type Conversation,
   deleteConversation,
   getConversation,
   listConversations,
   renameConversation,
 } from "../api.ts";
+import type { Conversation } from "../lib/records.ts";
 import { keys } from "../lib/query.ts";
 
 export function useConversations() {

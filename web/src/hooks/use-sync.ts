@@ -1,5 +1,5 @@
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useState } from "react";
 import { syncBilling } from "../api.ts";
 import { isTransient } from "../lib/errors.ts";
 import { keys } from "../lib/query.ts";
@@ -72,24 +72,24 @@ export function useConfirmation(active: boolean): [Confirmation, () => void] {
 }
 
 /** After the portal: one sync, so that what was changed there shows without waiting for the webhook. */
-export function useSyncOnce(active: boolean, onDone: () => void): Error | null {
+export function useSyncOnce(active: boolean, onDone: () => void): [Error | null, () => void] {
   const queries = useQueryClient();
   const [error, setError] = useState<Error | null>(null);
-  const done = useRef(onDone);
-  done.current = onDone;
+  const [round, setRound] = useState(0);
 
   useEffect(() => {
     if (!active) return;
     let stale = false;
+    setError(null);
     syncInto(queries)
-      .then(() => !stale && done.current())
+      .then(() => !stale && onDone())
       .catch((reason: unknown) => {
         if (!stale) setError(reason instanceof Error ? reason : new Error(String(reason)));
       });
     return () => {
       stale = true;
     };
-  }, [active, queries]);
+  }, [active, round, queries, onDone]);
 
-  return error;
+  return [error, () => setRound((value) => value + 1)];
 }

@@ -9,15 +9,21 @@ import {
   createConversation,
   deleteConversation,
   listMessages,
-  type Message,
   MESSAGES_PER_PAGE,
   requestReply,
   sendMessage,
 } from "../api.ts";
+import type { Message } from "../lib/records.ts";
 import { mergeDraft, NEW_CONVERSATION, readDraft, writeDraft } from "../lib/drafts.ts";
 import { isTransient, toApiError } from "../lib/errors.ts";
 import { keys } from "../lib/query.ts";
-import { flatten, type ThreadPages, titleFrom, withMessage, withoutMessage } from "../lib/thread.ts";
+import {
+  flatten,
+  type ThreadPages,
+  titleFrom,
+  withMessage,
+  withoutMessage,
+} from "../lib/thread.ts";
 import { believeRefusal, countUse } from "./use-usage.ts";
 
 /** The messages of a conversation, oldest first, with older pages on demand. */

@@ -74,21 +74,27 @@ function metricOf(rows: Usage[] | undefined, metric: MetricId): MetricUsage | nu
 
 /** Shows a use at once; the next answer of the server replaces it. */
 export function countUse(queries: QueryClient, metric: MetricId, change: 1 | -1): void {
-  queries.setQueryData<Usage[]>(keys.usage, (rows) =>
-    rows?.map((row) =>
-      row.metric === metric ? { ...row, used: Math.max(0, row.used + change) } : row
-    ));
+  queries.setQueryData<Usage[]>(
+    keys.usage,
+    (rows) =>
+      rows?.map((row) =>
+        row.metric === metric ? { ...row, used: Math.max(0, row.used + change) } : row
+      ),
+  );
 }
 
 /** A refusal says more exactly than our numbers what is used: believe it, then ask again. */
 export function believeRefusal(queries: QueryClient, details: LimitDetails | null): void {
   if (details) {
-    queries.setQueryData<Usage[]>(keys.usage, (rows) =>
-      rows?.map((row) =>
-        row.metric === details.metric
-          ? { ...row, used: details.used, limit: details.limit, resetsAt: details.resetsAt }
-          : row
-      ));
+    queries.setQueryData<Usage[]>(
+      keys.usage,
+      (rows) =>
+        rows?.map((row) =>
+          row.metric === details.metric
+            ? { ...row, used: details.used, limit: details.limit, resetsAt: details.resetsAt }
+            : row
+        ),
+    );
   }
   void queries.invalidateQueries({ queryKey: keys.usage });
 }

@@ -12,8 +12,9 @@ const DAY = 24 * HOUR;
  */
 export function parseTime(value: string | null | undefined): number | null {
   if (!value) return null;
-  const match = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(\.\d+)?\s*(Z|[+-]\d{2}(?::?\d{2})?)?$/
-    .exec(value.trim());
+  const match =
+    /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(\.\d+)?\s*(Z|[+-]\d{2}(?::?\d{2})?)?$/
+      .exec(value.trim());
   if (!match) return null;
   const [, day, clock, fraction = "", zone = "Z"] = match;
   const millis = fraction ? `.${fraction.slice(1, 4).padEnd(3, "0")}` : "";

@@ -39,7 +39,13 @@ Deno.test("a refused message carries limit, use and reset time", () => {
 });
 
 Deno.test("an agent refusal has nothing that resets", () => {
-  const limit = parseLimitDetails({ metric: "agent", limit: 1, used: 1, resets_at: null, plan: "free" });
+  const limit = parseLimitDetails({
+    metric: "agent",
+    limit: 1,
+    used: 1,
+    resets_at: null,
+    plan: "free",
+  });
   equal(limit?.resetsAt, null);
 });
 
@@ -70,19 +76,28 @@ Deno.test("a body that is not ours still becomes an error with a code", () => {
 });
 
 Deno.test("nothing answered is a network error, whoever reports it", () => {
-  equal(fromRest({ message: "TypeError: Failed to fetch", code: "" }, 0).code, "network_unreachable");
+  equal(
+    fromRest({ message: "TypeError: Failed to fetch", code: "" }, 0).code,
+    "network_unreachable",
+  );
   equal(fromNetwork(new DOMException("signal timed out", "TimeoutError")).code, "timeout");
   equal(isTransient(fromNetwork(new TypeError("Failed to fetch"))), true);
 });
 
 Deno.test("sign-in errors are recognised by code and by their old sentences", () => {
-  equal(fromAuth({ code: "invalid_credentials", status: 400, message: "x" }).code, "invalid_credentials");
+  equal(
+    fromAuth({ code: "invalid_credentials", status: 400, message: "x" }).code,
+    "invalid_credentials",
+  );
   equal(fromAuth(new Error("Invalid login credentials")).code, "invalid_credentials");
   equal(fromAuth({ message: "User already registered", status: 422 }).code, "user_already_exists");
 });
 
 Deno.test("every explanation says what happened and what to do, also for an unknown code", () => {
-  equal(explain(new ApiError("email_exists", "")).title, "There is already an account with this e-mail");
+  equal(
+    explain(new ApiError("email_exists", "")).title,
+    "There is already an account with this e-mail",
+  );
   const unknown = explain(new ApiError("teapot", "", { status: 418 }));
   equal(unknown.advice.includes("teapot"), true);
   equal(explain(toApiError(new Error("bug"))).title, "Something went wrong on our side");

@@ -7,7 +7,13 @@ Deno.test("a path on our own origin is kept with its query", () => {
 
 Deno.test("a link cannot send a person to another origin", () => {
   for (
-    const next of ["//evil.test", "/\\evil.test", "https://evil.test", "javascript:alert(1)", "/a\n//b"]
+    const next of [
+      "//evil.test",
+      "/\\evil.test",
+      "https://evil.test",
+      "javascript:alert(1)",
+      "/a\n//b",
+    ]
   ) {
     equal(safePath(next), "/chat", next);
   }

@@ -23,11 +23,22 @@ function plan(id: string, rank: number, message: number | null, agent: number | 
 
 const pro = plan("pro", 1, 500, 5);
 pro.prices = [
-  { lookupKey: "pro_monthly", planId: "pro", currency: "usd", amountMinor: 1500, interval: "month" },
+  {
+    lookupKey: "pro_monthly",
+    planId: "pro",
+    currency: "usd",
+    amountMinor: 1500,
+    interval: "month",
+  },
   { lookupKey: "pro_yearly", planId: "pro", currency: "usd", amountMinor: 15000, interval: "year" },
 ];
 const catalogue: Catalogue = {
-  plans: [plan("enterprise", 3, null, null), plan("free", 0, 50, 1), pro, plan("business", 2, 500, 25)],
+  plans: [
+    plan("enterprise", 3, null, null),
+    plan("free", 0, 50, 1),
+    pro,
+    plan("business", 2, 500, 25),
+  ],
   features: [],
 };
 

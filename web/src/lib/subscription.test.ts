@@ -1,5 +1,10 @@
 import { equal } from "node:assert/strict";
-import { CONFIRMATION_WAITS_MS, describeStatus, type Entitlements, isSubscriber } from "./subscription.ts";
+import {
+  CONFIRMATION_WAITS_MS,
+  describeStatus,
+  type Entitlements,
+  isSubscriber,
+} from "./subscription.ts";
 
 const noon = Date.UTC(2026, 11, 22, 12);
 

@@ -47,7 +47,12 @@ export function describeStatus(entitlements: Entitlements): StatusText {
   if (!subscription) {
     return source === "default"
       ? { label: "Free", tone: "plain", sentence: "No subscription, no charge.", fixPayment: false }
-      : { label: "Granted", tone: "good", sentence: `${plan.name} was granted to you.`, fixPayment: false };
+      : {
+        label: "Granted",
+        tone: "good",
+        sentence: `${plan.name} was granted to you.`,
+        fixPayment: false,
+      };
   }
   const { status, endsAt, currentPeriodEnd, trialEnd } = subscription;
   if (status === "past_due") {
@@ -59,7 +64,8 @@ export function describeStatus(entitlements: Entitlements): StatusText {
     };
   }
   if (status !== "active" && status !== "trialing") {
-    const sentence = BROKEN[status] ?? "This status gives no access to the plan. Write to us if that is wrong.";
+    const sentence = BROKEN[status] ??
+      "This status gives no access to the plan. Write to us if that is wrong.";
     const fixPayment = status === "unpaid" || status === "incomplete";
     return { label: status.replaceAll("_", " "), tone: "bad", sentence, fixPayment };
   }
@@ -68,7 +74,9 @@ export function describeStatus(entitlements: Entitlements): StatusText {
     return { label: `Ends ${formatDate(endsAt)}`, tone: "warn", sentence, fixPayment: false };
   }
   if (status === "trialing") {
-    const sentence = trialEnd === null ? "Your trial is running." : `Your trial runs until ${formatDate(trialEnd)}.`;
+    const sentence = trialEnd === null
+      ? "Your trial is running."
+      : `Your trial runs until ${formatDate(trialEnd)}.`;
     return { label: "Trial", tone: "good", sentence, fixPayment: false };
   }
   const sentence = currentPeriodEnd === null
@@ -84,4 +92,15 @@ export function isSubscriber(entitlements: Entitlements): boolean {
 }
 
 /** The waits before each further try to confirm a payment: about a minute in all, then honesty. */
-export const CONFIRMATION_WAITS_MS = [0, 1000, 1500, 2500, 4000, 6000, 8000, 10_000, 12_000, 15_000];
+export const CONFIRMATION_WAITS_MS = [
+  0,
+  1000,
+  1500,
+  2500,
+  4000,
+  6000,
+  8000,
+  10_000,
+  12_000,
+  15_000,
+];

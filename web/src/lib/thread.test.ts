@@ -1,5 +1,5 @@
 import { deepEqual, equal } from "node:assert/strict";
-import type { Message } from "../api.ts";
+import type { Message } from "./records.ts";
 import { flatten, openQuestion, titleFrom, withMessage, withoutMessage } from "./thread.ts";
 
 function message(id: string, role: "user" | "assistant" = "user", content = id): Message {

@@ -1,6 +1,6 @@
 /** The pages of one conversation as the cache holds them: newest page first, newest message first. */
 
-import type { Message } from "../api.ts";
+import type { Message } from "./records.ts";
 
 export interface ThreadPages {
   pages: Message[][];

@@ -21,12 +21,13 @@ export async function takeWebhook(raw: string, headers: Headers): Promise<{ outc
  */
 async function takeEvent(admin: db.Client, event: Stripe.Event): Promise<{ outcome: string }> {
   const customer = customerToSync(event);
+  const about = customerOf(event);
   const state = await db.receiveEvent(admin, {
     p_id: event.id,
     p_type: event.type,
-    p_api_version: event.api_version ?? "unknown",
+    ...(event.api_version && { p_api_version: event.api_version }),
     p_created: new Date(event.created * 1000).toISOString(),
-    p_stripe_customer_id: customerOf(event),
+    ...(about !== null && { p_stripe_customer_id: about }),
     p_payload: JSON.parse(JSON.stringify(event)),
   });
   if (state === "processed" || state === "ignored") return { outcome: state };

@@ -15,7 +15,6 @@ const styles = cva(
         outline: "border border-line bg-card text-ink hover:border-line-strong hover:bg-sunken",
         ghost: "text-ink hover:bg-ink/6",
         danger: "bg-stop text-on-stop hover:bg-stop-hover",
-        link: "h-auto! px-0! text-brand-text underline decoration-line-strong underline-offset-4 hover:decoration-current",
       },
       size: {
         sm: "h-9 px-3 text-sm [&_svg]:size-4",
@@ -55,15 +54,8 @@ export function Button({ asChild, pending, variant, size, className, ...props }:
       aria-busy={pending || undefined}
     >
       {pending && <LoaderCircle aria-hidden className="absolute animate-spin" />}
-      <span className={cn("contents", pending && "[&>*]:opacity-0 opacity-0")}>
-        <span
-          className={cn(
-            "inline-flex items-center gap-2 transition-opacity",
-            pending && "opacity-25",
-          )}
-        >
-          {children}
-        </span>
+      <span className={cn("inline-flex items-center gap-2", pending && "opacity-30")}>
+        {children}
       </span>
     </button>
   );

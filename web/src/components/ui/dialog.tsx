@@ -24,7 +24,10 @@ export function Dialog({ open, onOpenChange, title, description, children }: Dia
     <Radix.Root open={open} onOpenChange={onOpenChange}>
       <Radix.Portal>
         <Radix.Overlay className={overlay} />
-        <Radix.Content className={panel} {...(description ? {} : { "aria-describedby": undefined })}>
+        <Radix.Content
+          className={panel}
+          {...(description ? {} : { "aria-describedby": undefined })}
+        >
           <header className="grid gap-1 pr-8">
             <Radix.Title className="text-lg font-semibold">{title}</Radix.Title>
             {description && (
@@ -33,7 +36,12 @@ export function Dialog({ open, onOpenChange, title, description, children }: Dia
           </header>
           {children}
           <Radix.Close asChild>
-            <Button variant="ghost" size="icon-sm" aria-label="Close" className="absolute top-4 right-4">
+            <Button
+              variant="ghost"
+              size="icon-sm"
+              aria-label="Close"
+              className="absolute top-4 right-4"
+            >
               <X aria-hidden />
             </Button>
           </Radix.Close>
@@ -104,7 +112,12 @@ export function Sheet({ open, onOpenChange, title, children }: SheetProps) {
           <Radix.Title className="sr-only">{title}</Radix.Title>
           {children}
           <Radix.Close asChild>
-            <Button variant="ghost" size="icon" aria-label="Close menu" className="absolute top-2.5 right-2">
+            <Button
+              variant="ghost"
+              size="icon"
+              aria-label="Close menu"
+              className="absolute top-2.5 right-2"
+            >
               <X aria-hidden />
             </Button>
           </Radix.Close>

@@ -1,0 +1,150 @@
+import type Stripe from "stripe";
+
+/**
+ * Puts the catalogue's rows into Stripe: a product per plan that has prices, a price per row found by its lookup key, and one Billing
+ * Portal configuration. Idempotent, and the only direction: the rows of the database are the truth, Stripe's objects follow.
+ */
+export type CatalogueRows = {
+  plans: { id: string; name: string; description: string | null }[];
+  prices: {
+    lookup_key: string;
+    plan_id: string;
+    currency: string;
+    unit_amount_minor: number;
+    billing_interval: "month" | "year";
+    is_active: boolean;
+  }[];
+};
+
+type PriceRow = CatalogueRows["prices"][number];
+
+/** supabase/functions finds the portal configuration by this. */
+const PORTAL_MARK = { tollgate: "portal" };
+/** Stripe's limit for one `lookup_keys` filter. */
+const LOOKUP_KEYS_PER_CALL = 10;
+
+/** Returns the Stripe price id of every active lookup key. */
+export async function ensureCatalogue(
+  stripe: Stripe,
+  rows: CatalogueRows,
+): Promise<Map<string, string>> {
+  const active = rows.prices.filter((row) => row.is_active);
+  const plans = rows.plans.filter((plan) => active.some((row) => row.plan_id === plan.id));
+  const products = await ensureProducts(stripe, plans);
+  const known = await findPrices(stripe, active.map((row) => row.lookup_key));
+  const prices = new Map<string, string>();
+  const portal = new Map<string, string[]>();
+  for (const row of active) {
+    const product = products.get(row.plan_id);
+    if (product === undefined) {
+      throw new Error(`price ${row.lookup_key} names no plan: ${row.plan_id}`);
+    }
+    const price = await ensurePrice(stripe, row, product, known.get(row.lookup_key));
+    prices.set(row.lookup_key, price);
+    portal.set(product, [...portal.get(product) ?? [], price]);
+  }
+  if (portal.size > 0) await ensurePortal(stripe, portal);
+  return prices;
+}
+
+async function ensureProducts(
+  stripe: Stripe,
+  plans: CatalogueRows["plans"],
+): Promise<Map<string, string>> {
+  const found = new Map<string, Stripe.Product>();
+  for await (const product of stripe.products.list({ active: true, limit: 100 })) {
+    const plan = product.metadata["plan"];
+    if (plan !== undefined && !found.has(plan)) found.set(plan, product);
+  }
+  const ids = new Map<string, string>();
+  for (const plan of plans) {
+    const wanted = {
+      name: plan.name,
+      ...(plan.description ? { description: plan.description } : {}),
+    };
+    const existing = found.get(plan.id);
+    if (!existing) {
+      const created = await stripe.products.create({ ...wanted, metadata: { plan: plan.id } });
+      ids.set(plan.id, created.id);
+      continue;
+    }
+    const same = existing.name === plan.name &&
+      (existing.description ?? null) === (plan.description || null);
+    if (!same) await stripe.products.update(existing.id, wanted);
+    ids.set(plan.id, existing.id);
+  }
+  return ids;
+}
+
+async function findPrices(stripe: Stripe, keys: string[]): Promise<Map<string, Stripe.Price>> {
+  const found = new Map<string, Stripe.Price>();
+  for (let start = 0; start < keys.length; start += LOOKUP_KEYS_PER_CALL) {
+    const lookup_keys = keys.slice(start, start + LOOKUP_KEYS_PER_CALL);
+    const { data } = await stripe.prices.list({ lookup_keys, active: true, limit: 100 });
+    for (const price of data) if (price.lookup_key) found.set(price.lookup_key, price);
+  }
+  return found;
+}
+
+async function ensurePrice(
+  stripe: Stripe,
+  row: PriceRow,
+  product: string,
+  existing: Stripe.Price | undefined,
+): Promise<string> {
+  if (existing && isSamePrice(existing, row, product)) return existing.id;
+  // An amount cannot be changed in Stripe: a new price takes the key over, running subscriptions keep the old one.
+  const created = await stripe.prices.create({
+    product,
+    lookup_key: row.lookup_key,
+    transfer_lookup_key: true,
+    currency: row.currency,
+    unit_amount: row.unit_amount_minor,
+    recurring: { interval: row.billing_interval },
+    metadata: { plan: row.plan_id },
+  });
+  return created.id;
+}
+
+function isSamePrice(price: Stripe.Price, row: PriceRow, product: string): boolean {
+  const of = typeof price.product === "string" ? price.product : price.product.id;
+  return of === product && price.currency === row.currency &&
+    price.unit_amount === row.unit_amount_minor &&
+    price.recurring?.interval === row.billing_interval && price.recurring.interval_count === 1;
+}
+
+async function ensurePortal(stripe: Stripe, pricesByProduct: Map<string, string[]>): Promise<void> {
+  const features = portalFeatures(pricesByProduct);
+  // Compared by what was asked for: Stripe's answer adds fields of its own.
+  const version = await digest(JSON.stringify(features));
+  const metadata = { ...PORTAL_MARK, version };
+  const { data } = await stripe.billingPortal.configurations.list({ active: true, limit: 100 });
+  const existing = data.find((one) => one.metadata?.["tollgate"] === PORTAL_MARK.tollgate);
+  if (!existing) await stripe.billingPortal.configurations.create({ features, metadata });
+  else if (existing.metadata?.["version"] !== version) {
+    await stripe.billingPortal.configurations.update(existing.id, { features, metadata });
+  }
+}
+
+function portalFeatures(
+  pricesByProduct: Map<string, string[]>,
+): Stripe.BillingPortal.ConfigurationCreateParams.Features {
+  return {
+    customer_update: { enabled: true, allowed_updates: ["email", "name", "address", "tax_id"] },
+    invoice_history: { enabled: true },
+    payment_method_update: { enabled: true },
+    subscription_cancel: { enabled: true, mode: "at_period_end" },
+    subscription_update: {
+      enabled: true,
+      default_allowed_updates: ["price"],
+      proration_behavior: "create_prorations",
+      products: [...pricesByProduct].map(([product, prices]) => ({ product, prices })),
+    },
+  };
+}
+
+async function digest(text: string): Promise<string> {
+  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return [...new Uint8Array(bytes).slice(0, 8)].map((byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
+}

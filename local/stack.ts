@@ -1,0 +1,358 @@
+import { type Api, startApi } from "./api.ts";
+import { type ProjectConfig, readProjectConfig } from "./config.ts";
+import { type CronWorker, startCron } from "./cron.ts";
+import { type Functions, startFunctions } from "./functions.ts";
+import { type Gateway, startGateway } from "./gateway.ts";
+import { migrate, writeVaultSecrets } from "./migrate.ts";
+import { type NetWorker, startNet } from "./net.ts";
+import { preparePlatform } from "./platform.ts";
+import { checkPorts, reservePorts } from "./ports.ts";
+import { type Database, startPostgres } from "./postgres.ts";
+import { ensureWebhook, stripeClient, syncCatalogue } from "./stripe_setup.ts";
+import { type Child, Supervisor } from "./supervisor.ts";
+import { Tokens } from "./tokens.ts";
+import type Stripe from "stripe";
+import { exists, messageOf, within, writeAtomically } from "./util.ts";
+import {
+  DEFAULTS,
+  JWT_SECRET,
+  PUBLISHABLE_KEY,
+  SANDBOX_KEY,
+  SECRET_KEY,
+  type Stack,
+  type StackOptions,
+} from "./stack_options.ts";
+import { startWeb } from "./web.ts";
+import { FUNCTIONS, ROOT } from "./paths.ts";
+
+export { PUBLISHABLE_KEY, SANDBOX_KEY, SECRET_KEY, type Stack, type StackOptions };
+
+/** Nothing is stopped before what uses it. */
+const STOP_ORDER = [
+  "announcement",
+  "web",
+  "gateway",
+  "functions",
+  "workers",
+  "api",
+  "sandbox",
+  "database",
+  "supervisor",
+] as const;
+type Part = typeof STOP_ORDER[number];
+
+type Sandbox = { url: string; stop: () => Promise<void> };
+
+/** Brings the whole product up and resolves when every part answers. Whatever was started is stopped again when a part fails. */
+export async function startStack(options: Partial<StackOptions> = {}): Promise<Stack> {
+  const temporary = options.dataDir === undefined
+    ? await Deno.makeTempDir({ prefix: "tollgate-" })
+    : null;
+  const dataDir = options.dataDir ?? temporary ?? "";
+  // Whoever runs Postgres must be able to pass; what is secret in here has its own mode.
+  await Deno.mkdir(dataDir, { recursive: true });
+  if (temporary) await Deno.chmod(temporary, 0o755);
+  const supervisor = await Supervisor.start(dataDir);
+  const reserved = options.ports === undefined ? await reservePorts() : null;
+  const builder = new StackBuilder({
+    ...DEFAULTS,
+    ...options,
+    dataDir,
+    ports: options.ports ?? reserved?.ports ?? DEFAULTS.ports,
+    durable: options.durable ?? temporary === null,
+  }, supervisor);
+  builder.onStop("supervisor", async () => {
+    await supervisor.close();
+    reserved?.release();
+    if (temporary) await Deno.remove(temporary, { recursive: true }).catch(() => {});
+  });
+  try {
+    return await builder.build();
+  } catch (error) {
+    await builder.stop();
+    throw error;
+  }
+}
+
+class StackBuilder {
+  readonly #options: StackOptions;
+  readonly #supervisor: Supervisor;
+  readonly #tokens = new Tokens(JWT_SECRET);
+  readonly #stops: { part: Part; stop: () => Promise<void> }[] = [];
+  readonly #failure = Promise.withResolvers<string>();
+  #stopping: Promise<void> | null = null;
+
+  constructor(options: StackOptions, supervisor: Supervisor) {
+    this.#options = options;
+    this.#supervisor = supervisor;
+  }
+
+  onStop(part: Part, stop: () => Promise<void>): void {
+    this.#stops.push({ part, stop });
+  }
+
+  get #urls() {
+    const { web, api, database, stripe } = this.#options.ports;
+    return {
+      web: `http://127.0.0.1:${web}`,
+      api: `http://127.0.0.1:${api}`,
+      db: `postgresql://postgres:postgres@127.0.0.1:${database}/postgres`,
+      stripe: this.#options.stripe
+        ? this.#options.stripe.apiBase ?? "https://api.stripe.com"
+        : `http://127.0.0.1:${stripe}`,
+    };
+  }
+
+  get #siteUrl(): string {
+    return this.#options.siteUrl || this.#urls.web;
+  }
+
+  async build(): Promise<Stack> {
+    const { ports, web, stripe } = this.#options;
+    await checkPorts({
+      api: ports.api,
+      database: ports.database,
+      ...(web ? { web: ports.web } : {}),
+      ...(stripe ? {} : { stripe: ports.stripe }),
+    });
+    const config = await readProjectConfig();
+    // Three chains that need nothing of each other: the database, Stripe with the functions, the web client.
+    const [database, { sandbox, webhookSecret, functions }] = await settled([
+      this.#timed("Postgres", () => this.#database(config)),
+      this.#stripeAndFunctions(),
+      this.#timed("web client", () => this.#web()),
+    ]);
+    const [api] = await settled([
+      this.#timed("Auth and REST", () => this.#api(database, config)),
+      this.#timed("catalogue in Stripe", () => this.#catalogue(database, sandbox)),
+      this.#workers(database),
+    ]);
+    this.#gateway(api, config, functions);
+    return await this.#announce(webhookSecret);
+  }
+
+  async stop(): Promise<void> {
+    return await (this.#stopping ??= this.#stopAll());
+  }
+
+  async #stopAll(): Promise<void> {
+    this.#stops.sort((a, b) => STOP_ORDER.indexOf(a.part) - STOP_ORDER.indexOf(b.part));
+    for (const { part, stop } of this.#stops) {
+      const done = stop().catch((error) => this.#options.log(`stop: ${part}: ${messageOf(error)}`));
+      if (!(await within(15_000, done))) this.#options.log(`stop: ${part} did not end in time`);
+    }
+  }
+
+  #fail(sentence: string): void {
+    if (!this.#stopping) this.#failure.resolve(sentence);
+  }
+
+  async #timed<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const begun = performance.now();
+    const result = await work();
+    this.#options.onProgress(name, performance.now() - begun);
+    return result;
+  }
+
+  async #database(config: ProjectConfig): Promise<Database> {
+    const { dataDir, ports, durable, postgres, log, migrations } = this.#options;
+    const database = await this.#timed(
+      "  server",
+      () =>
+        startPostgres({ dataDir, port: ports.database, durable, ...postgres }, this.#supervisor),
+    );
+    this.onStop("database", () => database.stop());
+    void database.exited.then(() =>
+      this.#fail("Postgres has ended; see logs/postgres.log in the data directory.")
+    );
+    const current = await this.#timed("  platform", () => preparePlatform(database, JWT_SECRET));
+    if (!current) {
+      log(
+        "This data directory was made by an older local platform; `npm run reset` gives you the new one.",
+      );
+    }
+    if (migrations) {
+      await this.#timed("  migrations", () => migrate({ database, dataDir, config, log }));
+    }
+    await writeVaultSecrets(database, { project_url: this.#urls.api, secret_key: SECRET_KEY });
+    return database;
+  }
+
+  async #sandbox(): Promise<Sandbox | null> {
+    const { ports, dataDir, log, stripe } = this.#options;
+    if (stripe || !(await exists(`${ROOT}/local/stripe/server.ts`))) return null;
+    const { startStripeSandbox } = await import("./stripe/server.ts");
+    const sandbox = await startStripeSandbox({
+      port: ports.stripe,
+      dataDir,
+      secretKey: SANDBOX_KEY,
+      log,
+    });
+    this.onStop("sandbox", () => sandbox.stop());
+    return sandbox;
+  }
+
+  async #web(): Promise<Child | null> {
+    const { web, ports, dataDir, log } = this.#options;
+    if (!web) return null;
+    const child = await startWeb({
+      dataDir,
+      port: ports.web,
+      apiUrl: this.#urls.api,
+      publishableKey: PUBLISHABLE_KEY,
+      log,
+    }, this.#supervisor);
+    if (!child) return null;
+    this.onStop("web", () => child.stop());
+    void child.exited.then(() => {
+      if (!this.#stopping) log("web: Vite has ended; start Tollgate again to have it back.");
+    });
+    return child;
+  }
+
+  async #api(database: Database, config: ProjectConfig): Promise<Api> {
+    const api = await startApi({
+      database,
+      config,
+      jwtSecret: JWT_SECRET,
+      publishableKey: PUBLISHABLE_KEY,
+      secretKey: SECRET_KEY,
+      apiUrl: this.#urls.api,
+      siteUrl: this.#siteUrl,
+    });
+    this.onStop("api", () => api.stop());
+    return api;
+  }
+
+  async #stripeAndFunctions() {
+    const sandbox = await this.#timed("Stripe sandbox", () => this.#sandbox());
+    const webhookSecret = await this.#webhook(sandbox);
+    const functions = await this.#timed("Edge Functions", () => this.#functions(webhookSecret));
+    return { sandbox, webhookSecret, functions };
+  }
+
+  #stripeClient(): Stripe {
+    const { stripe } = this.#options;
+    return stripeClient(
+      stripe?.secretKey ?? SANDBOX_KEY,
+      stripe ? stripe.apiBase : this.#urls.stripe,
+    );
+  }
+
+  /** The signing secret of the endpoint that brings Stripe's events to us; with real Stripe it was given. */
+  async #webhook(sandbox: Sandbox | null): Promise<string> {
+    const { stripe, dataDir } = this.#options;
+    if (stripe) return stripe.webhookSecret;
+    if (!sandbox) return "";
+    const url = `${this.#urls.api}/functions/v1/stripe-webhook`;
+    return await ensureWebhook(this.#stripeClient(), url, dataDir);
+  }
+
+  async #catalogue(database: Database, sandbox: Sandbox | null): Promise<void> {
+    if (this.#options.stripe || sandbox) await syncCatalogue(this.#stripeClient(), database);
+  }
+
+  async #workers(database: Database): Promise<void> {
+    const { cron, postgres, log } = this.#options;
+    const net: NetWorker = await startNet(database, log);
+    this.onStop("workers", () => net.stop());
+    // Where the real pg_cron is loaded, it does its own work.
+    if (!cron || postgres.preload?.includes("pg_cron")) return;
+    const worker: CronWorker = await startCron(database, log);
+    this.onStop("workers", () => worker.stop());
+  }
+
+  async #functions(webhookSecret: string): Promise<Functions | null> {
+    const { functions, dataDir, watch, log, stripe, ports } = this.#options;
+    if (!functions) return null;
+    const started = await startFunctions({
+      folder: FUNCTIONS,
+      dataDir,
+      watch,
+      log,
+      env: this.#functionEnvironment(webhookSecret),
+      network: [
+        `127.0.0.1:${ports.api}`,
+        `127.0.0.1:${ports.database}`,
+        stripe ? hostAndPort(this.#urls.stripe) : `127.0.0.1:${ports.stripe}`,
+      ],
+    }, this.#supervisor);
+    this.onStop("functions", () => started.stop());
+    return started;
+  }
+
+  /** What Supabase gives every function, and this product's own secrets. */
+  #functionEnvironment(webhookSecret: string): Record<string, string> {
+    const { stripe } = this.#options;
+    return {
+      SUPABASE_URL: this.#urls.api,
+      SUPABASE_DB_URL: this.#urls.db,
+      SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: PUBLISHABLE_KEY }),
+      SUPABASE_SECRET_KEYS: JSON.stringify({ default: SECRET_KEY }),
+      SUPABASE_PUBLISHABLE_KEY: PUBLISHABLE_KEY,
+      SUPABASE_SECRET_KEY: SECRET_KEY,
+      SUPABASE_JWKS: this.#tokens.privateJwks,
+      STRIPE_SECRET_KEY: stripe?.secretKey ?? SANDBOX_KEY,
+      STRIPE_WEBHOOK_SECRET: webhookSecret,
+      ...(stripe && !stripe.apiBase ? {} : { STRIPE_API_BASE: this.#urls.stripe }),
+      SITE_URL: this.#siteUrl,
+    };
+  }
+
+  #gateway(api: Api, config: ProjectConfig, functions: Functions | null): Gateway {
+    const gateway = startGateway({
+      port: this.#options.ports.api,
+      api,
+      config,
+      functions,
+      tokens: this.#tokens,
+      log: this.#options.log,
+    });
+    this.onStop("gateway", () => gateway.stop());
+    return gateway;
+  }
+
+  async #announce(webhookSecret: string): Promise<Stack> {
+    const { dataDir } = this.#options;
+    const path = `${dataDir}/stack.json`;
+    const described = {
+      web_url: this.#urls.web,
+      api_url: this.#urls.api,
+      db_url: this.#urls.db,
+      stripe_url: this.#urls.stripe,
+      publishable_key: PUBLISHABLE_KEY,
+      secret_key: SECRET_KEY,
+      webhook_secret: webhookSecret,
+    };
+    await writeAtomically(path, `${JSON.stringify(described, null, 2)}\n`);
+    this.onStop("announcement", () => Deno.remove(path).catch(() => {}));
+    return {
+      webUrl: described.web_url,
+      apiUrl: described.api_url,
+      dbUrl: described.db_url,
+      stripeUrl: described.stripe_url,
+      publishableKey: PUBLISHABLE_KEY,
+      secretKey: SECRET_KEY,
+      webhookSecret,
+      dataDir,
+      failed: this.#failure.promise,
+      stop: () => this.stop(),
+    };
+  }
+}
+
+/**
+ * Like Promise.all, but waits for every part before it reports the first failure: a part that finishes late would otherwise start
+ * something after everything has been stopped.
+ */
+async function settled<T extends readonly unknown[] | []>(
+  work: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(work);
+  return await Promise.all(work);
+}
+
+function hostAndPort(url: string): string {
+  const { hostname, port, protocol } = new URL(url);
+  return `${hostname}:${port || (protocol === "http:" ? 80 : 443)}`;
+}

@@ -1,0 +1,233 @@
+/** Paying, setting up, authenticating and expiring a Checkout session: what the page and `/v1/payment_pages` both call. */
+import { invalid } from "../engine/errors.ts";
+import { type CheckoutSession, type LineItem, type PaymentMethod, type Price } from "../engine/types.ts";
+import type { Work } from "../engine/work.ts";
+import { createIntent, createSetup } from "./intents.ts";
+import { amountFor, createInvoiceItem, productName } from "./lines.ts";
+import { attach, bankVerdict, confirmPayment, confirmSetup } from "./payments.ts";
+import { createSubscription } from "./subscriptions.ts";
+import { createCustomer } from "../resources/customers.ts";
+
+export type CheckoutOutcome =
+  | { outcome: "succeeded" }
+  | { outcome: "declined"; code: string; message: string; decline_code: string | null }
+  | { outcome: "requires_action" };
+
+export interface CheckoutLine {
+  id: string;
+  price: Price;
+  quantity: number;
+}
+
+export function checkoutLines(work: Work, id: string): CheckoutLine[] {
+  return work.hidden("checkout.session", id).lines.map((line) => ({ ...line, price: work.require("price", line.price) }));
+}
+
+export function lineItems(work: Work, id: string): LineItem[] {
+  return checkoutLines(work, id).map(({ id: lineId, price, quantity }) => {
+    const amount = amountFor(price, quantity);
+    return {
+      id: lineId,
+      object: "item",
+      adjustable_quantity: null,
+      amount_discount: 0,
+      amount_subtotal: amount,
+      amount_tax: 0,
+      amount_total: amount,
+      currency: price.currency,
+      description: productName(work, price),
+      metadata: {},
+      price,
+      quantity,
+    };
+  });
+}
+
+export function openSession(work: Work, id: string): CheckoutSession {
+  const session = work.require("checkout.session", id);
+  if (session.status !== "open") {
+    throw invalid(`This Checkout Session is ${session.status}; it can no longer be paid.`, undefined, "checkout_not_open_session");
+  }
+  return session;
+}
+
+export interface Pay {
+  method: PaymentMethod;
+  email: string | null;
+  approved?: boolean;
+}
+
+export function payCheckout(work: Work, id: string, by: Pay): CheckoutOutcome {
+  const session = openSession(work, id);
+  work.changeHidden("checkout.session", id, { waiting: null });
+  const outcome = run(work, session, by);
+  if (outcome.outcome === "requires_action") {
+    work.changeHidden("checkout.session", id, { waiting: { payment_method: by.method.id, email: by.email } });
+  }
+  return outcome;
+}
+
+function run(work: Work, session: CheckoutSession, by: Pay): CheckoutOutcome {
+  if (session.mode === "setup") return runSetup(work, session, by);
+  if (session.mode === "payment") return runPayment(work, session, by);
+  return runSubscription(work, session, by);
+}
+
+export function answerChallenge(work: Work, id: string, approved: boolean): CheckoutOutcome {
+  openSession(work, id);
+  const { waiting } = work.hidden("checkout.session", id);
+  if (!waiting) throw invalid("This Checkout Session does not wait for an authentication.");
+  const method = work.require("payment_method", waiting.payment_method);
+  return payCheckout(work, id, { method, email: waiting.email, approved });
+}
+
+function declined(error: { code?: string; message?: string; decline_code?: string | null } | null): CheckoutOutcome {
+  return {
+    outcome: "declined",
+    code: error?.code ?? "card_declined",
+    decline_code: error?.decline_code ?? null,
+    message: error?.message ?? "Your card was declined.",
+  };
+}
+
+const REFUSED_CHALLENGE = {
+  code: "payment_intent_authentication_failure",
+  message: "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
+};
+
+function runPayment(work: Work, session: CheckoutSession, by: Pay): CheckoutOutcome {
+  const details = work.hidden("checkout.session", session.id).payment;
+  const keepsCard = details?.setup_future_usage ?? null;
+  const makesCustomer = session.customer_creation === "always" || keepsCard !== null;
+  const customer = session.customer ?? (makesCustomer ? ensureCustomer(work, session, by) : null);
+  const intent = session.payment_intent ?? createIntent(work, {
+    amount: session.amount_total ?? 0,
+    currency: session.currency ?? "usd",
+    customer,
+    description: details?.description,
+    metadata: details?.metadata,
+    receipt_email: details?.receipt_email,
+    setup_future_usage: keepsCard,
+    shipping: details?.shipping,
+  }).id;
+  work.change("checkout.session", session.id, { payment_intent: intent });
+  const done = confirmPayment(work, intent, by);
+  if (done.status === "requires_action") return { outcome: "requires_action" };
+  if (done.status === "requires_payment_method") return declined(done.last_payment_error);
+  complete(work, session.id, by, { customer, payment_status: "paid" });
+  return { outcome: "succeeded" };
+}
+
+function runSetup(work: Work, session: CheckoutSession, by: Pay): CheckoutOutcome {
+  const outcome = setUp(work, session.customer, session.setup_intent, by);
+  if (outcome.setup) work.change("checkout.session", session.id, { setup_intent: outcome.setup });
+  if (outcome.result.outcome === "succeeded") {
+    complete(work, session.id, by, { payment_status: "no_payment_required" });
+  }
+  return outcome.result;
+}
+
+function setUp(work: Work, customer: string | null, known: string | null, by: Pay): { setup: string; result: CheckoutOutcome } {
+  const setup = known ?? createSetup(work, { customer }).id;
+  const done = confirmSetup(work, setup, by);
+  if (done.status === "requires_action") return { setup, result: { outcome: "requires_action" } };
+  if (done.status === "succeeded") return { setup, result: { outcome: "succeeded" } };
+  return { setup, result: declined(done.last_setup_error) };
+}
+
+/**
+ * The subscription comes to be only with its first payment: a declined card leaves a failed intent and no subscription.
+ */
+function runSubscription(work: Work, session: CheckoutSession, by: Pay): CheckoutOutcome {
+  const due = session.amount_total ?? 0;
+  if (by.approved === false) return declined(REFUSED_CHALLENGE);
+  const verdict = bankVerdict(work, by.method, by.approved ?? false, due === 0);
+  if (verdict.kind === "authenticate") return { outcome: "requires_action" };
+  if (verdict.kind === "refused") {
+    const attempt = { amount: Math.max(due, 1), currency: session.currency ?? "usd", customer: session.customer };
+    if (due > 0) confirmPayment(work, createIntent(work, attempt).id, { method: by.method });
+    return declined(verdict.decline);
+  }
+  const customer = session.customer ?? ensureCustomer(work, session, by);
+  if (due === 0) setUp(work, customer, null, by);
+  attach(work, by.method.id, customer);
+  const subscription = subscribe(work, session, customer, by);
+  complete(work, session.id, by, {
+    customer,
+    invoice: subscription.latest_invoice,
+    payment_status: due === 0 ? "no_payment_required" : "paid",
+    subscription: subscription.id,
+  });
+  return { outcome: "succeeded" };
+}
+
+function subscribe(work: Work, session: CheckoutSession, customer: string, by: Pay) {
+  const lines = checkoutLines(work, session.id);
+  for (const { price, quantity } of lines.filter((line) => line.price.type === "one_time")) {
+    createInvoiceItem(work, {
+      customer,
+      amount: amountFor(price, quantity),
+      currency: price.currency,
+      description: productName(work, price),
+      price,
+      quantity,
+    });
+  }
+  const details = work.hidden("checkout.session", session.id).subscription;
+  const now = work.now(work.clockOf(customer));
+  const days = details?.trial_period_days ?? null;
+  return createSubscription(work, {
+    customer,
+    items: lines.filter((line) => line.price.type === "recurring")
+      .map(({ price, quantity }) => ({ price: price.id, quantity })),
+    approved: by.approved,
+    default_payment_method: by.method.id,
+    description: details?.description,
+    metadata: details?.metadata,
+    missing_payment_method: details?.missing_payment_method,
+    trial_end: days !== null ? now + days * 86_400 : details?.trial_end,
+  });
+}
+
+function ensureCustomer(work: Work, session: CheckoutSession, by: Pay): string {
+  const { name, phone } = by.method.billing_details;
+  const email = session.customer_email ?? by.email ?? by.method.billing_details.email;
+  return createCustomer(work, { email: email ?? undefined, name: name ?? undefined, phone: phone ?? undefined }).id;
+}
+
+function complete(work: Work, id: string, by: Pay, patch: Partial<CheckoutSession>): void {
+  const session = work.require("checkout.session", id);
+  const customer = patch.customer ?? session.customer;
+  const known = customer ? work.find("customer", customer) : null;
+  work.changeHidden("checkout.session", id, { waiting: null });
+  work.change("checkout.session", id, {
+    ...patch,
+    customer_details: {
+      address: by.method.billing_details.address,
+      business_name: null,
+      email: known?.email ?? by.email ?? by.method.billing_details.email,
+      individual_name: null,
+      name: by.method.billing_details.name ?? known?.name ?? null,
+      phone: known?.phone ?? null,
+      tax_exempt: "none",
+      tax_ids: [],
+    },
+    status: "complete",
+    url: null,
+  }, "checkout.session.completed");
+}
+
+export function expireCheckout(work: Work, id: string): CheckoutSession {
+  const session = work.require("checkout.session", id);
+  if (session.status !== "open") {
+    throw invalid(
+      `Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of ${session.status}.`,
+    );
+  }
+  work.changeHidden("checkout.session", id, { waiting: null });
+  return work.change("checkout.session", id, { status: "expired", url: null }, "checkout.session.expired");
+}
+
+export function successUrl(session: CheckoutSession): string {
+  return (session.success_url ?? "").replaceAll("{CHECKOUT_SESSION_ID}", session.id);
+}

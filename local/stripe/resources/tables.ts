@@ -1,0 +1,82 @@
+/** What `expand[]` may do, per kind of object, and every route of the API. */
+import type { Rendering } from "../engine/answer.ts";
+import { listOf } from "../engine/answer.ts";
+import type { Route } from "../engine/route.ts";
+import { lineItems } from "../billing/checkout.ts";
+import { catalogueRoutes } from "./catalogue.ts";
+import { checkoutRoutes } from "./checkout.ts";
+import { customerRoutes } from "./customers.ts";
+import { intentRoutes } from "./intents.ts";
+import { invoiceRoutes } from "./invoices.ts";
+import { portalRoutes } from "./portal.ts";
+import { subscriptionRoutes } from "./subscriptions.ts";
+import { systemRoutes } from "./system.ts";
+
+export const routes: readonly Route[] = [
+  ...catalogueRoutes,
+  ...customerRoutes,
+  ...intentRoutes,
+  ...invoiceRoutes,
+  ...subscriptionRoutes,
+  ...checkoutRoutes,
+  ...portalRoutes,
+  ...systemRoutes,
+];
+
+export const rendering: Rendering = {
+  expandable: {
+    "billing_portal.session": ["configuration"],
+    "charge": ["customer", "payment_intent", "balance_transaction"],
+    "checkout.session": ["customer", "invoice", "payment_intent", "setup_intent", "subscription"],
+    "customer": ["default_source", "invoice_settings.default_payment_method", "test_clock"],
+    "invoice": [
+      "customer",
+      "default_payment_method",
+      "parent.subscription_details.subscription",
+      "test_clock",
+    ],
+    "invoice_payment": ["invoice", "payment.payment_intent", "payment.charge"],
+    "invoiceitem": ["customer", "invoice", "pricing.price_details.price", "test_clock"],
+    "line_item": ["pricing.price_details.price", "subscription"],
+    "payment_intent": ["customer", "latest_charge", "payment_method"],
+    "payment_method": ["customer"],
+    "plan": ["product"],
+    "price": ["product"],
+    "product": ["default_price"],
+    "refund": ["charge", "customer", "payment_intent", "payment_method"],
+    "setup_intent": ["customer", "payment_method"],
+    "subscription": [
+      "customer",
+      "default_payment_method",
+      "latest_invoice",
+      "pending_setup_intent",
+      "schedule",
+      "test_clock",
+    ],
+  },
+  includable: {
+    "checkout.session": {
+      line_items: (work, id) => listOf(lineItems(work, id), `/v1/checkout/sessions/${id}/line_items`),
+    },
+    "charge": {
+      refunds: (work, id) => listOf(work.store.all("refund", { charge: id }).reverse(), `/v1/charges/${id}/refunds`),
+    },
+    "customer": {
+      sources: (_work, id) => listOf([], `/v1/customers/${id}/sources`),
+      subscriptions: (work, id) => {
+        const live = work.store.all("subscription", { customer: id })
+          .filter((sub) => !["canceled", "incomplete_expired"].includes(sub.status));
+        return listOf(live.reverse(), `/v1/customers/${id}/subscriptions`);
+      },
+      tax_ids: (_work, id) => listOf([], `/v1/customers/${id}/tax_ids`),
+    },
+    "invoice": {
+      payments: (work, id) => listOf(work.store.all("invoice_payment", { invoice: id }).reverse(), `/v1/invoice_payments?invoice=${id}`),
+      confirmation_secret: (work, id) => {
+        const { payment_intent } = work.hidden("invoice", id);
+        const intent = payment_intent ? work.find("payment_intent", payment_intent) : null;
+        return intent?.client_secret ? { client_secret: intent.client_secret, type: "payment_intent" } : null;
+      },
+    },
+  },
+};

@@ -1,0 +1,67 @@
+import { QueryClientProvider } from "@tanstack/react-query";
+import { type ComponentType, lazy, Suspense, useState } from "react";
+import { BrowserRouter, Outlet, Route, Routes } from "react-router";
+import { AppShell } from "./components/app-shell.tsx";
+import { ErrorBoundary } from "./components/error-boundary.tsx";
+import { PageLoading } from "./components/page.tsx";
+import { ScrollToTop } from "./components/scroll-to-top.tsx";
+import { SiteLayout } from "./components/site-layout.tsx";
+import { SessionProvider } from "./hooks/use-session.tsx";
+import { createQueryClient } from "./lib/query.ts";
+
+type PageModule = { default: ComponentType };
+
+const Landing = lazy((): Promise<PageModule> => import("./pages/landing.tsx"));
+const Pricing = lazy((): Promise<PageModule> => import("./pages/pricing.tsx"));
+const SignIn = lazy((): Promise<PageModule> => import("./pages/sign-in.tsx"));
+const SignUp = lazy((): Promise<PageModule> => import("./pages/sign-up.tsx"));
+const Checkout = lazy((): Promise<PageModule> => import("./pages/checkout.tsx"));
+const Chat = lazy((): Promise<PageModule> => import("./pages/chat.tsx"));
+const Agents = lazy((): Promise<PageModule> => import("./pages/agents.tsx"));
+const Account = lazy((): Promise<PageModule> => import("./pages/account.tsx"));
+const NotFound = lazy((): Promise<PageModule> => import("./pages/not-found.tsx"));
+
+/** Keeps the frame around a page while the page's own code is loaded. */
+function Loading() {
+  return (
+    <Suspense fallback={<PageLoading />}>
+      <Outlet />
+    </Suspense>
+  );
+}
+
+export function App() {
+  const [queries] = useState(createQueryClient);
+  return (
+    <ErrorBoundary>
+      <QueryClientProvider client={queries}>
+        <SessionProvider>
+          <BrowserRouter>
+            <ScrollToTop />
+            <Routes>
+              <Route element={<SiteLayout />}>
+                <Route element={<Loading />}>
+                  <Route index element={<Landing />} />
+                  <Route path="pricing" element={<Pricing />} />
+                  <Route path="checkout/:lookupKey" element={<Checkout />} />
+                  <Route path="*" element={<NotFound />} />
+                </Route>
+              </Route>
+              <Route element={<Loading />}>
+                <Route path="sign-in" element={<SignIn />} />
+                <Route path="sign-up" element={<SignUp />} />
+              </Route>
+              <Route element={<AppShell />}>
+                <Route element={<Loading />}>
+                  <Route path="chat/:conversationId?" element={<Chat />} />
+                  <Route path="agents" element={<Agents />} />
+                  <Route path="account" element={<Account />} />
+                </Route>
+              </Route>
+            </Routes>
+          </BrowserRouter>
+        </SessionProvider>
+      </QueryClientProvider>
+    </ErrorBoundary>
+  );
+}

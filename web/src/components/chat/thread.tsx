@@ -1,0 +1,204 @@
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import type { Message } from "../../lib/records.ts";
+import { useDraft } from "../../hooks/use-draft.ts";
+import {
+  draftKey,
+  prepare,
+  useIsSending,
+  useMessages,
+  useReply,
+  useReplyState,
+  useSendMessage,
+} from "../../hooks/use-thread.ts";
+import { useUsage } from "../../hooks/use-usage.ts";
+import { cn } from "../../lib/cn.ts";
+import { toApiError } from "../../lib/errors.ts";
+import { openQuestion } from "../../lib/thread.ts";
+import { LimitPanel } from "../limit-panel.tsx";
+import { ErrorNotice, Notice } from "../notice.tsx";
+import { Button } from "../ui/button.tsx";
+import { Skeleton } from "../ui/skeleton.tsx";
+import { Composer } from "./composer.tsx";
+import { MessageList, Typing } from "./message-list.tsx";
+
+interface ThreadProps {
+  conversationId: string;
+  /** Not stored yet: it is made together with its first message. */
+  isNew: boolean;
+  onCreated: (id: string) => void;
+}
+
+export function Thread({ conversationId, isNew, onCreated }: ThreadProps) {
+  const query = useMessages(conversationId, !isNew);
+  const { messages } = query;
+  const isSending = useIsSending(conversationId);
+  const replyState = useReplyState(conversationId);
+  const waiting = replyState?.isPending ?? false;
+
+  if (query.isLoading) return <ThreadSkeleton />;
+  if (query.error && messages.length === 0) {
+    return (
+      <div className="mx-auto w-full max-w-xl px-4 py-16">
+        <ErrorNotice
+          error={query.error}
+          onRetry={() => query.refetch()}
+          pending={query.isFetching}
+        />
+      </div>
+    );
+  }
+  const isEmpty = messages.length === 0;
+  // The foot keeps its place in the tree when the first message arrives: its focus, its draft and the
+  // request under way would otherwise be lost in the change of layout.
+  return (
+    <div className={cn("flex h-full flex-col", isEmpty && "overflow-y-auto")}>
+      <Announcer messages={messages} waiting={waiting} />
+      {isEmpty ? <Welcome /> : (
+        <MessageList
+          messages={messages}
+          sendingId={isSending ? messages.at(-1)?.id ?? null : null}
+          hasOlder={query.hasNextPage}
+          loadingOlder={query.isFetchingNextPage}
+          onLoadOlder={() => query.fetchNextPage()}
+        >
+          {waiting
+            ? <Typing />
+            : !isSending && <MissingAnswer conversationId={conversationId} messages={messages} />}
+        </MessageList>
+      )}
+      <div
+        className={cn(
+          "mx-auto w-full shrink-0 px-4 pb-4 sm:px-6",
+          isEmpty ? "max-w-2xl" : "max-w-3xl",
+        )}
+      >
+        <ThreadFoot
+          conversationId={conversationId}
+          isNew={isNew}
+          busy={isSending || waiting}
+          onCreated={onCreated}
+        />
+      </div>
+      {isEmpty && <div className="flex-[1.3]" />}
+    </div>
+  );
+}
+
+/** A conversation that has not begun. */
+function Welcome() {
+  return (
+    <div className="mx-auto flex w-full max-w-2xl flex-1 flex-col justify-end gap-2 px-4 pt-10 pb-8 sm:px-6">
+      <h1 className="text-3xl font-semibold tracking-[-0.035em] sm:text-4xl">
+        What is on your mind?
+      </h1>
+      <p className="text-muted">Ask a question, paste a text, or think aloud.</p>
+    </div>
+  );
+}
+
+/** Composer, or the closed gate in its place; above them what could not be sent and why. */
+function ThreadFoot(
+  { conversationId, isNew, busy, onCreated }: ThreadProps & { busy: boolean },
+) {
+  const [draft, setDraft] = useDraft(draftKey(conversationId, isNew));
+  const { messages: usage } = useUsage();
+  const send = useSendMessage(conversationId);
+  const submit = (text: string) =>
+    send.mutate(prepare(conversationId, isNew, text), {
+      onSuccess: () => isNew && onCreated(conversationId),
+    });
+
+  if (usage?.isExhausted && !busy) {
+    return (
+      <LimitPanel metric="message" usage={usage}>
+        {draft.text && <KeptDraft text={draft.text} />}
+      </LimitPanel>
+    );
+  }
+  const refused = send.error && toApiError(send.error).code !== "message_quota_exceeded";
+  const left = usage?.isLow ? usage.remaining : null;
+  return (
+    <div className="grid gap-3">
+      {refused && (
+        <ErrorNotice
+          error={send.error}
+          onRetry={() => submit(draft.text.trim())}
+          retryLabel="Send again"
+        />
+      )}
+      <Composer
+        value={draft.text}
+        onChange={setDraft}
+        onSend={submit}
+        busy={busy}
+        focusKey={conversationId}
+        note={left === null ? null : `${left} ${left === 1 ? "message" : "messages"} left today`}
+      />
+    </div>
+  );
+}
+
+function KeptDraft({ text }: { text: string }) {
+  return (
+    <figure className="grid gap-1 rounded-xl bg-sunken px-4 py-3 text-sm">
+      <figcaption className="text-xs text-muted">Your draft is kept</figcaption>
+      <blockquote className="line-clamp-3 break-words whitespace-pre-wrap">{text}</blockquote>
+    </figure>
+  );
+}
+
+/** The last question has no answer: it failed, or the page was closed while it was written. */
+function MissingAnswer(
+  { conversationId, messages }: { conversationId: string; messages: Message[] },
+) {
+  const reply = useReply(conversationId);
+  const state = useReplyState(conversationId);
+  const question = openQuestion(messages);
+  if (!question) return null;
+  const ask = () => reply.mutate(question.id);
+  const failed = state?.messageId === question.id ? state.error : null;
+  return (
+    <div className="mt-6">
+      {failed
+        ? <ErrorNotice error={failed} onRetry={ask} retryLabel="Try the answer again" />
+        : (
+          <Notice
+            tone="plain"
+            title="This message has no answer yet"
+            actions={<Button size="sm" variant="outline" onClick={ask}>Get the answer</Button>}
+          >
+            Asking again costs nothing.
+          </Notice>
+        )}
+    </div>
+  );
+}
+
+/** Reads new answers to a screen reader; what was there before is not read out. */
+function Announcer({ messages, waiting }: { messages: Message[]; waiting: boolean }): ReactNode {
+  const last = messages.at(-1);
+  const known = useRef(last?.id);
+  const [text, setText] = useState("");
+  useEffect(() => {
+    if (waiting) setText("The assistant is writing.");
+    if (!last || last.id === known.current) return;
+    known.current = last.id;
+    if (last.role === "assistant") setText(`The assistant said: ${last.content}`);
+  }, [last, waiting]);
+  return <p role="status" className="sr-only">{text}</p>;
+}
+
+function ThreadSkeleton() {
+  return (
+    <div
+      role="status"
+      aria-label="Loading messages"
+      className="mx-auto grid w-full max-w-3xl gap-8 px-6 py-8"
+    >
+      <Skeleton className="h-11 w-1/2 justify-self-end rounded-2xl" />
+      <Skeleton className="h-24 w-4/5" />
+      <Skeleton className="h-11 w-2/5 justify-self-end rounded-2xl" />
+      <Skeleton className="h-16 w-3/5" />
+    </div>
+  );
+}

@@ -1,0 +1,52 @@
+import type { ReactNode } from "react";
+import { Mark } from "./logo.tsx";
+
+/** A scrolling page inside the shell, with its heading. */
+export function Page(
+  { title, lead, actions, children }: {
+    title: string;
+    lead?: ReactNode;
+    actions?: ReactNode;
+    children: ReactNode;
+  },
+) {
+  return (
+    <div className="h-full overflow-y-auto">
+      <div className="mx-auto grid w-full max-w-3xl gap-8 px-5 py-8 sm:px-8 sm:py-12">
+        <header className="flex flex-wrap items-end justify-between gap-4">
+          <div className="grid gap-1.5">
+            <h1 className="text-3xl font-semibold tracking-[-0.03em]">{title}</h1>
+            {lead && <p className="text-muted">{lead}</p>}
+          </div>
+          {actions}
+        </header>
+        {children}
+      </div>
+    </div>
+  );
+}
+
+/** A titled part of a page. */
+export function Section(
+  { title, actions, children }: { title: string; actions?: ReactNode; children: ReactNode },
+) {
+  return (
+    <section aria-label={title} className="grid gap-4 border-t border-line pt-6">
+      <div className="flex flex-wrap items-center justify-between gap-3">
+        <h2 className="text-base font-semibold">{title}</h2>
+        {actions}
+      </div>
+      {children}
+    </section>
+  );
+}
+
+/** A whole page that is on its way. */
+export function PageLoading({ label = "Loading" }: { label?: string }) {
+  return (
+    <div role="status" className="grid min-h-[60dvh] place-items-center">
+      <Mark className="size-9 animate-pulse" />
+      <span className="sr-only">{label}</span>
+    </div>
+  );
+}

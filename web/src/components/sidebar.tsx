@@ -1,0 +1,86 @@
+import { Bot, CreditCard, PenLine, Tags } from "lucide-react";
+import type { ComponentType } from "react";
+import { Link, NavLink } from "react-router";
+import { useSubscription } from "../hooks/use-subscription.ts";
+import { useUsage } from "../hooks/use-usage.ts";
+import { cn } from "../lib/cn.ts";
+import { ConversationList } from "./chat/conversation-list.tsx";
+import { Logo } from "./logo.tsx";
+import { Badge } from "./ui/badge.tsx";
+import { Button } from "./ui/button.tsx";
+import { UsageMeter } from "./usage-meter.tsx";
+
+interface SidebarProps {
+  email: string;
+  /** A link was followed: on a phone the sheet closes. */
+  onNavigate?: () => void;
+}
+
+export function Sidebar({ email, onNavigate }: SidebarProps) {
+  return (
+    <>
+      <div className="flex h-14 shrink-0 items-center px-4">
+        <Link to="/chat" aria-label="Tollgate, chat" className="rounded-lg" onClick={onNavigate}>
+          <Logo />
+        </Link>
+      </div>
+      <div className="px-3 pt-1 pb-3">
+        <Button variant="outline" asChild className="w-full justify-start px-3">
+          <Link to="/chat" onClick={onNavigate}>
+            <PenLine aria-hidden />
+            New chat
+          </Link>
+        </Button>
+      </div>
+      <nav aria-label="Conversations" className="min-h-0 flex-1 overflow-y-auto px-3">
+        <ConversationList onNavigate={onNavigate} />
+      </nav>
+      <SidebarUsage />
+      <nav aria-label="Main" className="grid gap-0.5 border-t border-line p-3">
+        <SidebarLink to="/agents" icon={Bot} label="Agents" onNavigate={onNavigate} />
+        <SidebarLink to="/pricing" icon={Tags} label="Pricing" onNavigate={onNavigate} />
+        <SidebarLink to="/account" icon={CreditCard} label="Account" onNavigate={onNavigate} />
+        <p className="truncate px-3 pt-1.5 text-xs text-muted" title={email}>{email}</p>
+      </nav>
+    </>
+  );
+}
+
+function SidebarUsage() {
+  const { messages, agents, isLoading } = useUsage();
+  const { entitlements } = useSubscription();
+  return (
+    <section aria-label="Usage" className="grid gap-3.5 border-t border-line px-6 py-4">
+      <div className="flex min-h-6 items-center justify-between">
+        <h2 className="text-xs font-semibold text-muted">Usage</h2>
+        {entitlements && <Badge tone="good">{entitlements.plan.name}</Badge>}
+      </div>
+      <UsageMeter compact label="Messages today" usage={messages} isLoading={isLoading} />
+      <UsageMeter compact label="Agents" usage={agents} isLoading={isLoading} />
+    </section>
+  );
+}
+
+interface SidebarLinkProps {
+  to: string;
+  icon: ComponentType<{ className?: string; "aria-hidden"?: boolean }>;
+  label: string;
+  onNavigate?: () => void;
+}
+
+function SidebarLink({ to, icon: Icon, label, onNavigate }: SidebarLinkProps) {
+  return (
+    <NavLink
+      to={to}
+      onClick={onNavigate}
+      className={({ isActive }) =>
+        cn(
+          "flex h-9 items-center gap-2.5 rounded-lg px-3 text-sm font-medium transition-colors",
+          isActive ? "bg-brand-soft text-brand-text" : "text-ink hover:bg-ink/6",
+        )}
+    >
+      <Icon aria-hidden className="size-4 text-muted" />
+      {label}
+    </NavLink>
+  );
+}

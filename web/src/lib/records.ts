@@ -1,0 +1,24 @@
+/** The rows that pages show, in the client's own shapes. */
+
+export interface Conversation {
+  id: string;
+  title: string;
+  updatedAt: number;
+}
+
+export interface Message {
+  id: string;
+  conversationId: string;
+  role: "user" | "assistant";
+  content: string;
+  replyTo: string | null;
+  /** As the server wrote it: it is the cursor for older pages and must keep its microseconds. */
+  createdAt: string;
+}
+
+export interface Agent {
+  id: string;
+  name: string;
+  instructions: string;
+  updatedAt: number;
+}

@@ -1,0 +1,71 @@
+import { LogOut } from "lucide-react";
+import { useState } from "react";
+import { useNavigate } from "react-router";
+import { signOut } from "../api.ts";
+import { PlanSection } from "../components/account/plan-section.tsx";
+import { ReturnNotice } from "../components/account/return-notice.tsx";
+import { Page, Section } from "../components/page.tsx";
+import { ErrorNotice } from "../components/notice.tsx";
+import { ThemeChoice } from "../components/theme-choice.tsx";
+import { Button } from "../components/ui/button.tsx";
+import { UsageMeter } from "../components/usage-meter.tsx";
+import { useSession } from "../hooks/use-session.tsx";
+import { useTitle } from "../hooks/use-title.ts";
+import { useUsage } from "../hooks/use-usage.ts";
+
+export default function AccountPage() {
+  useTitle("Account");
+  const session = useSession();
+  const email = session.status === "signed-in" ? session.user.email : "";
+  return (
+    <Page title="Account" lead={email}>
+      <ReturnNotice />
+      <PlanSection />
+      <UsageSection />
+      <Section title="Appearance">
+        <div>
+          <ThemeChoice />
+        </div>
+      </Section>
+      <Section title="Session">
+        <SignOut />
+      </Section>
+    </Page>
+  );
+}
+
+function UsageSection() {
+  const { messages, agents, isLoading, error, refetch } = useUsage();
+  return (
+    <Section title="Usage">
+      {error
+        ? <ErrorNotice error={error} onRetry={refetch} />
+        : (
+          <div className="grid items-start gap-x-10 gap-y-6 sm:grid-cols-2">
+            <UsageMeter label="Messages today" usage={messages} isLoading={isLoading} />
+            <UsageMeter label="Agents" usage={agents} isLoading={isLoading} />
+          </div>
+        )}
+    </Section>
+  );
+}
+
+function SignOut() {
+  const navigate = useNavigate();
+  const [leaving, setLeaving] = useState(false);
+  const leave = async () => {
+    setLeaving(true);
+    // First away from here: a page behind the sign-in would send the visitor to the sign-in form.
+    await navigate("/");
+    await signOut();
+  };
+  return (
+    <div className="grid justify-items-start gap-2">
+      <p className="text-sm text-muted">Drafts on this device are cleared when you sign out.</p>
+      <Button variant="outline" pending={leaving} onClick={leave}>
+        <LogOut aria-hidden />
+        Sign out
+      </Button>
+    </div>
+  );
+}

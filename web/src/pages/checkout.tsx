@@ -1,0 +1,74 @@
+import { useQuery } from "@tanstack/react-query";
+import { useEffect } from "react";
+import { Link, Navigate, useParams } from "react-router";
+import { openCheckout } from "../api.ts";
+import { Mark } from "../components/logo.tsx";
+import { ErrorNotice } from "../components/notice.tsx";
+import { PageLoading } from "../components/page.tsx";
+import { Button } from "../components/ui/button.tsx";
+import { useCatalogue } from "../hooks/use-catalogue.ts";
+import { useSession } from "../hooks/use-session.tsx";
+import { useTitle } from "../hooks/use-title.ts";
+import { checkoutPath, withNext } from "../lib/paths.ts";
+import { formatMoney } from "../lib/money.ts";
+import { findPrice } from "../lib/plans.ts";
+
+/** The one way to Checkout, also for who had to sign up first: asks for the session and goes there. */
+export default function CheckoutPage() {
+  const { lookupKey = "" } = useParams();
+  const session = useSession();
+  useTitle("Checkout");
+  if (session.status === "loading") return <PageLoading />;
+  if (session.status === "signed-out") {
+    return <Navigate to={withNext("/sign-up", checkoutPath(lookupKey))} replace />;
+  }
+  return <OpenCheckout lookupKey={lookupKey} />;
+}
+
+function OpenCheckout({ lookupKey }: { lookupKey: string }) {
+  const { data: catalogue } = useCatalogue();
+  const price = catalogue ? findPrice(catalogue, lookupKey) : null;
+  const plan = catalogue?.plans.find((candidate) => candidate.id === price?.planId);
+  const checkout = useQuery({
+    queryKey: ["me", "checkout", lookupKey],
+    queryFn: () => openCheckout(lookupKey),
+    gcTime: 0,
+    staleTime: Infinity,
+    refetchOnWindowFocus: false,
+    refetchOnReconnect: false,
+  });
+  useEffect(() => {
+    // Replaced, so that "back" leads from Stripe to where the plan was chosen, and not here again.
+    if (checkout.data) location.replace(checkout.data);
+  }, [checkout.data]);
+
+  const failed = checkout.error && !checkout.isFetching;
+  return (
+    <div className="mx-auto grid w-full max-w-md gap-6 px-5 py-24">
+      <Mark className="size-10" />
+      <div className="grid gap-2" role="status">
+        <h1 className="text-3xl font-semibold tracking-[-0.035em]">
+          {failed ? "Checkout did not open" : "Opening checkout…"}
+        </h1>
+        <p className="min-h-6 text-muted">
+          {plan && price &&
+            `${plan.name}, ${formatMoney(price.amountMinor, price.currency)} a ${price.interval}.`}
+          {!failed && " You pay on Stripe’s page and come back here."}
+        </p>
+      </div>
+      {failed && (
+        <>
+          <ErrorNotice error={checkout.error} onRetry={() => checkout.refetch()} />
+          <div className="flex gap-2">
+            <Button variant="outline" asChild>
+              <Link to="/pricing">Back to the plans</Link>
+            </Button>
+            <Button variant="ghost" asChild>
+              <Link to="/account">Account</Link>
+            </Button>
+          </div>
+        </>
+      )}
+    </div>
+  );
+}

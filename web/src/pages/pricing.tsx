@@ -1,0 +1,41 @@
+import { useState } from "react";
+import { useSearchParams } from "react-router";
+import { Notice } from "../components/notice.tsx";
+import { Pricing } from "../components/pricing.tsx";
+import { Button } from "../components/ui/button.tsx";
+import { useTitle } from "../hooks/use-title.ts";
+
+export default function PricingPage() {
+  useTitle("Pricing");
+  const [params, setParams] = useSearchParams();
+  const [dismissed, setDismissed] = useState(false);
+  const cancelled = params.get("checkout") === "cancelled" && !dismissed;
+  const dismiss = () => {
+    setDismissed(true);
+    setParams((before) => {
+      before.delete("checkout");
+      return before;
+    }, { replace: true });
+  };
+  return (
+    <div className="mx-auto grid w-full max-w-6xl gap-8 px-5 pt-8 pb-20 sm:pt-14">
+      {cancelled && (
+        <Notice
+          tone="plain"
+          title="Checkout was cancelled"
+          actions={<Button size="sm" variant="ghost" onClick={dismiss}>Dismiss</Button>}
+        >
+          Nothing was charged. Choose a plan whenever you like.
+        </Notice>
+      )}
+      <header className="grid gap-3">
+        <h1 className="text-5xl font-semibold tracking-[-0.045em]">Tariffs</h1>
+        <p className="max-w-xl text-lg text-muted">
+          Each plan opens the gate a little wider. Allowances begin again every day at 00:00 UTC,
+          and a plan can be changed or cancelled at any time.
+        </p>
+      </header>
+      <Pricing />
+    </div>
+  );
+}
