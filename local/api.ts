@@ -1,5 +1,7 @@
 import { App } from "@supabase/lite";
 import { createPostgresConnection, type PostgresConnection } from "@supabase/lite/postgres";
+import postgres from "postgres";
+import { Callers } from "./caller.ts";
 import type { ProjectConfig } from "./config.ts";
 import { connect, type Database } from "./postgres.ts";
 
@@ -21,20 +23,27 @@ export type ApiOptions = {
   secretKey: string;
   apiUrl: string;
   siteUrl: string;
+  log: (line: string) => void;
 };
 
 export async function startApi(options: ApiOptions): Promise<Api> {
   const auth = poolFor(options.database, "supabase_auth_admin", 5);
   const rest = poolFor(options.database, "authenticator", 20);
   trustTheMigrationsGrants(rest);
-  const authApp = newApp(options, auth);
-  const restApp = newApp(options, rest);
+  const callers = new Callers(options);
+  const authApp = newAuthApp(options, auth);
+  const restApp = newRestApp(options, rest, callers);
+  const loud = quietDatabaseErrors(options.log);
   await Promise.all([authApp.init(), restApp.init()]);
   const listener = await reloadSchemaOnNotify(options.database, rest);
   return {
     auth: async (request) => await authApp.fetch(request),
-    rest: async (request) => await restApp.fetch(request),
+    rest: async (request) => {
+      const identified = await callers.identify(request);
+      return identified instanceof Response ? identified : await restApp.fetch(identified);
+    },
     stop: async () => {
+      loud();
       await listener.end({ timeout: 1 });
       await Promise.all([auth, rest].map((pool) => pool.driver.end({ timeout: 2 })));
     },
@@ -47,16 +56,57 @@ function poolFor(database: Database, role: string, max: number): PostgresConnect
     postgresOptions: {
       max,
       onnotice: () => {},
+      types: { json: jsonType(114), jsonb: jsonType(3802) },
       connection: { application_name: `tollgate ${role}` },
     },
   });
 }
 
-function newApp(options: ApiOptions, connection: PostgresConnection) {
-  const { auth, api } = options.config;
+/**
+ * lite hands the arguments of an RPC and the values of json columns to the driver as JSON text, and the driver's own serializer
+ * would make a JSON string of that text: `p_list jsonb` would arrive as "[1,2]" in quotes. So JSON text passes as it is; what is not
+ * JSON was a plain string. (A string that looks like JSON, such as "5", arrives as what it looks like.)
+ */
+function jsonType(oid: number) {
+  return {
+    to: oid,
+    from: [oid],
+    serialize: (value: unknown) => isJsonText(value) ? value : JSON.stringify(value),
+    parse: (value: string): unknown => JSON.parse(value),
+  };
+}
+
+function isJsonText(value: unknown): value is string {
+  if (typeof value !== "string") return false;
+  try {
+    JSON.parse(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function newRestApp(
+  { config: { api } }: ApiOptions,
+  connection: PostgresConnection,
+  callers: Callers,
+) {
   return new App({
     connection,
     api: { enabled: true, schemas: api.schemas, max_rows: api.max_rows },
+    auth: { enabled: false },
+    db: { migrations: { enabled: false } },
+    studio: { enabled: false },
+    options: {
+      server: { admin: false, disableStudio: true, apiKeys: { resolver: callers.resolve } },
+    },
+  });
+}
+
+function newAuthApp(options: ApiOptions, connection: PostgresConnection) {
+  const { auth } = options.config;
+  return new App({
+    connection,
     auth: {
       enabled: true,
       jwt_secret: options.jwtSecret,
@@ -78,6 +128,22 @@ function newApp(options: ApiOptions, connection: PostgresConnection) {
     studio: { enabled: false },
     options: { server: { admin: false, disableStudio: true } },
   });
+}
+
+/** Refusals a policy, a constraint or a trigger meant: they are the caller's answer, not news for the terminal. */
+const MEANT = /^(42501|PGRST|PT\d{3}|P0001|2[23]\w{3})$/;
+
+/** lite prints every error of the database as an object; what is worth a developer's eye is one line. Returns the undoing. */
+function quietDatabaseErrors(log: (line: string) => void): () => void {
+  const original = console.error;
+  console.error = (...values: unknown[]) => {
+    const [first] = values;
+    if (!(first instanceof postgres.PostgresError)) original(...values);
+    else if (!MEANT.test(first.code)) log(`rest: ${first.code} ${first.message}`);
+  };
+  return () => {
+    console.error = original;
+  };
 }
 
 /**

@@ -37,8 +37,6 @@ const SCRIPTS = {
   schema: ["tests/tools/schema.ts"],
 };
 
-await main();
-
 async function main() {
   checkNode();
   const [command = "start", ...rest] = process.argv.slice(2);
@@ -121,12 +119,8 @@ async function install() {
   const [command, first] = npm && /\.c?js$/.test(npm) ? [process.execPath, [npm]] : ["npm", []];
   // The tools are development dependencies: NODE_ENV=production in somebody's shell must not leave them out.
   const flags = [
-    "ci",
-    "--include=dev",
-    "--include=optional",
-    "--no-audit",
-    "--no-fund",
-    "--loglevel=error",
+    ...(isLockComplete() ? ["ci"] : ["install", "--no-save"]),
+    ...["--include=dev", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error"],
   ];
   const code = await new Promise((resolve) => {
     const child = spawn(command, [...first, ...flags], {
@@ -145,9 +139,23 @@ async function install() {
   console.log(`✓ Dependencies installed ${((Date.now() - begun) / 1000).toFixed(0)} s`);
 }
 
+/**
+ * A registry mirror may not carry the binaries of other platforms, and a lock file written there does not name them. `npm ci` refuses
+ * such a file; `npm install --no-save` takes every version and hash from it all the same and adds this platform's.
+ */
+function isLockComplete() {
+  const packages = packagesOf(join(ROOT, "package-lock.json")) ?? {};
+  return Object.entries(packages).every(([path, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies).every((name) => {
+      const nested = `${path === "" ? "" : `${path}/`}node_modules/${name}`;
+      return nested in packages || `node_modules/${name}` in packages;
+    })
+  );
+}
+
 class InstallError extends Error {
   constructor(code) {
-    super(`npm ci ended with ${code}; its messages are above.`);
+    super(`npm ended with ${code}; its messages are above.`);
     this.code = code;
   }
 }
@@ -289,7 +297,7 @@ function hand(deno, args) {
 }
 
 function denoEnvironment() {
-  const env = { ...process.env, DENO_NO_UPDATE_CHECK: "1" };
+  const env = { ...process.env, DENO_NO_UPDATE_CHECK: "1", TOLLGATE_NODE: process.execPath };
   if (!env.DENO_DIR && !isWritable(homedir())) env.DENO_DIR = join(MODULES, ".cache", "deno");
   return env;
 }
@@ -337,3 +345,6 @@ function statOf(pid) {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return { parent: Number(fields[1]), started: fields[19] };
 }
+
+// Last, because classes and constants above are not hoisted.
+await main();

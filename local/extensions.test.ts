@@ -36,8 +36,14 @@ Deno.test("the platform's database and its stand-in extensions", async (t) => {
     });
 
     await t.step("a schedule that pg_cron would refuse is refused", async () => {
-      await assert.rejects(sql`select cron.schedule('x', 'every day', 'select 1')`, /invalid schedule/);
-      await assert.rejects(sql`select cron.schedule('x', '60 seconds', 'select 1')`, /invalid schedule/);
+      await assert.rejects(
+        sql`select cron.schedule('x', 'every day', 'select 1')`,
+        /invalid schedule/,
+      );
+      await assert.rejects(
+        sql`select cron.schedule('x', '60 seconds', 'select 1')`,
+        /invalid schedule/,
+      );
       await assert.rejects(sql`select cron.unschedule('x')`, /could not find valid entry for job/);
     });
 
@@ -52,13 +58,18 @@ Deno.test("the platform's database and its stand-in extensions", async (t) => {
     });
 
     await t.step("a role sees and removes only its own jobs", async () => {
-      await sql`grant usage on schema cron to service_role`;
+      await sql`grant usage on schema cron to authenticated`;
       await sql.begin(async (inner) => {
-        await inner`set local role service_role`;
+        await inner`set local role authenticated`;
         assert.equal((await inner`select * from cron.job`).length, 0);
-        await assert.rejects(inner.savepoint((save) => save`select cron.unschedule('twice')`), /could not find/);
         await assert.rejects(
-          inner.savepoint((save) => save`insert into cron.job (schedule, command) values ('* * * * *', 'select 1')`),
+          inner.savepoint((save) => save`select cron.unschedule('twice')`),
+          /could not find/,
+        );
+        await assert.rejects(
+          inner.savepoint((save) =>
+            save`insert into cron.job (schedule, command) values ('* * * * *', 'select 1')`
+          ),
           /permission denied/,
         );
       });
@@ -96,66 +107,79 @@ Deno.test("the platform's database and its stand-in extensions", async (t) => {
       await admin`insert into cron.job_run_details (jobid, username, status) values (99, 'postgres', 'running')`;
       const worker = await startCron(database, () => {});
       await worker.stop();
-      const [row] = await admin`select status, return_message from cron.job_run_details where jobid = 99`;
+      const [row] =
+        await admin`select status, return_message from cron.job_run_details where jobid = 99`;
       await admin.end();
       assert.deepEqual({ ...row }, { status: "failed", return_message: "server restarted" });
     });
 
-    await t.step("pg_net sends after the commit, keeps the answer, and respects the time-out", async () => {
-      const seen: { path: string; body: string; header: string | null }[] = [];
-      const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, async (request) => {
-        const { pathname, search } = new URL(request.url);
-        seen.push({
-          path: pathname + search,
-          body: await request.text(),
-          header: request.headers.get("x-test"),
-        });
-        if (pathname === "/slow") await new Promise((resolve) => setTimeout(resolve, 600));
-        return Response.json({ ok: true }, { status: 201 });
-      });
-      const worker = await startNet(database, (line) => logged.push(line));
-      try {
-        const base = `http://127.0.0.1:${server.addr.port}`;
-        await sql.begin(async (inner) => {
-          await inner`select net.http_post(${`${base}/never`})`;
-          throw new Error("roll back");
-        }).catch(() => {});
-        const [sent] = await sql<{ id: string }[]>`
+    await t.step(
+      "pg_net sends after the commit, keeps the answer, and respects the time-out",
+      async () => {
+        const seen: { path: string; body: string; header: string | null }[] = [];
+        const server = Deno.serve(
+          { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+          async (request) => {
+            const { pathname, search } = new URL(request.url);
+            seen.push({
+              path: pathname + search,
+              body: await request.text(),
+              header: request.headers.get("x-test"),
+            });
+            if (pathname === "/slow") await new Promise((resolve) => setTimeout(resolve, 600));
+            return Response.json({ ok: true }, { status: 201 });
+          },
+        );
+        const worker = await startNet(database, (line) => logged.push(line));
+        try {
+          const base = `http://127.0.0.1:${server.addr.port}`;
+          await sql.begin(async (inner) => {
+            await inner`select net.http_post(${`${base}/never`})`;
+            throw new Error("roll back");
+          }).catch(() => {});
+          const [sent] = await sql<{ id: string }[]>`
           select net.http_post(${`${base}/a`}, '{"n": 1}'::jsonb, '{"q": "ä b"}'::jsonb, '{"x-test": "yes"}'::jsonb) as id`;
-        const [slow] = await sql<{ id: string }[]>`
+          const [slow] = await sql<{ id: string }[]>`
           select net.http_get(${`${base}/slow`}, timeout_milliseconds := 100) as id`;
-        const [dead] = await sql<{ id: string }[]>`
+          const [dead] = await sql<{ id: string }[]>`
           select net.http_delete('http://127.0.0.1:1/') as id`;
-        const answers = await eventually(async () => {
-          const rows = await sql`select * from net._http_response order by id`;
-          return rows.length === 3 && rows;
-        });
-        const of = (id?: string) => answers.find((answer) => answer["id"] === id);
-        assert.equal(of(sent?.id)?.["status_code"], 201);
-        assert.equal(of(sent?.id)?.["content"], '{"ok":true}');
-        assert.equal(of(slow?.id)?.["timed_out"], true);
-        assert.match(of(slow?.id)?.["error_msg"], /Timeout of 100 ms/);
-        assert.equal(of(dead?.id)?.["timed_out"], false);
-        assert.ok(of(dead?.id)?.["error_msg"]);
-        assert.deepEqual(seen.filter(({ path }) => path !== "/slow"), [
-          { path: "/a?q=%C3%A4%20b", body: '{"n": 1}', header: "yes" },
-        ]);
-      } finally {
-        await worker.stop();
-        await server.shutdown();
-      }
-    });
+          const answers = await eventually(async () => {
+            const rows = await sql`select * from net._http_response order by id`;
+            return rows.length === 3 && rows;
+          });
+          const of = (id?: string) => answers.find((answer) => answer["id"] === id);
+          assert.equal(of(sent?.id)?.["status_code"], 201);
+          assert.equal(of(sent?.id)?.["content"], '{"ok":true}');
+          assert.equal(of(slow?.id)?.["timed_out"], true);
+          assert.match(of(slow?.id)?.["error_msg"], /Timeout of 100 ms/);
+          assert.equal(of(dead?.id)?.["timed_out"], false);
+          assert.ok(of(dead?.id)?.["error_msg"]);
+          assert.deepEqual(seen.filter(({ path }) => path !== "/slow"), [
+            { path: "/a?q=%C3%A4%20b", body: '{"n": 1}', header: "yes" },
+          ]);
+        } finally {
+          await worker.stop();
+          await server.shutdown();
+        }
+      },
+    );
 
     await t.step("the Vault gives secrets to postgres and not to a signed-in user", async () => {
       const [row] = await sql<{ id: string }[]>`select vault.create_secret('one', 'name') as id`;
       await sql`select vault.update_secret(${row?.id ?? ""}, 'two')`;
       const secrets = await sql`select name, decrypted_secret from vault.decrypted_secrets`;
-      assert.deepEqual(secrets.map((one) => ({ ...one })), [{ name: "name", decrypted_secret: "two" }]);
+      assert.deepEqual(secrets.map((one) => ({ ...one })), [{
+        name: "name",
+        decrypted_secret: "two",
+      }]);
       for (const role of ["anon", "authenticated"]) {
         await sql.begin(async (inner) => {
           await inner.unsafe(`set local role ${role}`);
           await inner`select * from vault.decrypted_secrets`;
-        }).then(() => assert.fail(`${role} read a secret`), (error) => assert.match(String(error), /permission denied/));
+        }).then(
+          () => assert.fail(`${role} read a secret`),
+          (error) => assert.match(String(error), /permission denied/),
+        );
       }
     });
   } finally {

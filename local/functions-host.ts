@@ -8,8 +8,8 @@ type Loaded = { handler: Handler } | { error: string };
 
 const [folder = "", ...names] = Deno.args;
 
-// Deno itself needs these two; the functions must see only what Supabase would give them.
-for (const name of ["DENO_DIR", "NO_COLOR"]) Deno.env.delete(name);
+// Deno's own; the functions must see only what Supabase would give them.
+for (const name of ["DENO_DIR", "NO_COLOR", "PATH", "DENO_NODE_SHIM_ACTIVE"]) Deno.env.delete(name);
 
 const loaded = new Map<string, Loaded>(
   await Promise.all(names.map(async (name): Promise<[string, Loaded]> => [name, await load(name)])),

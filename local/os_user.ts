@@ -3,7 +3,8 @@ import { readTextIfAny, StartError } from "./util.ts";
 /**
  * Postgres refuses to run as root. Started by root, it runs as `postgres` (or `nobody`), and since the data directory may lie
  * under a folder that user cannot enter (/root is 0700), it keeps the single capability that lets it pass: CAP_DAC_OVERRIDE as
- * an ambient capability, which survives the change of user and the exec.
+ * an ambient capability, which survives the change of user and the exec. access(2), by which Postgres examines its own binaries,
+ * forgets capabilities of an ordinary user unless the securebit no_setuid_fixup says otherwise.
  */
 export type OsUser = {
   /** Put before a command line so that it runs as this user; empty when we are that user already. */
@@ -20,7 +21,12 @@ export async function postgresUser(): Promise<OsUser> {
     );
   }
   const plain = ["setpriv", "--reuid", `${owner.uid}`, "--regid", `${owner.gid}`, "--clear-groups"];
-  const through = [...plain, "--inh-caps=+dac_override", "--ambient-caps=+dac_override"];
+  const through = [
+    ...plain,
+    "--securebits=+no_setuid_fixup",
+    "--inh-caps=+dac_override",
+    "--ambient-caps=+dac_override",
+  ];
   // A container may have dropped the capability; then the path must be open to the user by its permissions.
   for (const prefix of [through, plain]) if (await works(prefix)) return { prefix, owner };
   throw new StartError(

@@ -46,8 +46,9 @@ export async function portOwner(port: number): Promise<string | null> {
   const inode = await listeningInode(port);
   const pid = inode === null ? null : await pidHolding(inode);
   if (pid === null) return "another program";
-  const command = await commandLine(pid);
-  return `pid ${pid} (${command.length > 80 ? `${command.slice(0, 77)}…` : command})`;
+  // Folders tell a person little and take the room of what does: "node vite.js --port 3000".
+  const command = (await commandLine(pid)).replace(/(^|\s)\/\S*\//g, "$1");
+  return `pid ${pid} (${command.length > 80 ? `${command.slice(0, 79)}…` : command})`;
 }
 
 export function canListen(port: number): boolean {

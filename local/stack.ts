@@ -219,6 +219,7 @@ class StackBuilder {
       secretKey: SECRET_KEY,
       apiUrl: this.#urls.api,
       siteUrl: this.#siteUrl,
+      log: this.#options.log,
     });
     this.onStop("api", () => api.stop());
     return api;

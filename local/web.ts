@@ -15,7 +15,8 @@ export async function startWeb(options: WebOptions, supervisor: Supervisor): Pro
   if (!(await exists(`${ROOT}/web/index.html`))) return null;
   const child = await supervisor.spawn({
     name: "web",
-    command: "node",
+    // The Node that runs the bootstrap; Deno puts a `node` of its own on the path where there is none.
+    command: Deno.env.get("TOLLGATE_NODE") ?? "node",
     args: [
       `${NODE_MODULES}/vite/bin/vite.js`,
       `${ROOT}/web`,

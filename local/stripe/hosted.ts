@@ -22,7 +22,12 @@ export type PayOutcome =
   /** Paid (or set up). `redirect` is the success/return URL with {CHECKOUT_SESSION_ID} filled in. */
   | { outcome: "succeeded"; redirect: string }
   /** Show `message` beside the card form; the person may try again. `param`: the form field at fault, if one is. */
-  | { outcome: "declined"; message: string; code: string; param?: "number" | "exp_month" | "exp_year" | "cvc" }
+  | {
+    outcome: "declined";
+    message: string;
+    code: string;
+    param?: "number" | "exp_month" | "exp_year" | "cvc";
+  }
   /** Show the (sandbox) bank's challenge, then call `confirmAuthentication` / `portalConfirmAuthentication`. */
   | { outcome: "requires_action"; message: string };
 
@@ -174,7 +179,13 @@ export interface InvoiceView {
   period_start: number;
   period_end: number;
   currency: string;
-  lines: { description: string; quantity: number; amount: number; period_start: number; period_end: number }[];
+  lines: {
+    description: string;
+    quantity: number;
+    amount: number;
+    period_start: number;
+    period_end: number;
+  }[];
   subtotal: number;
   total: number;
   amount_paid: number;

@@ -17,7 +17,7 @@ declare
   v_daily constant boolean := p_counter.period_day <> 'infinity';
   v_name text;
   v_resets_at timestamptz;
-  v_headers jsonb := '{}';
+  v_headers jsonb := '{}'::jsonb;
 begin
   select lower(m.name) into v_name from public.metrics m where m.id = p_counter.metric_id;
   if v_daily then

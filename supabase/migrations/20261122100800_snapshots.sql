@@ -142,7 +142,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  v_seen text[] := '{}';
+  v_seen text[] := '{}'::text[];
   v_row record;
 begin
   for v_row in

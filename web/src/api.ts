@@ -44,6 +44,8 @@ function db(): SupabaseClient<Database> {
   const { supabaseUrl, publishableKey } = requireEnv();
   connection = createClient<Database>(supabaseUrl, publishableKey, {
     global: { fetch: watchedFetch },
+    // Repeats are TanStack Query's: two layers of them would multiply the wait before an error shows.
+    db: { retry: false },
   });
   return connection;
 }

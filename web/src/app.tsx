@@ -1,7 +1,6 @@
 import { QueryClientProvider } from "@tanstack/react-query";
 import { type ComponentType, lazy, Suspense, useState } from "react";
 import { BrowserRouter, Outlet, Route, Routes } from "react-router";
-import { AppShell } from "./components/app-shell.tsx";
 import { ErrorBoundary } from "./components/error-boundary.tsx";
 import { PageLoading } from "./components/page.tsx";
 import { ScrollToTop } from "./components/scroll-to-top.tsx";
@@ -19,6 +18,9 @@ const Checkout = lazy((): Promise<PageModule> => import("./pages/checkout.tsx"))
 const Chat = lazy((): Promise<PageModule> => import("./pages/chat.tsx"));
 const Agents = lazy((): Promise<PageModule> => import("./pages/agents.tsx"));
 const Account = lazy((): Promise<PageModule> => import("./pages/account.tsx"));
+const AppShell = lazy(() =>
+  import("./components/app-shell.tsx").then((module) => ({ default: module.AppShell }))
+);
 const NotFound = lazy((): Promise<PageModule> => import("./pages/not-found.tsx"));
 
 /** Keeps the frame around a page while the page's own code is loaded. */
@@ -51,11 +53,13 @@ export function App() {
                 <Route path="sign-in" element={<SignIn />} />
                 <Route path="sign-up" element={<SignUp />} />
               </Route>
-              <Route element={<AppShell />}>
-                <Route element={<Loading />}>
-                  <Route path="chat/:conversationId?" element={<Chat />} />
-                  <Route path="agents" element={<Agents />} />
-                  <Route path="account" element={<Account />} />
+              <Route element={<Loading />}>
+                <Route element={<AppShell />}>
+                  <Route element={<Loading />}>
+                    <Route path="chat/:conversationId?" element={<Chat />} />
+                    <Route path="agents" element={<Agents />} />
+                    <Route path="account" element={<Account />} />
+                  </Route>
                 </Route>
               </Route>
             </Routes>

@@ -1,12 +1,17 @@
 /** Test cards: https://docs.stripe.com/testing. Any other number is declined, as in Stripe's test mode. */
+import type { PaymentIntent } from "../engine/types.ts";
 import type { CardInput } from "../hosted.ts";
 
 export interface Decline {
-  code: string;
+  code: NonNullable<NonNullable<PaymentIntent["last_payment_error"]>["code"]>;
   decline_code: string | null;
   message: string;
 }
-const decline = (decline_code: string, message: string): Decline => ({ code: "card_declined", decline_code, message });
+const decline = (decline_code: string, message: string): Decline => ({
+  code: "card_declined",
+  decline_code,
+  message,
+});
 const GENERIC = decline("generic_decline", "Your card was declined.");
 
 export interface TestCard {
@@ -50,11 +55,24 @@ const CARDS: readonly TestCard[] = [
   {
     number: "4000000000000127",
     brand: "visa",
-    refuses: { code: "incorrect_cvc", decline_code: null, message: "Your card's security code is incorrect." },
-    failsCharge: { code: "incorrect_cvc", decline_code: null, message: "Your card's security code is incorrect." },
+    refuses: {
+      code: "incorrect_cvc",
+      decline_code: null,
+      message: "Your card's security code is incorrect.",
+    },
+    failsCharge: {
+      code: "incorrect_cvc",
+      decline_code: null,
+      message: "Your card's security code is incorrect.",
+    },
     names: ["chargeDeclinedIncorrectCvc"],
   },
-  { number: "4000000000000341", brand: "visa", failsCharge: GENERIC, names: ["chargeCustomerFail"] },
+  {
+    number: "4000000000000341",
+    brand: "visa",
+    failsCharge: GENERIC,
+    names: ["chargeCustomerFail"],
+  },
   {
     number: "4000002500003155",
     brand: "visa",
@@ -83,9 +101,16 @@ export function cardByToken(token: string): TestCard | null {
 export type CardProblem = Decline & { param: "number" | "exp_month" | "exp_year" | "cvc" };
 
 /** What a form checks before it asks the bank. `now` in Unix seconds. */
-export function cardProblem(card: Omit<CardInput, "cvc"> & { cvc?: string }, now: number): CardProblem | null {
+export function cardProblem(
+  card: Omit<CardInput, "cvc"> & { cvc?: string },
+  now: number,
+): CardProblem | null {
   const digits = card.number.replace(/[\s-]/g, "");
-  const problem = (param: CardProblem["param"], code: string, message: string) => ({ code, decline_code: null, message, param });
+  const problem = (
+    param: CardProblem["param"],
+    code: Decline["code"],
+    message: string,
+  ): CardProblem => ({ code, decline_code: null, message, param });
   if (!/^\d{12,19}$/.test(digits) || !luhn(digits)) {
     return problem("number", "incorrect_number", "Your card number is incorrect.");
   }

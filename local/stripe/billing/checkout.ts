@@ -1,16 +1,18 @@
 /** Paying, setting up, authenticating and expiring a Checkout session: what the page and `/v1/payment_pages` both call. */
 import { invalid } from "../engine/errors.ts";
-import { type CheckoutSession, type LineItem, type PaymentMethod, type Price } from "../engine/types.ts";
+import type { CheckoutSession, LineItem, PaymentMethod, Price } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
+import type { Decline } from "./cards.ts";
 import { createIntent, createSetup } from "./intents.ts";
 import { amountFor, createInvoiceItem, productName } from "./lines.ts";
-import { attach, bankVerdict, confirmPayment, confirmSetup } from "./payments.ts";
+import { attach } from "./methods.ts";
+import { bankVerdict, confirmPayment, confirmSetup } from "./payments.ts";
 import { createSubscription } from "./subscriptions.ts";
 import { createCustomer } from "../resources/customers.ts";
 
 export type CheckoutOutcome =
   | { outcome: "succeeded" }
-  | { outcome: "declined"; code: string; message: string; decline_code: string | null }
+  | { outcome: "declined" } & Decline
   | { outcome: "requires_action" };
 
 export interface CheckoutLine {
@@ -20,7 +22,10 @@ export interface CheckoutLine {
 }
 
 export function checkoutLines(work: Work, id: string): CheckoutLine[] {
-  return work.hidden("checkout.session", id).lines.map((line) => ({ ...line, price: work.require("price", line.price) }));
+  return work.hidden("checkout.session", id).lines.map((line) => ({
+    ...line,
+    price: work.require("price", line.price),
+  }));
 }
 
 export function lineItems(work: Work, id: string): LineItem[] {
@@ -46,7 +51,11 @@ export function lineItems(work: Work, id: string): LineItem[] {
 export function openSession(work: Work, id: string): CheckoutSession {
   const session = work.require("checkout.session", id);
   if (session.status !== "open") {
-    throw invalid(`This Checkout Session is ${session.status}; it can no longer be paid.`, undefined, "checkout_not_open_session");
+    throw invalid(
+      `This Checkout Session is ${session.status}; it can no longer be paid.`,
+      undefined,
+      "checkout_not_open_session",
+    );
   }
   return session;
 }
@@ -62,7 +71,9 @@ export function payCheckout(work: Work, id: string, by: Pay): CheckoutOutcome {
   work.changeHidden("checkout.session", id, { waiting: null });
   const outcome = run(work, session, by);
   if (outcome.outcome === "requires_action") {
-    work.changeHidden("checkout.session", id, { waiting: { payment_method: by.method.id, email: by.email } });
+    work.changeHidden("checkout.session", id, {
+      waiting: { payment_method: by.method.id, email: by.email },
+    });
   }
   return outcome;
 }
@@ -81,7 +92,9 @@ export function answerChallenge(work: Work, id: string, approved: boolean): Chec
   return payCheckout(work, id, { method, email: waiting.email, approved });
 }
 
-function declined(error: { code?: string; message?: string; decline_code?: string | null } | null): CheckoutOutcome {
+function declined(
+  error: { code?: Decline["code"]; message?: string; decline_code?: string | null } | null,
+): CheckoutOutcome {
   return {
     outcome: "declined",
     code: error?.code ?? "card_declined",
@@ -90,9 +103,11 @@ function declined(error: { code?: string; message?: string; decline_code?: strin
   };
 }
 
-const REFUSED_CHALLENGE = {
+const REFUSED_CHALLENGE: Decline = {
   code: "payment_intent_authentication_failure",
-  message: "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
+  decline_code: null,
+  message:
+    "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
 };
 
 function runPayment(work: Work, session: CheckoutSession, by: Pay): CheckoutOutcome {
@@ -127,7 +142,12 @@ function runSetup(work: Work, session: CheckoutSession, by: Pay): CheckoutOutcom
   return outcome.result;
 }
 
-function setUp(work: Work, customer: string | null, known: string | null, by: Pay): { setup: string; result: CheckoutOutcome } {
+function setUp(
+  work: Work,
+  customer: string | null,
+  known: string | null,
+  by: Pay,
+): { setup: string; result: CheckoutOutcome } {
   const setup = known ?? createSetup(work, { customer }).id;
   const done = confirmSetup(work, setup, by);
   if (done.status === "requires_action") return { setup, result: { outcome: "requires_action" } };
@@ -144,7 +164,11 @@ function runSubscription(work: Work, session: CheckoutSession, by: Pay): Checkou
   const verdict = bankVerdict(work, by.method, by.approved ?? false, due === 0);
   if (verdict.kind === "authenticate") return { outcome: "requires_action" };
   if (verdict.kind === "refused") {
-    const attempt = { amount: Math.max(due, 1), currency: session.currency ?? "usd", customer: session.customer };
+    const attempt = {
+      amount: Math.max(due, 1),
+      currency: session.currency ?? "usd",
+      customer: session.customer,
+    };
     if (due > 0) confirmPayment(work, createIntent(work, attempt).id, { method: by.method });
     return declined(verdict.decline);
   }
@@ -192,7 +216,11 @@ function subscribe(work: Work, session: CheckoutSession, customer: string, by: P
 function ensureCustomer(work: Work, session: CheckoutSession, by: Pay): string {
   const { name, phone } = by.method.billing_details;
   const email = session.customer_email ?? by.email ?? by.method.billing_details.email;
-  return createCustomer(work, { email: email ?? undefined, name: name ?? undefined, phone: phone ?? undefined }).id;
+  return createCustomer(work, {
+    email: email ?? undefined,
+    name: name ?? undefined,
+    phone: phone ?? undefined,
+  }).id;
 }
 
 function complete(work: Work, id: string, by: Pay, patch: Partial<CheckoutSession>): void {
@@ -225,7 +253,12 @@ export function expireCheckout(work: Work, id: string): CheckoutSession {
     );
   }
   work.changeHidden("checkout.session", id, { waiting: null });
-  return work.change("checkout.session", id, { status: "expired", url: null }, "checkout.session.expired");
+  return work.change(
+    "checkout.session",
+    id,
+    { status: "expired", url: null },
+    "checkout.session.expired",
+  );
 }
 
 export function successUrl(session: CheckoutSession): string {

@@ -29,6 +29,10 @@ export function periodEnd(sub: Subscription): number {
   return Math.min(...sub.items.data.map((item) => item.current_period_end));
 }
 
-export function dueAt<K extends Kind>(kind: K, object: Objects[K], hidden: Hidden<K>): number | null {
+export function dueAt<K extends Kind>(
+  kind: K,
+  object: Objects[K],
+  hidden: Hidden<K>,
+): number | null {
   return RULES[kind]?.(object, hidden) ?? null;
 }

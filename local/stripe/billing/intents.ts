@@ -6,15 +6,15 @@ export interface IntentSpec {
   amount: number;
   currency: string;
   customer: string | null;
-  capture_method?: string;
-  confirmation_method?: string;
+  capture_method?: PaymentIntent["capture_method"];
+  confirmation_method?: PaymentIntent["confirmation_method"];
   description?: string | null;
   invoice?: string | null;
   metadata?: Record<string, string>;
   receipt_email?: string | null;
   payment_method?: string | null;
   payment_method_types?: string[];
-  setup_future_usage?: string | null;
+  setup_future_usage?: PaymentIntent["setup_future_usage"];
   shipping?: PaymentIntent["shipping"];
 }
 
@@ -31,7 +31,9 @@ export function createIntent(work: Work, spec: IntentSpec): PaymentIntent {
     amount_received: 0,
     application: null,
     application_fee_amount: null,
-    automatic_payment_methods: spec.payment_method_types ? null : { allow_redirects: "always", enabled: true },
+    automatic_payment_methods: spec.payment_method_types
+      ? null
+      : { allow_redirects: "always", enabled: true },
     canceled_at: null,
     cancellation_reason: null,
     capture_method: spec.capture_method ?? "automatic_async",

@@ -1,162 +1,22 @@
 /** An invoice's life: draft → open → paid, void or uncollectible, and the payment between. */
 import { invalid } from "../engine/errors.ts";
-import { listOf } from "../engine/answer.ts";
-import { type Invoice, type InvoiceLine, newId, type PaymentIntent, type PaymentMethod } from "../engine/types.ts";
+import { type Invoice, newId, type PaymentIntent, type PaymentMethod } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { createIntent } from "./intents.ts";
-import { lineOf } from "./lines.ts";
-import { cardError, confirmPayment } from "./payments.ts";
+import { cardError } from "./methods.ts";
+import { confirmPayment } from "./payments.ts";
 import { onInvoiceFailed, onInvoicePaid, subscriptionOf } from "./status.ts";
 
 const DAY = 86_400;
-/** Stripe waits about an hour between creating a renewal's invoice and finalizing it. */
-export const DRAFT_LIFETIME = 3600;
-
-export interface InvoiceSpec {
-  customer: string;
-  currency: string;
-  reason: string;
-  lines: InvoiceLine[];
-  subscription?: string | null;
-  auto_advance: boolean;
-  /** When the scheduler finalizes the draft; null = only by request. */
-  finalizes_at?: number | null;
-  collection_method?: string;
-  days_until_due?: number | null;
-  default_payment_method?: string | null;
-  description?: string | null;
-  footer?: string | null;
-  metadata?: Record<string, string>;
-  period?: { start: number; end: number };
-}
-
-export function createInvoice(work: Work, spec: InvoiceSpec): Invoice {
-  const customer = work.require("customer", spec.customer, "customer");
-  const clock = work.clockOf(customer.id);
-  const now = work.now(clock);
-  const id = newId("in_");
-  const collection_method = spec.collection_method ?? "charge_automatically";
-  const sub = spec.subscription ? work.require("subscription", spec.subscription) : null;
-  const invoice: Invoice = {
-    id,
-    object: "invoice",
-    account_country: "US",
-    account_name: work.settings.merchantName,
-    account_tax_ids: null,
-    amount_due: 0,
-    amount_overpaid: 0,
-    amount_paid: 0,
-    amount_remaining: 0,
-    amount_shipping: 0,
-    application: null,
-    attempt_count: 0,
-    attempted: false,
-    auto_advance: spec.auto_advance,
-    automatic_tax: { disabled_reason: null, enabled: false, liability: null, provider: null, status: null },
-    automatically_finalizes_at: spec.auto_advance ? spec.finalizes_at ?? null : null,
-    billing_reason: spec.reason,
-    collection_method,
-    created: now,
-    currency: spec.currency,
-    custom_fields: null,
-    customer: customer.id,
-    customer_account: null,
-    customer_address: customer.address ?? null,
-    customer_email: customer.email,
-    customer_name: customer.name ?? null,
-    customer_phone: customer.phone ?? null,
-    customer_shipping: customer.shipping,
-    customer_tax_exempt: customer.tax_exempt ?? "none",
-    customer_tax_ids: [],
-    default_payment_method: spec.default_payment_method ?? null,
-    default_source: null,
-    default_tax_rates: [],
-    description: spec.description ?? null,
-    discounts: [],
-    due_date: collection_method === "send_invoice" ? now + (spec.days_until_due ?? 30) * DAY : null,
-    effective_at: null,
-    ending_balance: null,
-    footer: spec.footer ?? null,
-    from_invoice: null,
-    hosted_invoice_url: null,
-    invoice_pdf: null,
-    issuer: { type: "self" },
-    last_finalization_error: null,
-    latest_revision: null,
-    lines: listOf([], `/v1/invoices/${id}/lines`),
-    livemode: false,
-    metadata: spec.metadata ?? {},
-    next_payment_attempt: null,
-    number: null,
-    on_behalf_of: null,
-    parent: sub
-      ? {
-        type: "subscription_details",
-        quote_details: null,
-        subscription_details: { metadata: sub.metadata, subscription: sub.id },
-      }
-      : null,
-    payment_settings: { default_mandate: null, payment_method_options: null, payment_method_types: null },
-    period_end: spec.period?.end ?? now,
-    period_start: spec.period?.start ?? now,
-    post_payment_credit_notes_amount: 0,
-    pre_payment_credit_notes_amount: 0,
-    receipt_number: null,
-    rendering: null,
-    shipping_cost: null,
-    shipping_details: null,
-    starting_balance: 0,
-    statement_descriptor: null,
-    status: "draft",
-    status_transitions: { finalized_at: null, marked_uncollectible_at: null, paid_at: null, voided_at: null },
-    subtotal: 0,
-    subtotal_excluding_tax: 0,
-    test_clock: clock === "" ? null : clock,
-    total: 0,
-    total_discount_amounts: [],
-    total_excluding_tax: 0,
-    total_pretax_credit_amounts: [],
-    total_taxes: [],
-    webhooks_delivered_at: null,
-  };
-  Object.assign(invoice, totals(invoice, spec.lines));
-  const hidden = { payment_intent: null, subscription: sub?.id ?? null, retries: 0 };
-  return work.create("invoice", invoice, hidden, { clock, event: "invoice.created" });
-}
-
-/** Lines and the amounts that follow from them, for a draft. */
-export function totals(invoice: Invoice, lines: InvoiceLine[]): Partial<Invoice> {
-  const owned = lines.map((line) => ({ ...line, invoice: invoice.id }));
-  const total = owned.reduce((sum, line) => sum + line.amount, 0);
-  return {
-    amount_due: Math.max(0, total),
-    amount_remaining: Math.max(0, total),
-    lines: listOf(owned, invoice.lines.url),
-    subtotal: total,
-    subtotal_excluding_tax: total,
-    total,
-    total_excluding_tax: total,
-  };
-}
-
-/** Pending items this invoice shall take: their lines, once `invoice` is known. */
-export function takePendingItems(work: Work, invoice: Invoice, subscription: string | null): Invoice {
-  const pending = work.store.all("invoiceitem", { customer: invoice.customer, invoice: null })
-    .filter((item) => item.currency === invoice.currency)
-    .filter((item) => {
-      const owner = item.parent?.subscription_details?.subscription ?? null;
-      return owner === null || owner === subscription;
-    });
-  if (pending.length === 0) return invoice;
-  for (const item of pending) work.change("invoiceitem", item.id, { invoice: invoice.id });
-  const lines = [...pending.map(lineOf), ...invoice.lines.data];
-  return work.change("invoice", invoice.id, totals(invoice, lines), "invoice.updated");
-}
 
 export function finalize(work: Work, id: string, quiet = false): Invoice {
   const draft = work.require("invoice", id);
   if (draft.status !== "draft") {
-    throw invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice.", undefined, "invoice_not_editable");
+    throw invalid(
+      "This invoice is already finalized, you can't re-finalize a non-draft invoice.",
+      undefined,
+      "invoice_not_editable",
+    );
   }
   const customer = work.require("customer", draft.customer ?? "");
   const clock = draft.test_clock ?? "";
@@ -198,26 +58,35 @@ function openPayment(work: Work, invoice: Invoice): PaymentIntent {
     amount: invoice.amount_due,
     currency: invoice.currency,
     customer: invoice.customer,
-    description: sub && invoice.billing_reason === "subscription_create" ? "Subscription creation" : sub ? "Subscription update" : null,
+    description: sub && invoice.billing_reason === "subscription_create"
+      ? "Subscription creation"
+      : sub
+      ? "Subscription update"
+      : null,
     invoice: invoice.id,
     setup_future_usage: sub ? "off_session" : null,
   });
   const clock = invoice.test_clock ?? "";
   work.changeHidden("invoice", invoice.id, { payment_intent: intent.id });
-  work.create("invoice_payment", {
-    id: newId("inpay_"),
-    object: "invoice_payment",
-    amount_paid: null,
-    amount_requested: invoice.amount_due,
-    created: work.now(clock),
-    currency: invoice.currency,
-    invoice: invoice.id,
-    is_default: true,
-    livemode: false,
-    payment: { type: "payment_intent", payment_intent: intent.id },
-    status: "open",
-    status_transitions: { canceled_at: null, paid_at: null },
-  }, {}, { clock });
+  work.create(
+    "invoice_payment",
+    {
+      id: newId("inpay_"),
+      object: "invoice_payment",
+      amount_paid: null,
+      amount_requested: invoice.amount_due,
+      created: work.now(clock),
+      currency: invoice.currency,
+      invoice: invoice.id,
+      is_default: true,
+      livemode: false,
+      payment: { type: "payment_intent", payment_intent: intent.id },
+      status: "open",
+      status_transitions: { canceled_at: null, paid_at: null },
+    },
+    {},
+    { clock },
+  );
   return intent;
 }
 
@@ -235,10 +104,10 @@ export interface Payment {
   method?: PaymentMethod | null;
   approved?: boolean;
   quiet?: boolean;
-  returnUrl?: string;
   /** Counted as one of the automatic retries. */
   automatic?: boolean;
 }
+
 export type PaymentOutcome = "paid" | "requires_action" | "failed" | "no_method";
 
 /** One attempt to collect an open invoice; its events and the subscription's state follow the outcome. */
@@ -252,7 +121,10 @@ export function attemptPayment(work: Work, id: string, by: Payment = {}): Paymen
     return "no_method";
   }
   const known = work.hidden("invoice", id).payment_intent ?? openPayment(work, invoice).id;
-  const intent = confirmPayment(work, known, { method, approved: by.approved, returnUrl: by.returnUrl });
+  const intent = confirmPayment(work, known, {
+    method,
+    approved: by.approved,
+  });
   if (intent.status === "succeeded") {
     markPaid(work, invoice, intent, quiet);
     return "paid";
@@ -263,7 +135,13 @@ export function attemptPayment(work: Work, id: string, by: Payment = {}): Paymen
   return "requires_action";
 }
 
-export function markPaid(work: Work, invoice: Invoice, intent: PaymentIntent | null, quiet = false, outOfBand = false): Invoice {
+export function markPaid(
+  work: Work,
+  invoice: Invoice,
+  intent: PaymentIntent | null,
+  quiet = false,
+  outOfBand = false,
+): Invoice {
   const now = work.now(invoice.test_clock ?? "");
   const paid = work.change("invoice", invoice.id, {
     amount_paid: intent || outOfBand ? invoice.amount_due : 0,
@@ -279,10 +157,14 @@ export function markPaid(work: Work, invoice: Invoice, intent: PaymentIntent | n
     work.change("invoice_payment", payment.id, {
       amount_paid: outOfBand ? null : invoice.amount_due,
       status: outOfBand ? "canceled" : "paid",
-      status_transitions: outOfBand ? { canceled_at: now, paid_at: null } : { canceled_at: null, paid_at: now },
+      status_transitions: outOfBand
+        ? { canceled_at: now, paid_at: null }
+        : { canceled_at: null, paid_at: now },
     }, outOfBand ? undefined : "invoice_payment.paid");
   }
-  if (invoice.customer) work.change("customer", invoice.customer, { delinquent: false }, "customer.updated");
+  if (invoice.customer) {
+    work.change("customer", invoice.customer, { delinquent: false }, "customer.updated");
+  }
   work.emit("invoice.paid", paid);
   work.emit("invoice.payment_succeeded", paid);
   onInvoicePaid(work, paid, quiet);
@@ -292,7 +174,8 @@ export function markPaid(work: Work, invoice: Invoice, intent: PaymentIntent | n
 function failed(work: Work, invoice: Invoice, automatic: boolean, quiet: boolean): void {
   const now = work.now(invoice.test_clock ?? "");
   const { retries } = work.hidden("invoice", invoice.id);
-  const firstAutomatic = invoice.billing_reason !== "subscription_create" && invoice.auto_advance !== false;
+  const firstAutomatic = invoice.billing_reason !== "subscription_create" &&
+    invoice.auto_advance !== false;
   const days = work.settings.dunningDays[retries];
   let next = invoice.next_payment_attempt;
   if (automatic && firstAutomatic) {
@@ -304,7 +187,9 @@ function failed(work: Work, invoice: Invoice, automatic: boolean, quiet: boolean
     attempted: true,
     next_payment_attempt: next,
   });
-  if (invoice.customer) work.change("customer", invoice.customer, { delinquent: true }, "customer.updated");
+  if (invoice.customer) {
+    work.change("customer", invoice.customer, { delinquent: true }, "customer.updated");
+  }
   work.emit("invoice.payment_failed", updated);
   onInvoiceFailed(work, updated, quiet);
 }
@@ -312,7 +197,9 @@ function failed(work: Work, invoice: Invoice, automatic: boolean, quiet: boolean
 export function voidInvoice(work: Work, id: string): Invoice {
   const invoice = work.require("invoice", id);
   if (invoice.status !== "open" && invoice.status !== "uncollectible") {
-    throw invalid(`You can only pass in open or uncollectible invoices. This invoice is ${invoice.status}.`);
+    throw invalid(
+      `You can only pass in open or uncollectible invoices. This invoice is ${invoice.status}.`,
+    );
   }
   closePayment(work, id);
   return work.change("invoice", id, {
@@ -320,7 +207,10 @@ export function voidInvoice(work: Work, id: string): Invoice {
     auto_advance: false,
     next_payment_attempt: null,
     status: "void",
-    status_transitions: { ...invoice.status_transitions, voided_at: work.now(invoice.test_clock ?? "") },
+    status_transitions: {
+      ...invoice.status_transitions,
+      voided_at: work.now(invoice.test_clock ?? ""),
+    },
   }, "invoice.voided");
 }
 
@@ -351,14 +241,23 @@ export function refusal(work: Work, invoiceId: string, outcome: PaymentOutcome):
   const { payment_intent } = work.hidden("invoice", invoiceId);
   const intent = payment_intent === null ? null : work.require("payment_intent", payment_intent);
   if (outcome === "requires_action") {
-    const message = "This payment requires additional user action before it can be completed successfully. Payment can be " +
+    const message =
+      "This payment requires additional user action before it can be completed successfully. Payment can be " +
       "completed using the PaymentIntent associated with this invoice.";
-    throw cardError({ code: "invoice_payment_intent_requires_action", decline_code: null, message }, { payment_intent: intent ?? undefined }, true);
+    throw cardError(
+      { code: "invoice_payment_intent_requires_action", decline_code: null, message },
+      { payment_intent: intent ?? undefined },
+      true,
+    );
   }
   const error = intent?.last_payment_error;
-  throw cardError({
-    code: error?.code ?? "card_declined",
-    decline_code: error?.decline_code ?? null,
-    message: error?.message ?? "Your card was declined.",
-  }, { payment_intent: intent ?? undefined, charge: error?.charge }, true);
+  throw cardError(
+    {
+      code: error?.code ?? "card_declined",
+      decline_code: error?.decline_code ?? null,
+      message: error?.message ?? "Your card was declined.",
+    },
+    { payment_intent: intent ?? undefined, charge: error?.charge },
+    true,
+  );
 }

@@ -1,33 +1,34 @@
 /** What time and cancellation do to a subscription. */
-import { type Invoice, type InvoiceLine, type Subscription, type SubscriptionItem } from "../engine/types.ts";
+import type { Invoice, InvoiceLine, Subscription, SubscriptionItem } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
+import { createInvoice, DRAFT_LIFETIME, takePendingItems } from "./drafts.ts";
 import { INCOMPLETE_LIFETIME, periodEnd, TRIAL_WARNING } from "./due.ts";
-import {
-  attemptPayment,
-  createInvoice,
-  defaultMethod,
-  DRAFT_LIFETIME,
-  finalize,
-  takePendingItems,
-  voidInvoice,
-} from "./invoices.ts";
+import { attemptPayment, defaultMethod, finalize, voidInvoice } from "./invoices.ts";
 import { itemLine } from "./lines.ts";
 import { intervalOf, nextBoundary } from "./period.ts";
 import { isEnded, subscriptionOf } from "./status.ts";
 
 const UPDATED = "customer.subscription.updated";
 
-export function cancelNow(work: Work, id: string, reason: string | null): Subscription {
+type Reason = NonNullable<Subscription["cancellation_details"]>["reason"];
+
+export function cancelNow(work: Work, id: string, reason: Reason): Subscription {
   const sub = work.require("subscription", id);
   const now = work.now(sub.test_clock ?? "");
   for (const invoice of work.store.all("invoice", { customer: sub.customer })) {
     // As at Stripe: open invoices of a cancelled subscription are not collected automatically any more.
-    const isOwn = subscriptionOf(invoice) === id && ["draft", "open"].includes(invoice.status ?? "");
+    const isOwn = subscriptionOf(invoice) === id &&
+      ["draft", "open"].includes(invoice.status ?? "");
     if (isOwn) {
-      work.change("invoice", invoice.id, { auto_advance: false, automatically_finalizes_at: null, next_payment_attempt: null });
+      work.change("invoice", invoice.id, {
+        auto_advance: false,
+        automatically_finalizes_at: null,
+        next_payment_attempt: null,
+      });
     }
   }
-  const details = sub.cancellation_details ?? { comment: null, feedback: null, feedback_option: null, reason: null };
+  const details = sub.cancellation_details ??
+    { comment: null, feedback: null, feedback_option: null, reason: null };
   return work.change("subscription", id, {
     cancel_at: sub.cancel_at_period_end ? sub.cancel_at : null,
     canceled_at: sub.canceled_at ?? now,
@@ -72,7 +73,12 @@ export function endTrial(work: Work, sub: Subscription): void {
   const missing = sub.trial_settings?.end_behavior.missing_payment_method;
   if (!hasMethod && missing === "cancel") return void cancelNow(work, sub.id, null);
   if (!hasMethod && missing === "pause") {
-    return void work.change("subscription", sub.id, { status: "paused" }, "customer.subscription.paused");
+    return void work.change(
+      "subscription",
+      sub.id,
+      { status: "paused" },
+      "customer.subscription.paused",
+    );
   }
   renew(work, sub, work.now(sub.test_clock ?? ""));
 }
@@ -88,7 +94,8 @@ function renew(work: Work, sub: Subscription, now: number): Invoice {
   const period = { start: sub.items.data[0]?.current_period_start ?? now, end: now };
   const data = sub.items.data.map((item): SubscriptionItem => {
     if (item.current_period_end > now) return item;
-    const { interval, interval_count: count } = item.price.recurring ?? { interval: "month", interval_count: 1 };
+    const { interval, interval_count: count } = item.price.recurring ??
+      { interval: "month", interval_count: 1 };
     const start = item.current_period_end;
     const end = nextBoundary(sub.billing_cycle_anchor, intervalOf(interval), count, start);
     const rolled = { ...item, current_period_start: start, current_period_end: end };

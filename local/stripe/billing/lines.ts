@@ -1,5 +1,11 @@
 /** Invoice lines and pending invoice items: what they say and what they cost. */
-import { type InvoiceItem, type InvoiceLine, newId, type Price, type SubscriptionItem } from "../engine/types.ts";
+import {
+  type InvoiceItem,
+  type InvoiceLine,
+  newId,
+  type Price,
+  type SubscriptionItem,
+} from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 
 export interface Period {
@@ -8,7 +14,10 @@ export interface Period {
 }
 
 export function money(amount: number, currency: string): string {
-  const format = new Intl.NumberFormat("en-US", { style: "currency", currency: currency.toUpperCase() });
+  const format = new Intl.NumberFormat("en-US", {
+    style: "currency",
+    currency: currency.toUpperCase(),
+  });
   const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
   return format.format(amount / 10 ** digits);
 }
@@ -22,9 +31,16 @@ export function productName(work: Work, price: Price): string {
 }
 
 export function describe(work: Work, price: Price, quantity: number): string {
-  const { interval, interval_count: count } = price.recurring ?? { interval: null, interval_count: 1 };
-  const per = interval === null ? "" : count === 1 ? ` / ${interval}` : ` / every ${count} ${interval}s`;
-  return `${quantity} × ${productName(work, price)} (at ${money(price.unit_amount ?? 0, price.currency)}${per})`;
+  const { interval, interval_count: count } = price.recurring ??
+    { interval: null, interval_count: 1 };
+  const per = interval === null
+    ? ""
+    : count === 1
+    ? ` / ${interval}`
+    : ` / every ${count} ${interval}s`;
+  return `${quantity} × ${productName(work, price)} (at ${
+    money(price.unit_amount ?? 0, price.currency)
+  }${per})`;
 }
 
 const blank = {
@@ -48,7 +64,12 @@ export function pricingOf(price: Price): NonNullable<InvoiceLine["pricing"]> {
 }
 
 /** The recurring line of one item for one period; `trial` bills it at nothing. */
-export function itemLine(work: Work, item: SubscriptionItem, period: Period, trial: boolean): InvoiceLine {
+export function itemLine(
+  work: Work,
+  item: SubscriptionItem,
+  period: Period,
+  trial: boolean,
+): InvoiceLine {
   const quantity = item.quantity ?? 1;
   const amount = trial ? 0 : amountFor(item.price, quantity);
   return {

@@ -19,8 +19,14 @@ export function addIntervals(anchor: number, interval: Interval, count: number):
 }
 
 /** The first boundary of the anchor's series that lies after `after`. */
-export function nextBoundary(anchor: number, interval: Interval, count: number, after: number): number {
-  const length = { day: 86_400, week: 604_800, month: 31 * 86_400, year: 366 * 86_400 }[interval] * count;
+export function nextBoundary(
+  anchor: number,
+  interval: Interval,
+  count: number,
+  after: number,
+): number {
+  const length = { day: 86_400, week: 604_800, month: 31 * 86_400, year: 366 * 86_400 }[interval] *
+    count;
   let n = Math.max(0, Math.floor((after - anchor) / length) - 1);
   while (addIntervals(anchor, interval, n * count) <= after) n += 1;
   return addIntervals(anchor, interval, n * count);

@@ -7,13 +7,14 @@
  * https://docs.stripe.com/billing/subscriptions/prorations
  */
 import { invalid } from "../engine/errors.ts";
-import { type Price, type Subscription, type SubscriptionItem } from "../engine/types.ts";
+import type { Price, Subscription, SubscriptionItem } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
-import { planOf } from "../resources/catalogue.ts";
-import { attemptPayment, createInvoice, finalize, type Payment, type PaymentOutcome, takePendingItems } from "./invoices.ts";
+import { createInvoice, takePendingItems } from "./drafts.ts";
+import { attemptPayment, finalize, type Payment, type PaymentOutcome } from "./invoices.ts";
 import { amountFor, createInvoiceItem, itemLine, productName } from "./lines.ts";
 import { addIntervals, intervalOf } from "./period.ts";
 import { createItem, recurringPrice } from "./subscriptions.ts";
+import { planOf } from "../resources/catalogue.ts";
 
 export interface ItemChange {
   id?: string;
@@ -37,7 +38,12 @@ export interface Plan {
 }
 
 /** Works out what a change would do, without doing it: the preview and the change are this one function. */
-export function planChange(work: Work, sub: Subscription, changes: readonly ItemChange[], at: number): Plan {
+export function planChange(
+  work: Work,
+  sub: Subscription,
+  changes: readonly ItemChange[],
+  at: number,
+): Plan {
   const plan: Plan = { items: [...sub.items.data], prorations: [], restarts: false };
   const isFree = sub.status === "trialing";
   changes.forEach((change, i) => {
@@ -50,7 +56,9 @@ export function planChange(work: Work, sub: Subscription, changes: readonly Item
     else if (old) plan.items.splice(index, 1);
     else if (fresh) plan.items.push(fresh);
   });
-  if (plan.items.length === 0) throw invalid("A subscription must have at least one active plan.", "items");
+  if (plan.items.length === 0) {
+    throw invalid("A subscription must have at least one active plan.", "items");
+  }
   return plan.restarts ? restart(plan, at) : plan;
 }
 
@@ -58,7 +66,11 @@ function findItem(items: SubscriptionItem[], change: ItemChange, i: number): num
   if (change.id === undefined) return -1;
   const index = items.findIndex((item) => item.id === change.id);
   if (index < 0) {
-    throw invalid(`No such subscription item: '${change.id}'`, `items[${i}][id]`, "resource_missing");
+    throw invalid(
+      `No such subscription item: '${change.id}'`,
+      `items[${i}][id]`,
+      "resource_missing",
+    );
   }
   return index;
 }
@@ -72,30 +84,66 @@ function changedItem(
   param: string,
 ): SubscriptionItem {
   const priceId = change.price ?? old?.price.id;
-  if (priceId === undefined) throw invalid(`Missing required param: ${param}[price].`, `${param}[price]`, "parameter_missing");
-  const price = change.price === undefined && old ? old.price : recurringPrice(work, priceId, `${param}[price]`, sub.currency);
+  if (priceId === undefined) {
+    throw invalid(
+      `Missing required param: ${param}[price].`,
+      `${param}[price]`,
+      "parameter_missing",
+    );
+  }
+  const price = change.price === undefined && old
+    ? old.price
+    : recurringPrice(work, priceId, `${param}[price]`, sub.currency);
   const quantity = change.quantity ?? old?.quantity ?? 1;
   if (old) {
-    return { ...old, price, plan: planOf(price), quantity, metadata: change.metadata ?? old.metadata };
+    return {
+      ...old,
+      price,
+      plan: planOf(price),
+      quantity,
+      metadata: change.metadata ?? old.metadata,
+    };
   }
-  const end = sub.items.data[0]?.current_period_end ?? addIntervals(at, intervalOf(price.recurring?.interval), 1);
-  return createItem({ subscription: sub.id, price, quantity, metadata: change.metadata, start: at, end, now: at });
+  const end = sub.items.data[0]?.current_period_end ??
+    addIntervals(at, intervalOf(price.recurring?.interval), 1);
+  return createItem({
+    subscription: sub.id,
+    price,
+    quantity,
+    metadata: change.metadata,
+    start: at,
+    end,
+    now: at,
+  });
 }
 
 const sameInterval = (a: Price, b: Price) =>
-  a.recurring?.interval === b.recurring?.interval && a.recurring?.interval_count === b.recurring?.interval_count;
+  a.recurring?.interval === b.recurring?.interval &&
+  a.recurring?.interval_count === b.recurring?.interval_count;
 
-function prorate(work: Work, old: SubscriptionItem | null, fresh: SubscriptionItem | null, at: number): Proration[] {
+function prorate(
+  work: Work,
+  old: SubscriptionItem | null,
+  fresh: SubscriptionItem | null,
+  at: number,
+): Proration[] {
   const same = old && fresh && old.price.id === fresh.price.id && old.quantity === fresh.quantity;
   if (same) return [];
   const out: Proration[] = [];
-  const date = new Date(at * 1000).toLocaleDateString("en-GB", { day: "2-digit", month: "short", year: "numeric", timeZone: "UTC" });
+  const date = new Date(at * 1000).toLocaleDateString("en-GB", {
+    day: "2-digit",
+    month: "short",
+    year: "numeric",
+    timeZone: "UTC",
+  });
   const share = (item: SubscriptionItem) => {
     const { current_period_start: start, current_period_end: end } = old ?? item;
     return end <= start ? 0 : Math.max(0, Math.min(1, (end - at) / (end - start)));
   };
   const label = (item: SubscriptionItem) =>
-    `${(item.quantity ?? 1) === 1 ? "" : `${item.quantity} × `}${productName(work, item.price)} after ${date}`;
+    `${(item.quantity ?? 1) === 1 ? "" : `${item.quantity} × `}${
+      productName(work, item.price)
+    } after ${date}`;
   if (old) {
     const amount = -Math.round(amountFor(old.price, old.quantity ?? 1) * share(old));
     out.push({ item: old, amount, description: `Unused time on ${label(old)}` });
@@ -109,8 +157,13 @@ function prorate(work: Work, old: SubscriptionItem | null, fresh: SubscriptionIt
 
 function restart(plan: Plan, at: number): Plan {
   const items = plan.items.map((item) => {
-    const { interval, interval_count: count } = item.price.recurring ?? { interval: "month", interval_count: 1 };
-    return { ...item, current_period_start: at, current_period_end: addIntervals(at, intervalOf(interval), count) };
+    const { interval, interval_count: count } = item.price.recurring ??
+      { interval: "month", interval_count: 1 };
+    return {
+      ...item,
+      current_period_start: at,
+      current_period_end: addIntervals(at, intervalOf(interval), count),
+    };
   });
   return { ...plan, items };
 }
@@ -127,7 +180,10 @@ export function applyChange(
   const wasFree = sub.status === "trialing";
   work.change("subscription", sub.id, {
     billing_cycle_anchor: plan.restarts && !wasFree ? at : sub.billing_cycle_anchor,
-    items: { ...sub.items, data: plan.restarts && wasFree ? keepPeriods(plan.items, sub) : plan.items },
+    items: {
+      ...sub.items,
+      data: plan.restarts && wasFree ? keepPeriods(plan.items, sub) : plan.items,
+    },
   });
   if (behavior !== "none") {
     for (const { item, amount, description } of plan.prorations) {
@@ -145,10 +201,18 @@ export function applyChange(
       });
     }
   }
-  const invoiceNow = !wasFree && (plan.restarts || (behavior === "always_invoice" && plan.prorations.length > 0));
+  const invoiceNow = !wasFree &&
+    (plan.restarts || (behavior === "always_invoice" && plan.prorations.length > 0));
   if (!invoiceNow) return { outcome: null, invoice: null };
   const lines = plan.restarts
-    ? plan.items.map((item) => itemLine(work, item, { start: item.current_period_start, end: item.current_period_end }, false))
+    ? plan.items.map((item) =>
+      itemLine(
+        work,
+        item,
+        { start: item.current_period_start, end: item.current_period_end },
+        false,
+      )
+    )
     : [];
   const draft = createInvoice(work, {
     customer: sub.customer,
@@ -164,7 +228,8 @@ export function applyChange(
   work.change("subscription", sub.id, { latest_invoice: draft.id });
   const invoice = finalize(work, draft.id, true);
   if (invoice.status === "paid") return { outcome: "paid", invoice: draft.id };
-  const outcome = payment && attemptPayment(work, draft.id, { ...payment, quiet: true, automatic: true });
+  const outcome = payment &&
+    attemptPayment(work, draft.id, { ...payment, quiet: true, automatic: true });
   return { outcome, invoice: draft.id };
 }
 

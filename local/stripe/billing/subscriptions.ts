@@ -1,12 +1,19 @@
 /** Creating a subscription and its first invoice. */
-import { invalid, StripeError } from "../engine/errors.ts";
 import { listOf } from "../engine/answer.ts";
-import { newId, type PaymentMethod, type Price, type Subscription, type SubscriptionItem } from "../engine/types.ts";
+import { invalid, StripeError } from "../engine/errors.ts";
+import {
+  newId,
+  type PaymentMethod,
+  type Price,
+  type Subscription,
+  type SubscriptionItem,
+} from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
-import { planOf } from "../resources/catalogue.ts";
-import { attemptPayment, createInvoice, finalize, type PaymentOutcome, refusal, takePendingItems } from "./invoices.ts";
+import { createInvoice, takePendingItems } from "./drafts.ts";
+import { attemptPayment, finalize, type PaymentOutcome, refusal } from "./invoices.ts";
 import { itemLine } from "./lines.ts";
 import { intervalOf, nextBoundary } from "./period.ts";
+import { planOf } from "../resources/catalogue.ts";
 
 export type PaymentBehavior = "allow_incomplete" | "default_incomplete" | "error_if_incomplete";
 export type MissingMethod = "cancel" | "create_invoice" | "pause";
@@ -20,11 +27,11 @@ export interface SubscriptionSpec {
   missing_payment_method?: MissingMethod;
   cancel_at?: number | null;
   cancel_at_period_end?: boolean;
-  collection_method?: string;
+  collection_method?: Subscription["collection_method"];
   days_until_due?: number | null;
   description?: string | null;
   metadata?: Record<string, string>;
-  save_default_payment_method?: string | null;
+  save_default_payment_method?: "off" | "on_subscription" | null;
   /** Already authenticated on the hosted page. */
   approved?: boolean;
 }
@@ -79,24 +86,33 @@ export function createSubscription(work: Work, spec: SubscriptionSpec): Subscrip
   const clock = work.clockOf(customer.id);
   const now = work.now(clock);
   const id = newId("sub_");
-  const prices = spec.items.map((item, i) => recurringPrice(work, item.price, `items[${i}][price]`));
+  const prices = spec.items.map((item, i) =>
+    recurringPrice(work, item.price, `items[${i}][price]`)
+  );
   const currency = prices[0]?.currency;
-  if (currency === undefined) throw invalid("Missing required param: items.", "items", "parameter_missing");
+  if (currency === undefined) {
+    throw invalid("Missing required param: items.", "items", "parameter_missing");
+  }
   if (new Set(prices.map((price) => price.id)).size < prices.length) {
     throw invalid("Cannot add multiple subscription items with the same plan.", "items");
   }
   const trialEnd = spec.trial_end ?? null;
-  if (trialEnd !== null && trialEnd <= now) throw invalid("Trial end must be in the future.", "trial_end");
+  if (trialEnd !== null && trialEnd <= now) {
+    throw invalid("Trial end must be in the future.", "trial_end");
+  }
   const anchor = trialEnd ?? now;
   const items = prices.map((price, i) => {
     recurringPrice(work, price.id, `items[${i}][price]`, currency);
-    const { interval, interval_count: count } = price.recurring ?? { interval: "month", interval_count: 1 };
+    const { interval, interval_count: count } = price.recurring ??
+      { interval: "month", interval_count: 1 };
     const end = trialEnd ?? nextBoundary(anchor, intervalOf(interval), count, now);
     const { quantity = 1, metadata } = spec.items[i] ?? {};
     return createItem({ subscription: id, price, quantity, metadata, start: now, end, now });
   });
   const draft = newSubscription(spec, { id, currency, clock, now, anchor, trialEnd, items });
-  const sub = work.create("subscription", draft, { trial_warned: false, unpaid_invoice: null }, { clock });
+  const sub = work.create("subscription", draft, { trial_warned: false, unpaid_invoice: null }, {
+    clock,
+  });
   if (customer.currency === null) work.change("customer", customer.id, { currency });
   firstInvoice(work, sub, spec);
   const done = work.require("subscription", id);
@@ -247,6 +263,8 @@ export function withoutWrites(error: unknown): unknown {
 function saveDefault(work: Work, sub: string, invoice: string, spec: SubscriptionSpec): void {
   if (spec.save_default_payment_method !== "on_subscription") return;
   const { payment_intent } = work.hidden("invoice", invoice);
-  const paidWith = payment_intent ? work.require("payment_intent", payment_intent).payment_method : null;
+  const paidWith = payment_intent
+    ? work.require("payment_intent", payment_intent).payment_method
+    : null;
   if (paidWith) work.change("subscription", sub, { default_payment_method: paidWith });
 }

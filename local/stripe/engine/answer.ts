@@ -18,7 +18,9 @@ export function listOf<T>(data: T[], url: string, has_more = false): ListOf<T> {
 /** Per kind: fields holding an id that `expand[]` replaces by its object (dotted where nested). */
 export type Expandable = Partial<Record<string, readonly string[]>>;
 /** Per kind: fields absent from an answer until expanded. */
-export type Includable = Partial<Record<string, Record<string, (work: Work, id: string) => unknown>>>;
+export type Includable = Partial<
+  Record<string, Record<string, (work: Work, id: string) => unknown>>
+>;
 
 export interface Rendering {
   expandable: Expandable;
@@ -30,7 +32,12 @@ function isNode(value: unknown): value is Node {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-export function expand(work: Work, tables: Rendering, answer: unknown, paths: readonly string[]): unknown {
+export function expand(
+  work: Work,
+  tables: Rendering,
+  answer: unknown,
+  paths: readonly string[],
+): unknown {
   if (paths.length === 0) return answer;
   const root: unknown = structuredClone(answer);
   for (const path of paths) {
@@ -64,8 +71,13 @@ function walk(work: Work, from: Place, node: unknown, steps: string[]): void {
     if (!include || typeof node.id !== "string") throw notExpandable(place.path);
     node[step] = include(work, node.id);
   } else if (isExpandable) {
-    node[step] = Array.isArray(value) ? value.map((id) => fetchById(work, id)) : fetchById(work, value);
-  } else if (value !== null && (typeof value !== "object" || (rest.length === 0 && isNode(value) && !value.id))) {
+    node[step] = Array.isArray(value)
+      ? value.map((id) => fetchById(work, id))
+      : fetchById(work, value);
+  } else if (
+    value !== null &&
+    (typeof value !== "object" || (rest.length === 0 && isNode(value) && !value.id))
+  ) {
     throw notExpandable(place.path);
   }
   walk(work, { ...place, inside: `${field}.` }, node[step], rest);
@@ -104,7 +116,10 @@ export function listPage<K extends Kind>(
   query: Pick<ListQuery, "where" | "anyOf" | "above">,
 ): ListOf<Objects[K]> {
   if (page.starting_after !== undefined && page.ending_before !== undefined) {
-    throw invalid("You may only specify one of these parameters: ending_before, starting_after.", "ending_before");
+    throw invalid(
+      "You may only specify one of these parameters: ending_before, starting_after.",
+      "ending_before",
+    );
   }
   const found = work.store.list(kind, {
     ...query,
@@ -134,7 +149,9 @@ export function arrayPage<T extends { id: string }>(
     const end = at(page.ending_before, "ending_before");
     return listOf(items.slice(Math.max(0, end - size), end), url, end > size);
   }
-  const start = page.starting_after === undefined ? 0 : at(page.starting_after, "starting_after") + 1;
+  const start = page.starting_after === undefined
+    ? 0
+    : at(page.starting_after, "starting_after") + 1;
   return listOf(items.slice(start, start + size), url, items.length > start + size);
 }
 

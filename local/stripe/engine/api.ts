@@ -34,10 +34,12 @@ export class Api {
     const url = new URL(request.url);
     const key = request.method === "POST" ? request.headers.get("idempotency-key") : null;
     const version = request.headers.get("stripe-version") ?? API_VERSION;
-    const answer = await this.#answer(request, url, key, requestId, version).catch((error: unknown): Answer => {
-      const { status, body } = this.#errorBody(error);
-      return { status, body: JSON.stringify({ error: body }, null, 2) };
-    });
+    const answer = await this.#answer(request, url, key, requestId, version).catch(
+      (error: unknown): Answer => {
+        const { status, body } = this.#errorBody(error);
+        return { status, body: JSON.stringify({ error: body }, null, 2) };
+      },
+    );
     this.settings.log(`stripe ${answer.status} ${request.method} ${url.pathname} [${requestId}]`);
     const headers = new Headers({
       "content-type": "application/json",
@@ -53,7 +55,13 @@ export class Api {
     return new Response(answer.body, { status: answer.status, headers });
   }
 
-  async #answer(request: Request, url: URL, key: string | null, id: string, version: string): Promise<Answer> {
+  async #answer(
+    request: Request,
+    url: URL,
+    key: string | null,
+    id: string,
+    version: string,
+  ): Promise<Answer> {
     this.#authenticate(request.headers.get("authorization"));
     if (!/^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$/.test(version)) {
       throw invalid(`Invalid Stripe API version: ${version}`);
@@ -61,7 +69,9 @@ export class Api {
     const found = match(this.routes, request.method, url.pathname);
     const text = await request.text();
     if (!found) {
-      this.settings.log(`stripe: no such endpoint in the sandbox: ${request.method} ${url.pathname}`);
+      this.settings.log(
+        `stripe: no such endpoint in the sandbox: ${request.method} ${url.pathname}`,
+      );
       throw unrecognized(request.method, url.pathname);
     }
     const raw = decodeForm([url.search.slice(1), text].filter((part) => part !== "").join("&"));
@@ -123,7 +133,9 @@ export class Api {
       );
     }
     if (key !== this.settings.secretKey) {
-      const masked = `${key.slice(0, 8)}${"*".repeat(Math.max(0, key.length - 12))}${key.slice(-4)}`;
+      const masked = `${key.slice(0, 8)}${"*".repeat(Math.max(0, key.length - 12))}${
+        key.slice(-4)
+      }`;
       throw unauthorized(`Invalid API Key provided: ${masked}`);
     }
   }
@@ -133,9 +145,10 @@ export class Api {
       this.settings.log(`stripe: ${error.status} ${error.message}`);
       return { status: error.status, body: error.body };
     }
-    this.settings.log(`stripe: bug in the sandbox: ${error instanceof Error ? error.stack : String(error)}`);
+    this.settings.log(
+      `stripe: bug in the sandbox: ${error instanceof Error ? error.stack : String(error)}`,
+    );
     const message = "The Stripe sandbox failed while answering this request; its log says why.";
     return { status: 500, body: { type: "api_error", message } };
   }
 }
-

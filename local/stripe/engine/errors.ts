@@ -20,7 +20,9 @@ export interface ErrorBody {
 export class StripeError extends Error {
   constructor(readonly status: number, readonly body: ErrorBody, readonly keepWrites = false) {
     super(body.message);
-    if (body.code) body.doc_url = `https://stripe.com/docs/error-codes/${body.code.replaceAll("_", "-")}`;
+    if (body.code) {
+      body.doc_url = `https://stripe.com/docs/error-codes/${body.code.replaceAll("_", "-")}`;
+    }
   }
 }
 
@@ -32,7 +34,12 @@ export function invalid(message: string, param?: string, code?: string): StripeE
 export function missing(kind: string, id: string, param: string): StripeError {
   const status = param === "id" ? 404 : 400;
   const message = `No such ${kind}: '${id}'`;
-  return new StripeError(status, { type: "invalid_request_error", code: "resource_missing", message, param });
+  return new StripeError(status, {
+    type: "invalid_request_error",
+    code: "resource_missing",
+    message,
+    param,
+  });
 }
 
 export function unauthorized(message: string): StripeError {
@@ -40,7 +47,8 @@ export function unauthorized(message: string): StripeError {
 }
 
 export function unrecognized(method: string, path: string): StripeError {
-  const message = `Unrecognized request URL (${method}: ${path}). Please see https://stripe.com/docs or we can help at ` +
+  const message =
+    `Unrecognized request URL (${method}: ${path}). Please see https://stripe.com/docs or we can help at ` +
     "https://support.stripe.com/.";
   return new StripeError(404, { type: "invalid_request_error", message });
 }

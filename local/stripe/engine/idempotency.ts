@@ -13,13 +13,17 @@ export class Idempotency {
   constructor(readonly store: Store) {}
 
   /** The stored answer to replay, or null when this request is the first and now holds the key. */
-  begin(key: string, fingerprint: string): { status: number; body: string; requestId: string } | null {
+  begin(
+    key: string,
+    fingerprint: string,
+  ): { status: number; body: string; requestId: string } | null {
     const now = Math.floor(Date.now() / 1000);
     if (this.#inFlight.has(key)) {
       throw new StripeError(409, {
         type: "idempotency_error",
         code: "idempotency_key_in_use",
-        message: "There is currently another in-progress request using this Idempotent Key (that probably means you " +
+        message:
+          "There is currently another in-progress request using this Idempotent Key (that probably means you " +
           `submitted twice, and the other request is still going through): ${key}. Please try again later.`,
       });
     }
@@ -28,11 +32,18 @@ export class Idempotency {
     if (row && row.fingerprint !== fingerprint) {
       throw new StripeError(400, {
         type: "idempotency_error",
-        message: "Keys for idempotent requests can only be used with the same parameters they were first used with. " +
+        message:
+          "Keys for idempotent requests can only be used with the same parameters they were first used with. " +
           `Try using a key other than '${key}' if you meant to execute a different request.`,
       });
     }
-    if (row) return { status: Number(row.status), body: String(row.body), requestId: String(row.request_id) };
+    if (row) {
+      return {
+        status: Number(row.status),
+        body: String(row.body),
+        requestId: String(row.request_id),
+      };
+    }
     this.#inFlight.add(key);
     return null;
   }

@@ -12,7 +12,9 @@ export interface Param<T> {
 }
 export type Shape = Record<string, Param<unknown>>;
 type Read<P> = P extends Param<infer T> ? T : never;
-type OptionalKeys<S extends Shape> = { [K in keyof S]: undefined extends Read<S[K]> ? K : never }[keyof S];
+type OptionalKeys<S extends Shape> = {
+  [K in keyof S]: undefined extends Read<S[K]> ? K : never;
+}[keyof S];
 export type Values<S extends Shape> =
   & { [K in Exclude<keyof S, OptionalKeys<S>>]: Read<S[K]> }
   & { [K in OptionalKeys<S>]?: Read<S[K]> };
@@ -53,7 +55,9 @@ export function required<T>(inner: Param<T>): Param<Exclude<T, undefined>> {
   return {
     read(raw, path) {
       const value = inner.read(raw, path);
-      if (!isPresent(value)) throw invalid(`Missing required param: ${path}.`, path, "parameter_missing");
+      if (!isPresent(value)) {
+        throw invalid(`Missing required param: ${path}.`, path, "parameter_missing");
+      }
       return value;
     },
   };
@@ -69,7 +73,11 @@ export const str = (max = 5000): Param<string | undefined> =>
   param((raw, path) => {
     const value = scalar(raw, path, "string");
     if (value.length > max) {
-      throw invalid(`Invalid string: must be at most ${max} characters`, path, "parameter_invalid_string_length");
+      throw invalid(
+        `Invalid string: must be at most ${max} characters`,
+        path,
+        "parameter_invalid_string_length",
+      );
     }
     return value;
   });
@@ -77,14 +85,22 @@ export const str = (max = 5000): Param<string | undefined> =>
 export const int = (min = -99999999, max = 99999999999): Param<number | undefined> =>
   param((raw, path) => {
     const text = scalar(raw, path, "integer");
-    if (!/^-?\d+$/.test(text)) throw invalid(`Invalid integer: ${text}`, path, "parameter_invalid_integer");
+    if (!/^-?\d+$/.test(text)) {
+      throw invalid(`Invalid integer: ${text}`, path, "parameter_invalid_integer");
+    }
     const value = Number(text);
     if (value < min) {
-      const floor = min === 0 ? "Invalid non-negative integer" : `This value must be greater than or equal to ${min}.`;
+      const floor = min === 0
+        ? "Invalid non-negative integer"
+        : `This value must be greater than or equal to ${min}.`;
       throw invalid(floor, path, "parameter_invalid_integer");
     }
     if (value > max) {
-      throw invalid(`This value must be less than or equal to ${max}.`, path, "parameter_invalid_integer");
+      throw invalid(
+        `This value must be less than or equal to ${max}.`,
+        path,
+        "parameter_invalid_integer",
+      );
     }
     return value;
   });
@@ -107,7 +123,10 @@ export const time = (): Param<number | undefined> =>
   param((raw, path) => {
     const text = scalar(raw, path, "timestamp");
     if (!/^\d{1,11}$/.test(text)) {
-      throw invalid("Invalid timestamp: must be an integer Unix timestamp in the past or future", path);
+      throw invalid(
+        "Invalid timestamp: must be an integer Unix timestamp in the past or future",
+        path,
+      );
     }
     return Number(text);
   });
@@ -116,7 +135,9 @@ export const oneOf = <const V extends string>(...values: V[]): Param<V | undefin
   param((raw, path) => {
     const text = scalar(raw, path, "string");
     const found = values.find((value) => value === text);
-    if (found === undefined) throw invalid(`Invalid ${path}: must be one of ${values.join(", ")}`, path);
+    if (found === undefined) {
+      throw invalid(`Invalid ${path}: must be one of ${values.join(", ")}`, path);
+    }
     return found;
   });
 
@@ -129,7 +150,10 @@ export const currency = (): Param<string | undefined> =>
   param((raw, path) => {
     const text = scalar(raw, path, "currency").toLowerCase();
     if (!/^[a-z]{3}$/.test(text)) {
-      throw invalid(`Invalid currency: ${text}. Stripe supports three-letter ISO currency codes.`, path);
+      throw invalid(
+        `Invalid currency: ${text}. Stripe supports three-letter ISO currency codes.`,
+        path,
+      );
     }
     return text;
   });
@@ -188,7 +212,9 @@ export function mergeMetadata(
   if (patch === null) return {};
   const merged = { ...old, ...patch };
   const kept = Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== ""));
-  if (Object.keys(kept).length > 50) throw invalid("You can only have up to 50 metadata keys", "metadata");
+  if (Object.keys(kept).length > 50) {
+    throw invalid("You can only have up to 50 metadata keys", "metadata");
+  }
   return kept;
 }
 
@@ -212,7 +238,11 @@ export const range = () =>
     return required(obj({ gt: time(), gte: time(), lt: time(), lte: time() })).read(raw, path);
   });
 
-export function readShape<S extends Shape>(shape: S, raw: { [key: string]: Raw }, path = ""): Values<S> {
+export function readShape<S extends Shape>(
+  shape: S,
+  raw: { [key: string]: Raw },
+  path = "",
+): Values<S> {
   const name = (key: string) => path === "" ? key : `${path}[${key}]`;
   const unknown = Object.keys(raw).filter((key) => !Object.hasOwn(shape, key)).map(name);
   const [first] = unknown;
@@ -220,7 +250,9 @@ export function readShape<S extends Shape>(shape: S, raw: { [key: string]: Raw }
     const noun = unknown.length > 1 ? "parameters" : "parameter";
     throw invalid(`Received unknown ${noun}: ${unknown.join(", ")}`, first, "parameter_unknown");
   }
-  const entries = Object.entries(shape).map(([key, p]) => [key, p.read(raw[key], name(key))] as const);
+  const entries = Object.entries(shape).map(([key, p]) =>
+    [key, p.read(raw[key], name(key))] as const
+  );
   return fromEntries<Values<S>>(entries);
 }
 

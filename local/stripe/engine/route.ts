@@ -40,7 +40,8 @@ export function listRoute<K extends Kind>(
   kind: K,
   path: string,
   filters: Record<string, Filter>,
-  always: (params: Record<string, unknown>) => Record<string, string | number | boolean | null> = () => ({}),
+  always: (params: Record<string, unknown>) => Record<string, string | number | boolean | null> =
+    () => ({}),
 ): Route {
   const shape: Shape = { ...pagination };
   for (const [name, filter] of Object.entries(filters)) shape[name] = filter.param;
@@ -51,8 +52,11 @@ export function listRoute<K extends Kind>(
       const params = readShape(shape, raw);
       const page = readShape(pagination, pick(raw, Object.keys(pagination)));
       const wanted: Parameters<typeof where>[0] = { ...always(params) };
-      for (const [name, filter] of Object.entries(filters)) wanted[filter.path] = filter.param.read(raw[name], name);
-      return (work): { data: Objects[K][] } => listPage(work, kind, path, page, { where: where(wanted) });
+      for (const [name, filter] of Object.entries(filters)) {
+        wanted[filter.path] = filter.param.read(raw[name], name);
+      }
+      return (work): { data: Objects[K][] } =>
+        listPage(work, kind, path, page, { where: where(wanted) });
     },
   };
 }
@@ -62,7 +66,11 @@ function pick(raw: { [key: string]: Raw }, keys: string[]): { [key: string]: Raw
 }
 
 /** Finds the route of a request; fixed segments win over parameters because they are listed first. */
-export function match(routes: readonly Route[], method: string, path: string): { route: Route; ids: string[] } | null {
+export function match(
+  routes: readonly Route[],
+  method: string,
+  path: string,
+): { route: Route; ids: string[] } | null {
   const asked = path.split("/");
   for (const candidate of routes) {
     if (candidate.method !== method) continue;

@@ -124,9 +124,20 @@ export class Store {
     return row ? String(row.clock) : "";
   }
 
-  insert(row: { id: string; kind: Kind; created: number; clock: string; data: unknown; hidden: unknown }): void {
-    this.sql("insert into objects (id, kind, created, clock, data, hidden) values (?, ?, ?, ?, ?, ?)")
-      .run(row.id, row.kind, row.created, row.clock, JSON.stringify(row.data), JSON.stringify(row.hidden));
+  insert(
+    row: { id: string; kind: Kind; created: number; clock: string; data: unknown; hidden: unknown },
+  ): void {
+    this.sql(
+      "insert into objects (id, kind, created, clock, data, hidden) values (?, ?, ?, ?, ?, ?)",
+    )
+      .run(
+        row.id,
+        row.kind,
+        row.created,
+        row.clock,
+        JSON.stringify(row.data),
+        JSON.stringify(row.hidden),
+      );
   }
 
   update(id: string, data: unknown, hidden: unknown, due: number | null): void {
@@ -140,7 +151,8 @@ export class Store {
   }
 
   isDeleted(kind: Kind, id: string): boolean {
-    return this.sql("select 1 from tombstones where id = ? and kind = ?").get(id, kind) !== undefined;
+    return this.sql("select 1 from tombstones where id = ? and kind = ?").get(id, kind) !==
+      undefined;
   }
 
   /** The newest first, as all of Stripe's lists; `null` when the cursor is unknown. */
@@ -172,7 +184,9 @@ export class Store {
       add(query.after !== undefined ? "seq < ?" : "seq > ?", Number(row.seq));
     }
     const backwards = query.after === undefined && query.before !== undefined;
-    const text = `select data from objects where ${parts.join(" and ")} order by seq ${backwards ? "asc" : "desc"} limit ?`;
+    const text = `select data from objects where ${parts.join(" and ")} order by seq ${
+      backwards ? "asc" : "desc"
+    } limit ?`;
     const rows = this.sql(text).all(...args, query.limit + 1);
     const data = rows.slice(0, query.limit).map((row): Objects[K] => JSON.parse(String(row.data)));
     return { data: backwards ? data.reverse() : data, hasMore: rows.length > query.limit };

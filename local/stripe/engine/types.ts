@@ -5,9 +5,9 @@
  */
 import type Stripe from "stripe";
 
-type Expanded<T> = T extends { object: string } ? never : T;
-type Field<T> = string extends T ? Expanded<T> : Wire<T>;
-export type Wire<T> = T extends string | number | boolean | null | undefined ? T
+type Unexpanded<T> = T extends { object: string } ? never : T;
+type Field<T> = string extends T ? Word<Unexpanded<T>> : Wire<T>;
+export type Wire<T> = T extends string | number | boolean | null | undefined ? Word<T>
   : T extends Stripe.Decimal ? string
   : T extends (infer E)[] ? Field<E>[]
   : T extends object ? { [K in keyof T]: Field<T[K]> }
@@ -34,6 +34,14 @@ export type PortalSession = Wire<Stripe.BillingPortal.Session>;
 export type PortalConfiguration = Wire<Stripe.BillingPortal.Configuration>;
 export type TestClock = Wire<Stripe.TestHelpers.TestClock>;
 export type WebhookEndpoint = Wire<Stripe.WebhookEndpoint>;
+
+/** The SDK opens its enums with `string & {}` for words of later versions; what the sandbox says must be a known one. */
+type Word<T> = T extends string
+  ? (string extends T ? (IsPlainString<T> extends true ? T : never) : T)
+  : T;
+type IsPlainString<T> = (<G>() => G extends T ? 1 : 2) extends (<G>() => G extends string ? 1 : 2)
+  ? true
+  : false;
 
 /** An event whose object is any of the above. */
 export interface StripeEvent {
@@ -81,7 +89,8 @@ export interface HiddenByKind {
   "webhook_endpoint": { secret: string };
   "billing_portal.session": { waiting: PortalWaiting | null };
 }
-export type Hidden<K extends Kind> = K extends keyof HiddenByKind ? HiddenByKind[K] : Record<never, never>;
+export type Hidden<K extends Kind> = K extends keyof HiddenByKind ? HiddenByKind[K]
+  : Record<never, never>;
 
 export interface CheckoutHidden {
   lines: { price: string; quantity: number; id: string }[];

@@ -3,7 +3,14 @@ import { missing } from "./errors.ts";
 import { dueAt } from "../billing/due.ts";
 import type { Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
-import { API_VERSION, type Hidden, type Kind, newId, type Objects, type StripeEvent } from "./types.ts";
+import {
+  API_VERSION,
+  type Hidden,
+  type Kind,
+  newId,
+  type Objects,
+  type StripeEvent,
+} from "./types.ts";
 
 export interface Origin {
   id: string | null;
@@ -87,7 +94,11 @@ export class Work {
     this.store.update(id, data, hidden, dueAt(kind, data, hidden));
   }
 
-  remove<K extends Kind>(kind: K, id: string, event?: string): { id: string; object: K; deleted: true } {
+  remove<K extends Kind>(
+    kind: K,
+    id: string,
+    event?: string,
+  ): { id: string; object: K; deleted: true } {
     const last = this.require(kind, id);
     this.store.remove(kind, id);
     if (event) this.emit(event, last);
@@ -123,14 +134,15 @@ export function worldNow(store: Store): number {
   return Math.floor(Date.now() / 1000) + Number(store.meta("clock_offset") ?? 0);
 }
 
-/** Stripe's `previous_attributes`: the old values of what changed, hashes only with their changed keys, arrays whole. */
+/** Stripe's `previous_attributes`: the old values of what changed (null where there was none), hashes only with their changed keys, arrays whole. */
 export function difference(before: object, after: object): Record<string, unknown> {
   const old = new Map<string, unknown>(Object.entries(before));
+  const now = new Map<string, unknown>(Object.entries(after));
   const out: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(after)) {
-    const was = old.get(key) ?? null;
-    if (JSON.stringify(was) === JSON.stringify(value)) continue;
-    out[key] = isHash(was) && isHash(value) ? difference(was, value) : was;
+  for (const key of new Set([...old.keys(), ...now.keys()])) {
+    const [was, is] = [old.get(key) ?? null, now.get(key) ?? null];
+    if (JSON.stringify(was) === JSON.stringify(is)) continue;
+    out[key] = isHash(was) && isHash(is) ? difference(was, is) : was;
   }
   return out;
 }

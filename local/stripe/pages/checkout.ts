@@ -41,11 +41,12 @@ function show(c: Context, kit: Kit): Response | Promise<Response> {
 }
 
 async function pay(c: Context, kit: Kit): Promise<Response> {
+  // The body first: the session must still be open when it is paid, so nothing is awaited in between.
+  const form = await formOf(c);
   const found = openView(c, kit);
   // The second click of a double click arrives here: it goes where the first one went.
   if ("page" in found) return finished(c, kit) ?? await found.page;
   const { view } = found;
-  const form = await formOf(c);
   const path = pathOf(view.id);
   if (view.awaiting_authentication) return c.redirect(`${path}/authenticate`, 303);
   const values = filled(form);
@@ -124,11 +125,11 @@ function showChallenge(c: Context, kit: Kit): Response | Promise<Response> {
 }
 
 async function answerChallenge(c: Context, kit: Kit): Promise<Response> {
+  const answer = (await formOf(c)).get("answer");
   const found = openView(c, kit);
   if ("page" in found) return finished(c, kit) ?? await found.page;
   const { view } = found;
   const path = pathOf(view.id);
-  const answer = (await formOf(c)).get("answer");
   if (!view.awaiting_authentication || (answer !== "complete" && answer !== "fail")) {
     return c.redirect(path, 303);
   }

@@ -14,7 +14,7 @@ export const TEST_CARDS: readonly TestCard[] = [
   { key: "success", number: "4242 4242 4242 4242", what: "Succeeds" },
   { key: "declined", number: "4000 0000 0000 0002", what: "Is declined" },
   { key: "authentication", number: "4000 0025 0000 3155", what: "Asks for authentication" },
-  { key: "later", number: "4000 0000 0000 0341", what: "Saves, but fails later" },
+  { key: "later", number: "4000 0000 0000 0341", what: "Saves, fails when charged" },
 ];
 
 /** Typed input that may be shown again: everything but the CVC (and what only the form itself needs). */

@@ -30,6 +30,12 @@ const DAY = new Intl.DateTimeFormat("en-GB", {
   year: "numeric",
   timeZone: "UTC",
 });
+const SHORT_DAY = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  timeZone: "UTC",
+});
 const MINUTE = new Intl.DateTimeFormat("en-GB", {
   day: "numeric",
   month: "short",
@@ -41,6 +47,7 @@ const MINUTE = new Intl.DateTimeFormat("en-GB", {
 });
 
 export const day = (seconds: number): string => DAY.format(seconds * 1000);
+export const shortDay = (seconds: number): string => SHORT_DAY.format(seconds * 1000);
 export const moment = (seconds: number): string => `${MINUTE.format(seconds * 1000)} UTC`;
 /** For `<time datetime>`. */
 export const iso = (seconds: number): string => new Date(seconds * 1000).toISOString();

@@ -20,11 +20,14 @@ export function mountInvoice(app: Hono, kit: Kit): void {
     const view = kit.hosted.getInvoiceView(c.req.param("invoice") ?? "");
     return view ? run(c, view) : unknownPage(c);
   };
-  const post = (run: (view: InvoiceView, form: URLSearchParams) => string) =>
-    known(async (c, view) => {
+  const post =
+    (run: (view: InvoiceView, form: URLSearchParams) => string) => async (c: Context) => {
       const form = await formOf(c);
-      return c.redirect(kit.once.run(c.req.path, form, () => run(view, form)), 303);
-    });
+      const act = known((_c, view) =>
+        c.redirect(kit.once.run(c.req.path, form, () => run(view, form)), 303)
+      );
+      return await act(c);
+    };
   app.get("/i/:invoice", known((c, view) => show(c, kit, view)));
   app.post("/i/:invoice", post((view, form) => pay(kit, view, form)));
   app.get("/i/:invoice/authenticate", known((c, view) => showChallenge(c, kit, view)));

@@ -14,7 +14,7 @@ import type { Operator } from "./operator.ts";
 import { mountOperator } from "./operator_pages.ts";
 import { mountPortal } from "./portal.ts";
 
-export type { Operator, OperatorActions } from "./operator.ts";
+export type { Operator } from "./operator.ts";
 export { storeOperator } from "./operator_store.ts";
 
 const PAGES = ["/", "/c/pay/*", "/p/session/*", "/i/*", "/_sandbox", "/_sandbox/ui/*"];

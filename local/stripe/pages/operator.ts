@@ -53,17 +53,15 @@ export interface EndpointRow {
   enabled_events: string[];
 }
 
-/** Changes that only the core can make. Each may throw a `StripeError` whose message can be shown. */
-export interface OperatorActions {
+export interface Operator {
+  // Actions may throw a `StripeError` whose message can be shown.
   /** Delivers the event to the endpoint once more, now. */
   resend(deliveryId: string): void | Promise<void>;
   /** As `POST /v1/test_helpers/test_clocks/:id/advance`. */
   advanceClock(clockId: string, frozenTime: number): void | Promise<void>;
   /** Moves the sandbox's own time forward, for customers without a test clock. */
   advanceWorld(to: number): void | Promise<void>;
-}
 
-export interface Operator extends OperatorActions {
   now(): number;
   /** Newest first; `before` is the id of the last event of the page before. */
   events(limit: number, before?: string): EventRow[];

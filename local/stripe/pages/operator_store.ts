@@ -1,7 +1,12 @@
-/** The operator pages' data, read from the sandbox's own store. */
+/** The operator pages' data, read from the sandbox's own store, and their actions through the API's own code. */
+import { invalid } from "../engine/errors.ts";
+import { match } from "../engine/route.ts";
+import type { Scheduler } from "../engine/scheduler.ts";
+import type { Settings } from "../engine/settings.ts";
 import type { Scalar, Store } from "../engine/store.ts";
-import type { StripeEvent, Subscription } from "../engine/types.ts";
-import { worldNow } from "../engine/work.ts";
+import { newId, type StripeEvent, type Subscription } from "../engine/types.ts";
+import { Work, worldNow } from "../engine/work.ts";
+import { resend, systemRoutes } from "../resources/system.ts";
 import type {
   AttemptRow,
   ClockRow,
@@ -10,14 +15,21 @@ import type {
   EndpointRow,
   EventRow,
   Operator,
-  OperatorActions,
 } from "./operator.ts";
 
-export function storeOperator(store: Store, actions: OperatorActions): Operator {
+export interface Core {
+  store: Store;
+  settings: Settings;
+  scheduler: Pick<Scheduler, "advanceWorld">;
+  onCommit: () => void;
+}
+
+export function storeOperator(core: Core): Operator {
+  const { store } = core;
   return {
-    resend: (id) => actions.resend(id),
-    advanceClock: (id, time) => actions.advanceClock(id, time),
-    advanceWorld: (time) => actions.advanceWorld(time),
+    resend: (id) => resendDelivery(core, id),
+    advanceClock: (id, time) => advanceClock(core, id, time),
+    advanceWorld: (time) => advanceWorld(core, time),
     now: () => worldNow(store),
     events: (limit, before) => events(store, limit, before),
     event: (id) => store.find("event", id),
@@ -27,6 +39,41 @@ export function storeOperator(store: Store, actions: OperatorActions): Operator 
     clocks: () => clocks(store),
     customers: (limit) => customers(store, limit),
   };
+}
+
+function write(core: Core, act: (work: Work) => void): void {
+  const origin = { id: newId("req_", 14), idempotency_key: null };
+  core.store.transaction(() => act(new Work(core.store, core.settings, origin)));
+  core.onCommit();
+}
+
+function resendDelivery(core: Core, id: string): void {
+  const row = core.store.sql("select event_id, endpoint_id from deliveries where id = ?").get(id);
+  if (!row) throw invalid("This delivery is not known any more.");
+  write(core, (work) => {
+    const queued = resend(work, String(row.event_id), String(row.endpoint_id));
+    if (queued === 0) {
+      throw invalid("Its endpoint is gone or disabled, so there is nobody to deliver to.");
+    }
+  });
+}
+
+/** The API's own route, so that its rules (never back, not too far, one at a time) hold here too. */
+function advanceClock(core: Core, id: string, time: number): void {
+  const path = `/v1/test_helpers/test_clocks/${encodeURIComponent(id)}/advance`;
+  const found = match(systemRoutes, "POST", path);
+  if (!found) throw new Error(`The API has no ${path}`);
+  write(core, found.route.prepare({ frozen_time: String(time) }, found.ids));
+}
+
+const THREE_YEARS = 3 * 366 * 86_400;
+
+async function advanceWorld(core: Core, time: number): Promise<void> {
+  const now = worldNow(core.store);
+  if (time <= now || time > now + THREE_YEARS) {
+    throw invalid("Choose a time after the present one, at most three years ahead.");
+  }
+  await core.scheduler.advanceWorld(time);
 }
 
 function events(store: Store, limit: number, before?: string): EventRow[] {

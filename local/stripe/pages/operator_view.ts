@@ -188,6 +188,12 @@ function resend(delivery: DeliveryRow): Html {
     <button class="button small">Resend<span class="unseen"> ${delivery.event_type}</span></button></form>`;
 }
 
+/** Retries keep real time, whatever the sandbox's clock says. */
+function soon(at: number): string {
+  const seconds = at - Math.floor(Date.now() / 1000);
+  return seconds <= 0 ? "now" : `in ${seconds} s`;
+}
+
 export function deliveriesPage(
   deliveries: DeliveryRow[],
   endpoints: EndpointRow[],
@@ -203,7 +209,7 @@ export function deliveriesPage(
               <span class="quiet block">${plural(delivery.attempts, "attempt")}</span></td>
         <td>${when(delivery.created)}
               ${delivery.next_at
-                ? html`<span class="quiet block">next ${moment(delivery.next_at)}</span>`
+                ? html`<span class="quiet block">next try ${soon(delivery.next_at)}</span>`
                 : ""}</td>
         <td>${resend(delivery)}</td>
       </tr>

@@ -123,7 +123,7 @@ export function choosePlanPage(
     ${
     others
       ? html`
-        <form method="get" action="${paths.confirmPlan(sub.id)}">
+        <form method="post" action="${paths.plan(sub.id)}">
           <fieldset class="choices"><legend>Choose a plan</legend>
                 ${[...view.prices].sort(byAmount).map((price) => planChoice(price, sub))}
               </fieldset>

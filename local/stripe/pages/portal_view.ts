@@ -1,7 +1,17 @@
 /** The portal's overview. */
 import { html } from "hono/html";
 import type { CardView, PortalInvoiceView, PortalSubscriptionView, PortalView } from "../hosted.ts";
-import { capital, cardExpiry, cardName, day, iso, money, priceText, toneOf } from "./format.ts";
+import {
+  capital,
+  cardExpiry,
+  cardName,
+  day,
+  iso,
+  money,
+  priceText,
+  shortDay,
+  toneOf,
+} from "./format.ts";
 import { webUrl } from "./guard.ts";
 import { badge, flashBox, formToken, type Html, layout } from "./layout.ts";
 import type { Flash } from "./memory.ts";
@@ -210,7 +220,9 @@ function invoiceRow(invoice: PortalInvoiceView): Html {
           encodeURIComponent(invoice.id)
         }">${number}<span class="unseen"> invoice</span></a>`
         : number}<span class="quiet block">${invoice.description}</span></th>
-      <td>${time(invoice.created)}</td>
+      <td><time class="day" datetime="${iso(invoice.created)}">${shortDay(
+        invoice.created,
+      )}</time></td>
       <td class="number">${money(invoice.total, invoice.currency)}</td>
       <td>${badge(toneOf(invoice.status), capital(invoice.status ?? "draft"))}</td>
     </tr>

@@ -44,7 +44,13 @@ const priceCreate = {
   ...priceBase,
   billing_scheme: oneOf("per_unit"),
   product: str(),
-  product_data: obj({ name: required(str()), active: bool(), id: str(), metadata: metadata(), unit_label: str() }),
+  product_data: obj({
+    name: required(str()),
+    active: bool(),
+    id: str(),
+    metadata: metadata(),
+    unit_label: str(),
+  }),
 };
 const productFields = {
   active: bool(),
@@ -106,18 +112,32 @@ function createProduct(work: Work, p: ProductInput): Product {
   return work.change("product", product.id, { default_price: price.id });
 }
 
-export type PriceInput = Omit<Values<typeof priceCreate>, "product_data"> & { product_data?: ProductInput };
+export type PriceInput = Omit<Values<typeof priceCreate>, "product_data"> & {
+  product_data?: ProductInput;
+};
 
 export function createPrice(work: Work, p: PriceInput): Price {
   if (p.product !== undefined && p.product_data) {
-    throw invalid("You may only specify one of these parameters: product, product_data.", "product", "parameters_exclusive");
+    throw invalid(
+      "You may only specify one of these parameters: product, product_data.",
+      "product",
+      "parameters_exclusive",
+    );
   }
   const product = p.product_data
     ? createProduct(work, p.product_data)
     : work.require("product", requiredValue(p.product, "product"), "product");
-  if (!product.active) throw invalid(`This price's product (${product.id}) is not active.`, "product", "product_inactive");
+  if (!product.active) {
+    throw invalid(
+      `This price's product (${product.id}) is not active.`,
+      "product",
+      "product_inactive",
+    );
+  }
   const amount = amountOf(p);
-  if (p.lookup_key !== undefined) claimLookupKey(work, p.lookup_key, p.transfer_lookup_key ?? false);
+  if (p.lookup_key !== undefined) {
+    claimLookupKey(work, p.lookup_key, p.transfer_lookup_key ?? false);
+  }
   const price: Price = {
     id: newId("price_"),
     object: "price",
@@ -151,7 +171,9 @@ export function createPrice(work: Work, p: PriceInput): Price {
 }
 
 export function requiredValue<T>(value: T | undefined, name: string): T {
-  if (value === undefined) throw invalid(`Missing required param: ${name}.`, name, "parameter_missing");
+  if (value === undefined) {
+    throw invalid(`Missing required param: ${name}.`, name, "parameter_missing");
+  }
   return value;
 }
 
@@ -223,7 +245,9 @@ export const catalogueRoutes: Route[] = [
       default_price: given(p.default_price, old.default_price ?? null),
       description: given(p.description, old.description),
       images: p.images === undefined ? old.images : p.images ?? [],
-      marketing_features: p.marketing_features === undefined ? old.marketing_features : p.marketing_features ?? [],
+      marketing_features: p.marketing_features === undefined
+        ? old.marketing_features
+        : p.marketing_features ?? [],
       metadata: mergeMetadata(old.metadata, p.metadata),
       name: given(p.name, old.name),
       shippable: given(p.shippable, old.shippable),
@@ -237,15 +261,26 @@ export const catalogueRoutes: Route[] = [
   route("DELETE", "/v1/products/:id", {}, (work, _p, id) => {
     work.require("product", id);
     if (work.store.all("price", { product: id }).length > 0) {
-      throw invalid("This product cannot be deleted because it has one or more user-created prices.", "id");
+      throw invalid(
+        "This product cannot be deleted because it has one or more user-created prices.",
+        "id",
+      );
     }
     return work.remove("product", id, "product.deleted");
   }),
   retrieveRoute("product", "/v1/products"),
-  route("GET", "/v1/products", { ...pagination, active: bool(), ids: arr(str()), url: str() }, (work, p) => {
-    const anyOf: Record<string, string[]> = p.ids ? { id: p.ids } : {};
-    return listPage(work, "product", "/v1/products", p, { where: where({ active: p.active, url: p.url }), anyOf });
-  }),
+  route(
+    "GET",
+    "/v1/products",
+    { ...pagination, active: bool(), ids: arr(str()), url: str() },
+    (work, p) => {
+      const anyOf: Record<string, string[]> = p.ids ? { id: p.ids } : {};
+      return listPage(work, "product", "/v1/products", p, {
+        where: where({ active: p.active, url: p.url }),
+        anyOf,
+      });
+    },
+  ),
 
   route("POST", "/v1/prices", priceCreate, createPrice),
   route("POST", "/v1/prices/:id", updatePrice, (work, p, id) => {
@@ -267,9 +302,14 @@ export const catalogueRoutes: Route[] = [
     lookup_keys: arr(str()),
     product: str(),
     type: oneOf("one_time", "recurring"),
-    recurring: obj({ interval: oneOf("day", "week", "month", "year"), usage_type: oneOf("licensed", "metered") }),
+    recurring: obj({
+      interval: oneOf("day", "week", "month", "year"),
+      usage_type: oneOf("licensed", "metered"),
+    }),
   }, (work, p) => {
-    if (p.lookup_keys && p.lookup_keys.length > 10) throw invalid("You may pass up to 10 lookup keys", "lookup_keys");
+    if (p.lookup_keys && p.lookup_keys.length > 10) {
+      throw invalid("You may pass up to 10 lookup keys", "lookup_keys");
+    }
     return listPage(work, "price", "/v1/prices", p, {
       where: where({
         active: p.active,

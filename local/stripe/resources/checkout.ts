@@ -1,4 +1,5 @@
 /** Checkout sessions, and the internal `payment_pages` endpoints the CLI's fixtures drive. */
+import { arrayPage, pagination } from "../engine/answer.ts";
 import { invalid } from "../engine/errors.ts";
 import {
   arr,
@@ -16,17 +17,39 @@ import {
   url,
   type Values,
 } from "../engine/params.ts";
-import { arrayPage, pagination } from "../engine/answer.ts";
 import { listRoute, retrieveRoute, type Route, route } from "../engine/route.ts";
 import { type CheckoutHidden, type CheckoutSession, newId, type Price } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { expireCheckout, lineItems, openSession, payCheckout } from "../billing/checkout.ts";
 import { amountFor } from "../billing/lines.ts";
-import { cardError, resolveMethod } from "../billing/payments.ts";
+import { cardError, resolveMethod } from "../billing/methods.ts";
 import { createPrice } from "./catalogue.ts";
+import { newSession } from "./checkout_object.ts";
 import { shippingOf, shippingParam } from "./intents.ts";
 
 const HOUR = 3600;
+
+/** The locales Checkout and the portal share; the sandbox's pages speak English whichever is asked for. */
+export const LOCALES = [
+  "auto",
+  "da",
+  "de",
+  "en",
+  "en-GB",
+  "es",
+  "fi",
+  "fr",
+  "it",
+  "ja",
+  "nb",
+  "nl",
+  "pl",
+  "pt",
+  "pt-BR",
+  "sv",
+  "zh",
+] as const;
+
 const line = obj({
   price: str(),
   price_data: obj({
@@ -37,12 +60,16 @@ const line = obj({
       description: str(),
       metadata: metadata(),
     }),
-    recurring: obj({ interval: required(oneOf("day", "week", "month", "year")), interval_count: int(1, 36) }),
+    recurring: obj({
+      interval: required(oneOf("day", "week", "month", "year")),
+      interval_count: int(1, 36),
+    }),
     unit_amount: int(0),
     unit_amount_decimal: decimal(),
   }),
   quantity: int(0, 999_999),
 });
+
 const createShape = {
   allow_promotion_codes: bool(),
   billing_address_collection: oneOf("auto", "required"),
@@ -54,7 +81,7 @@ const createShape = {
   customer_email: str(800),
   expires_at: time(),
   line_items: arr(line),
-  locale: str(10),
+  locale: oneOf(...LOCALES),
   metadata: metadata(),
   mode: required(oneOf("payment", "setup", "subscription")),
   payment_intent_data: obj({
@@ -71,32 +98,46 @@ const createShape = {
     trial_end: time(),
     trial_period_days: int(1, 730),
     trial_settings: obj({
-      end_behavior: required(obj({ missing_payment_method: required(oneOf("cancel", "create_invoice", "pause")) })),
+      end_behavior: required(
+        obj({ missing_payment_method: required(oneOf("cancel", "create_invoice", "pause")) }),
+      ),
     }),
   }),
   submit_type: oneOf("auto", "book", "donate", "pay", "subscribe"),
   success_url: url(),
   ui_mode: oneOf("hosted_page"),
 };
-type Create = Values<typeof createShape>;
+
+export type Create = Values<typeof createShape>;
 
 function create(work: Work, p: Create): CheckoutSession {
   checkModes(p);
-  const customer = p.customer === undefined ? null : work.require("customer", p.customer, "customer");
+  const customer = p.customer === undefined
+    ? null
+    : work.require("customer", p.customer, "customer");
   const lines = (p.line_items ?? []).map((item, i) => readLine(work, item, i, p.mode));
   checkLines(p, lines.map((each) => each.price));
   const now = work.now();
   const expires_at = p.expires_at ?? now + 24 * HOUR;
   if (expires_at < now + HOUR / 2 || expires_at > now + 24 * HOUR) {
-    throw invalid("The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout Session creation.", "expires_at");
+    throw invalid(
+      "The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout Session creation.",
+      "expires_at",
+    );
   }
   const id = newId("cs_test_", 58);
   const hidden: CheckoutHidden = {
-    lines: lines.map((each) => ({ id: newId("li_"), price: each.price.id, quantity: each.quantity })),
+    lines: lines.map((each) => ({
+      id: newId("li_"),
+      price: each.price.id,
+      quantity: each.quantity,
+    })),
     subscription: p.mode !== "subscription" ? null : {
       description: p.subscription_data?.description ?? null,
       metadata: mergeMetadata({}, p.subscription_data?.metadata),
-      missing_payment_method: p.subscription_data?.trial_settings?.end_behavior.missing_payment_method ?? "create_invoice",
+      missing_payment_method:
+        p.subscription_data?.trial_settings?.end_behavior.missing_payment_method ??
+          "create_invoice",
       trial_end: p.subscription_data?.trial_end ?? null,
       trial_period_days: p.subscription_data?.trial_period_days ?? null,
     },
@@ -109,7 +150,8 @@ function create(work: Work, p: Create): CheckoutSession {
     },
     waiting: null,
   };
-  const isTrial = hidden.subscription?.trial_end != null || hidden.subscription?.trial_period_days != null;
+  const isTrial = hidden.subscription?.trial_end != null ||
+    hidden.subscription?.trial_period_days != null;
   const subtotal = lines.reduce((sum, each) => sum + amountFor(each.price, each.quantity), 0);
   const due = lines.filter((each) => !(isTrial && each.price.type === "recurring"))
     .reduce((sum, each) => sum + amountFor(each.price, each.quantity), 0);
@@ -130,13 +172,24 @@ function create(work: Work, p: Create): CheckoutSession {
 function checkModes(p: Create): void {
   const exclusive = (a: string, b: string) =>
     invalid(`You may only specify one of these parameters: ${a}, ${b}.`, a, "parameters_exclusive");
-  if (p.customer !== undefined && p.customer_email !== undefined) throw exclusive("customer", "customer_email");
-  if (p.customer !== undefined && p.customer_creation !== undefined) throw exclusive("customer", "customer_creation");
-  if (p.success_url === undefined) throw invalid("Missing required param: success_url.", "success_url", "parameter_missing");
-  const wrongMode = (param: string, mode: string) => invalid(`You can not pass \`${param}\` in \`${mode}\` mode.`, param);
-  if (p.subscription_data && p.mode !== "subscription") throw wrongMode("subscription_data", p.mode);
+  if (p.customer !== undefined && p.customer_email !== undefined) {
+    throw exclusive("customer", "customer_email");
+  }
+  if (p.customer !== undefined && p.customer_creation !== undefined) {
+    throw exclusive("customer", "customer_creation");
+  }
+  if (p.success_url === undefined) {
+    throw invalid("Missing required param: success_url.", "success_url", "parameter_missing");
+  }
+  const wrongMode = (param: string, mode: string) =>
+    invalid(`You can not pass \`${param}\` in \`${mode}\` mode.`, param);
+  if (p.subscription_data && p.mode !== "subscription") {
+    throw wrongMode("subscription_data", p.mode);
+  }
   if (p.payment_intent_data && p.mode !== "payment") throw wrongMode("payment_intent_data", p.mode);
-  if (p.customer_creation && p.mode === "subscription") throw wrongMode("customer_creation", p.mode);
+  if (p.customer_creation && p.mode === "subscription") {
+    throw wrongMode("customer_creation", p.mode);
+  }
   if (p.mode === "setup" && p.line_items) throw wrongMode("line_items", p.mode);
   const { trial_end, trial_period_days } = p.subscription_data ?? {};
   if (trial_end !== undefined && trial_period_days !== undefined) {
@@ -144,22 +197,38 @@ function checkModes(p: Create): void {
   }
 }
 
-function readLine(work: Work, item: NonNullable<Create["line_items"]>[number], i: number, mode: string) {
+function readLine(
+  work: Work,
+  item: NonNullable<Create["line_items"]>[number],
+  i: number,
+  mode: string,
+) {
   const at = `line_items[${i}]`;
   if (item.price !== undefined && item.price_data) {
-    throw invalid(`You may only specify one of these parameters: ${at}[price], ${at}[price_data].`, at, "parameters_exclusive");
+    throw invalid(
+      `You may only specify one of these parameters: ${at}[price], ${at}[price_data].`,
+      at,
+      "parameters_exclusive",
+    );
   }
   if (item.price === undefined && !item.price_data) {
     throw invalid(`Missing required param: ${at}[price].`, `${at}[price]`, "parameter_missing");
   }
   if (item.quantity === undefined) {
-    throw invalid(`Quantity is required. Add \`quantity\` to \`${at}\``, `${at}[quantity]`, "parameter_missing");
+    throw invalid(
+      `Quantity is required. Add \`quantity\` to \`${at}\``,
+      `${at}[quantity]`,
+      "parameter_missing",
+    );
   }
   const price = item.price_data
     ? createPrice(work, item.price_data)
     : work.require("price", item.price ?? "", `${at}[price]`);
   if (!price.active) {
-    throw invalid("The price specified is inactive. This field only accepts active prices.", `${at}[price]`);
+    throw invalid(
+      "The price specified is inactive. This field only accepts active prices.",
+      `${at}[price]`,
+    );
   }
   if (mode === "payment" && price.type === "recurring") {
     throw invalid(
@@ -172,110 +241,18 @@ function readLine(work: Work, item: NonNullable<Create["line_items"]>[number], i
 
 function checkLines(p: Create, prices: Price[]): void {
   if (p.mode === "setup") return;
-  if (prices.length === 0) throw invalid("Missing required param: line_items.", "line_items", "parameter_missing");
+  if (prices.length === 0) {
+    throw invalid("Missing required param: line_items.", "line_items", "parameter_missing");
+  }
   if (new Set(prices.map((price) => price.currency)).size > 1) {
     throw invalid("All line items must have the same currency.", "line_items");
   }
   if (p.mode === "subscription" && !prices.some((price) => price.type === "recurring")) {
-    throw invalid("You must provide at least one recurring price in `subscription` mode when using prices.", "line_items");
+    throw invalid(
+      "You must provide at least one recurring price in `subscription` mode when using prices.",
+      "line_items",
+    );
   }
-}
-
-interface Made {
-  id: string;
-  now: number;
-  expires_at: number;
-  customer: string | null;
-  email: string | null;
-  currency: string | null;
-  subtotal: number | null;
-  total: number | null;
-}
-
-function newSession(work: Work, p: Create, made: Made): CheckoutSession {
-  return {
-    id: made.id,
-    object: "checkout.session",
-    adaptive_pricing: null,
-    after_expiration: null,
-    allow_promotion_codes: p.allow_promotion_codes ?? null,
-    allowed_payment_method_types: null,
-    amount_subtotal: made.subtotal,
-    amount_total: made.total,
-    automatic_tax: { enabled: false, liability: null, provider: null, status: null },
-    billing_address_collection: p.billing_address_collection ?? null,
-    cancel_url: p.cancel_url ?? null,
-    client_reference_id: p.client_reference_id ?? null,
-    client_secret: null,
-    collected_information: null,
-    consent: null,
-    consent_collection: null,
-    created: made.now,
-    currency: made.currency,
-    currency_conversion: null,
-    custom_fields: [],
-    custom_text: { after_submit: null, shipping_address: null, submit: null, terms_of_service_acceptance: null },
-    customer: made.customer,
-    customer_account: null,
-    customer_creation: made.customer !== null ? null : p.customer_creation ?? (p.mode === "payment" ? "if_required" : "always"),
-    customer_details: made.email === null ? null : {
-      address: null,
-      business_name: null,
-      email: made.email,
-      individual_name: null,
-      name: null,
-      phone: null,
-      tax_exempt: "none",
-      tax_ids: null,
-    },
-    customer_email: p.customer_email ?? null,
-    discounts: [],
-    expires_at: made.expires_at,
-    integration_identifier: null,
-    invoice: null,
-    invoice_creation: p.mode === "payment"
-      ? {
-        enabled: false,
-        invoice_data: {
-          account_tax_ids: null,
-          custom_fields: null,
-          description: null,
-          footer: null,
-          issuer: null,
-          metadata: {},
-          rendering_options: null,
-        },
-      }
-      : null,
-    livemode: false,
-    locale: p.locale ?? null,
-    managed_payments: null,
-    metadata: mergeMetadata({}, p.metadata),
-    mode: p.mode,
-    origin_context: null,
-    payment_intent: null,
-    payment_link: null,
-    payment_method_collection: p.mode === "subscription" ? "always" : "if_required",
-    payment_method_configuration_details: null,
-    payment_method_options: {},
-    payment_method_types: ["card"],
-    payment_status: made.total === 0 || made.total === null ? "no_payment_required" : "unpaid",
-    permissions: null,
-    recovered_from: null,
-    saved_payment_method_options: null,
-    setup_intent: null,
-    shipping_address_collection: null,
-    shipping_cost: null,
-    shipping_options: [],
-    status: "open",
-    submit_type: p.submit_type ?? null,
-    subscription: null,
-    success_url: p.success_url ?? null,
-    total_details: made.total === null ? null : { amount_discount: 0, amount_shipping: 0, amount_tax: 0 },
-    ui_mode: "hosted_page",
-    url: `${work.settings.publicUrl}/c/pay/${made.id}`,
-    wallet_options: null,
-  };
 }
 
 const confirmShape = { payment_method: required(str()), expected_amount: int(0), email: str() };
@@ -297,7 +274,9 @@ export const checkoutRoutes: Route[] = [
   route("POST", "/v1/checkout/sessions", createShape, create),
   route("POST", "/v1/checkout/sessions/:id", { metadata: metadata() }, (work, p, id) => {
     const old = work.require("checkout.session", id);
-    return work.change("checkout.session", id, { metadata: mergeMetadata(old.metadata, p.metadata) });
+    return work.change("checkout.session", id, {
+      metadata: mergeMetadata(old.metadata, p.metadata),
+    });
   }),
   route("POST", "/v1/checkout/sessions/:id/expire", {}, (work, _p, id) => expireCheckout(work, id)),
   retrieveRoute("checkout.session", "/v1/checkout/sessions"),

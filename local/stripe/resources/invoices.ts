@@ -1,4 +1,5 @@
 /** Invoices, invoice items, invoice lines and invoice payments. */
+import { arrayPage, pagination } from "../engine/answer.ts";
 import { invalid } from "../engine/errors.ts";
 import {
   bool,
@@ -15,22 +16,13 @@ import {
   unset,
   type Values,
 } from "../engine/params.ts";
-import { arrayPage, pagination } from "../engine/answer.ts";
 import { listRoute, retrieveRoute, type Route, route } from "../engine/route.ts";
-import { type Invoice, type InvoiceItem } from "../engine/types.ts";
+import type { Invoice, InvoiceItem } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
-import {
-  attemptPayment,
-  createInvoice,
-  finalize,
-  markPaid,
-  refusal,
-  takePendingItems,
-  totals,
-  voidInvoice,
-} from "../billing/invoices.ts";
+import { createInvoice, takePendingItems, totals } from "../billing/drafts.ts";
+import { attemptPayment, finalize, markPaid, refusal, voidInvoice } from "../billing/invoices.ts";
 import { amountFor, createInvoiceItem, lineOf, productName } from "../billing/lines.ts";
-import { resolveMethod } from "../billing/payments.ts";
+import { resolveMethod } from "../billing/methods.ts";
 
 const fields = {
   auto_advance: bool(),
@@ -82,13 +74,19 @@ function update(work: Work, p: Values<typeof fields>, id: string): Invoice {
   const isDraft = old.status === "draft";
   const locked = p.collection_method ?? p.days_until_due ?? p.description ?? p.footer;
   if (!isDraft && locked !== undefined) {
-    throw invalid("Finalized invoices can't be updated in this way", undefined, "invoice_not_editable");
+    throw invalid(
+      "Finalized invoices can't be updated in this way",
+      undefined,
+      "invoice_not_editable",
+    );
   }
   const auto = given(p.auto_advance, old.auto_advance ?? false);
   const now = work.now(old.test_clock ?? "");
   return work.change("invoice", id, {
     auto_advance: auto,
-    automatically_finalizes_at: isDraft && auto ? old.automatically_finalizes_at ?? now + 3600 : null,
+    automatically_finalizes_at: isDraft && auto
+      ? old.automatically_finalizes_at ?? now + 3600
+      : null,
     collection_method: given(p.collection_method, old.collection_method),
     default_payment_method: given(p.default_payment_method, old.default_payment_method),
     description: given(p.description, old.description),
@@ -110,9 +108,14 @@ function pay(work: Work, p: Values<typeof payShape>, id: string): Invoice {
   }
   if (invoice.status === "void") throw invalid("This invoice is voided and cannot be paid.");
   if (p.paid_out_of_band) return markPaid(work, invoice, null, false, true);
-  const method = p.payment_method === undefined ? null : resolveMethod(work, p.payment_method, "payment_method");
+  const method = p.payment_method === undefined
+    ? null
+    : resolveMethod(work, p.payment_method, "payment_method");
   if (method && method.customer !== null && method.customer !== invoice.customer) {
-    throw invalid("The payment method does not belong to the invoice's customer.", "payment_method");
+    throw invalid(
+      "The payment method does not belong to the invoice's customer.",
+      "payment_method",
+    );
   }
   const outcome = attemptPayment(work, id, { method });
   return outcome === "paid" ? work.require("invoice", id) : refusal(work, id, outcome);
@@ -133,14 +136,18 @@ const itemShape = {
 
 function createItem(work: Work, p: Values<typeof itemShape>): InvoiceItem {
   const customer = work.require("customer", p.customer, "customer");
-  const price = p.pricing?.price === undefined ? null : work.require("price", p.pricing.price, "pricing[price]");
+  const price = p.pricing?.price === undefined
+    ? null
+    : work.require("price", p.pricing.price, "pricing[price]");
   if (p.subscription !== undefined) work.require("subscription", p.subscription, "subscription");
   const draft = p.invoice === undefined ? null : work.require("invoice", p.invoice, "invoice");
   if (draft && draft.status !== "draft") {
     throw invalid("This invoice is no longer editable", "invoice", "invoice_not_editable");
   }
   const amount = p.amount ?? (price ? amountFor(price, p.quantity ?? 1) : undefined);
-  if (amount === undefined) throw invalid("Missing required param: amount.", "amount", "parameter_missing");
+  if (amount === undefined) {
+    throw invalid("Missing required param: amount.", "amount", "parameter_missing");
+  }
   const item = createInvoiceItem(work, {
     customer: customer.id,
     amount,
@@ -164,10 +171,15 @@ function deleteItem(work: Work, id: string) {
   const item = work.require("invoiceitem", id);
   const invoice = item.invoice ? work.require("invoice", item.invoice) : null;
   if (invoice && invoice.status !== "draft") {
-    throw invalid("This invoice item is attached to a finalized invoice and cannot be deleted.", "id");
+    throw invalid(
+      "This invoice item is attached to a finalized invoice and cannot be deleted.",
+      "id",
+    );
   }
   if (invoice) {
-    const lines = invoice.lines.data.filter((line) => line.parent?.invoice_item_details?.invoice_item !== id);
+    const lines = invoice.lines.data.filter((line) =>
+      line.parent?.invoice_item_details?.invoice_item !== id
+    );
     work.change("invoice", invoice.id, totals(invoice, lines), "invoice.updated");
   }
   return work.remove("invoiceitem", id, "invoiceitem.deleted");
@@ -190,7 +202,11 @@ export const invoiceRoutes: Route[] = [
   route("POST", "/v1/invoices/:id/void", {}, (work, _p, id) => voidInvoice(work, id)),
   route("POST", "/v1/invoices/:id/mark_uncollectible", {}, (work, _p, id) => {
     const invoice = work.require("invoice", id);
-    if (invoice.status !== "open") throw invalid(`You can only mark open invoices as uncollectible. This invoice is ${invoice.status}.`);
+    if (invoice.status !== "open") {
+      throw invalid(
+        `You can only mark open invoices as uncollectible. This invoice is ${invoice.status}.`,
+      );
+    }
     const marked_uncollectible_at = work.now(invoice.test_clock ?? "");
     return work.change("invoice", id, {
       auto_advance: false,
@@ -201,8 +217,12 @@ export const invoiceRoutes: Route[] = [
   }),
   route("DELETE", "/v1/invoices/:id", {}, (work, _p, id) => {
     const invoice = work.require("invoice", id);
-    if (invoice.status !== "draft") throw invalid("You can only delete draft invoices.", undefined, "invoice_not_editable");
-    for (const item of work.store.all("invoiceitem", { invoice: id })) work.change("invoiceitem", item.id, { invoice: null });
+    if (invoice.status !== "draft") {
+      throw invalid("You can only delete draft invoices.", undefined, "invoice_not_editable");
+    }
+    for (const item of work.store.all("invoiceitem", { invoice: id })) {
+      work.change("invoiceitem", item.id, { invoice: null });
+    }
     return work.remove("invoice", id, "invoice.deleted");
   }),
   retrieveRoute("invoice", "/v1/invoices"),
@@ -212,11 +232,17 @@ export const invoiceRoutes: Route[] = [
     status: { param: oneOf("draft", "open", "paid", "uncollectible", "void"), path: "status" },
     subscription: { param: str(), path: "parent.subscription_details.subscription" },
   }),
-  route("GET", "/v1/invoices/:id/lines", {
-    limit: pagination.limit,
-    starting_after: str(),
-    ending_before: str(),
-  }, (work, p, id) => arrayPage(work.require("invoice", id).lines.data, `/v1/invoices/${id}/lines`, p)),
+  route(
+    "GET",
+    "/v1/invoices/:id/lines",
+    {
+      limit: pagination.limit,
+      starting_after: str(),
+      ending_before: str(),
+    },
+    (work, p, id) =>
+      arrayPage(work.require("invoice", id).lines.data, `/v1/invoices/${id}/lines`, p),
+  ),
 
   route("POST", "/v1/invoiceitems", itemShape, createItem),
   route("DELETE", "/v1/invoiceitems/:id", {}, (work, _p, id) => deleteItem(work, id)),

@@ -1,187 +1,12 @@
 /** Billing Portal configurations and sessions. */
 import { invalid } from "../engine/errors.ts";
-import {
-  arr,
-  bool,
-  given,
-  int,
-  mergeMetadata,
-  metadata,
-  obj,
-  oneOf,
-  required,
-  str,
-  unset,
-  url,
-  type Values,
-} from "../engine/params.ts";
-import { listRoute, retrieveRoute, type Route, route } from "../engine/route.ts";
-import { newId, type PortalConfiguration, type PortalSession, type Subscription } from "../engine/types.ts";
+import { arr, int, obj, oneOf, required, str, url, type Values } from "../engine/params.ts";
+import { type Route, route } from "../engine/route.ts";
+import { newId, type PortalSession, type Subscription } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { isEnded } from "../billing/status.ts";
-
-const REASONS = [
-  "customer_service",
-  "low_quality",
-  "missing_features",
-  "other",
-  "switched_service",
-  "too_complex",
-  "too_expensive",
-  "unused",
-] as const;
-const proration = oneOf("always_invoice", "create_prorations", "none");
-const featureShape = {
-  customer_update: obj({
-    allowed_updates: unset(arr(oneOf("address", "email", "name", "phone", "shipping", "tax_id"))),
-    enabled: bool(),
-  }),
-  invoice_history: obj({ enabled: required(bool()) }),
-  payment_method_update: obj({ enabled: required(bool()) }),
-  subscription_cancel: obj({
-    cancellation_reason: obj({ enabled: required(bool()), options: unset(arr(oneOf(...REASONS))) }),
-    enabled: bool(),
-    mode: oneOf("at_period_end", "immediately"),
-    proration_behavior: proration,
-  }),
-  subscription_update: obj({
-    default_allowed_updates: unset(arr(oneOf("price", "promotion_code", "quantity"))),
-    enabled: bool(),
-    products: unset(arr(obj({ product: required(str()), prices: required(arr(str())) }))),
-    proration_behavior: proration,
-  }),
-};
-const profile = obj({
-  headline: unset(str(60)),
-  privacy_policy_url: url(),
-  terms_of_service_url: url(),
-});
-const updateConfiguration = {
-  active: bool(),
-  business_profile: profile,
-  default_return_url: unset(url()),
-  features: obj(featureShape),
-  metadata: metadata(),
-  name: unset(str()),
-};
-const createConfiguration = { ...updateConfiguration, features: required(obj(featureShape)) };
-type Features = PortalConfiguration["features"];
-
-const NO_FEATURES: Features = {
-  customer_update: { allowed_updates: [], enabled: false },
-  invoice_history: { enabled: false },
-  payment_method_update: { enabled: false, payment_method_configuration: null },
-  subscription_cancel: {
-    cancellation_reason: { enabled: false, feedback_options: null, options: [] },
-    enabled: false,
-    mode: "at_period_end",
-    proration_behavior: "none",
-  },
-  subscription_pause: { duration: { interval_options: [], type: "indefinite" }, enabled: false },
-  subscription_update: {
-    billing_cycle_anchor: null,
-    default_allowed_updates: [],
-    enabled: false,
-    products: null,
-    proration_behavior: "none",
-    schedule_at_period_end: { conditions: [] },
-    trial_update_behavior: "end_trial",
-  },
-};
-
-/** Without saved settings: everything on, plan changes invoiced at once, any active recurring price allowed. */
-const ALL_FEATURES: Features = {
-  ...NO_FEATURES,
-  customer_update: { allowed_updates: ["email", "name"], enabled: true },
-  invoice_history: { enabled: true },
-  payment_method_update: { enabled: true, payment_method_configuration: null },
-  subscription_cancel: {
-    cancellation_reason: { enabled: true, feedback_options: null, options: [...REASONS] },
-    enabled: true,
-    mode: "at_period_end",
-    proration_behavior: "none",
-  },
-  subscription_update: {
-    ...NO_FEATURES.subscription_update,
-    default_allowed_updates: ["price"],
-    enabled: true,
-    proration_behavior: "always_invoice",
-  },
-};
-
-function mergeFeatures(work: Work, old: Features, p: Values<typeof featureShape> | undefined): Features {
-  if (!p) return old;
-  for (const [i, each] of (p.subscription_update?.products ?? []).entries()) {
-    const at = `features[subscription_update][products][${i}]`;
-    work.require("product", each.product, `${at}[product]`);
-    each.prices.forEach((price, n) => work.require("price", price, `${at}[prices][${n}]`));
-  }
-  const { customer_update, subscription_cancel: cancel, subscription_update: update } = p;
-  const reason = cancel?.cancellation_reason;
-  return {
-    ...old,
-    customer_update: {
-      allowed_updates: customer_update?.allowed_updates ?? old.customer_update.allowed_updates,
-      enabled: given(customer_update?.enabled, old.customer_update.enabled),
-    },
-    invoice_history: p.invoice_history ?? old.invoice_history,
-    payment_method_update: { ...old.payment_method_update, ...p.payment_method_update },
-    subscription_cancel: {
-      cancellation_reason: {
-        ...old.subscription_cancel.cancellation_reason,
-        enabled: given(reason?.enabled, old.subscription_cancel.cancellation_reason.enabled),
-        options: reason?.options ?? old.subscription_cancel.cancellation_reason.options,
-      },
-      enabled: given(cancel?.enabled, old.subscription_cancel.enabled),
-      mode: given(cancel?.mode, old.subscription_cancel.mode),
-      proration_behavior: given(cancel?.proration_behavior, old.subscription_cancel.proration_behavior),
-    },
-    subscription_update: {
-      ...old.subscription_update,
-      default_allowed_updates: update?.default_allowed_updates ?? old.subscription_update.default_allowed_updates,
-      enabled: given(update?.enabled, old.subscription_update.enabled),
-      products: update?.products === undefined
-        ? old.subscription_update.products
-        : (update.products ?? []).map((each) => ({
-          adjustable_quantity: { enabled: false, maximum: null, minimum: 1 },
-          prices: each.prices,
-          product: each.product,
-        })),
-      proration_behavior: given(update?.proration_behavior, old.subscription_update.proration_behavior),
-    },
-  };
-}
-
-function newConfiguration(work: Work, p: Values<typeof updateConfiguration>, features: Features, isDefault: boolean) {
-  const now = work.now();
-  const configuration: PortalConfiguration = {
-    id: newId("bpc_"),
-    object: "billing_portal.configuration",
-    active: p.active ?? true,
-    application: null,
-    business_profile: {
-      headline: p.business_profile?.headline ?? null,
-      privacy_policy_url: p.business_profile?.privacy_policy_url ?? null,
-      terms_of_service_url: p.business_profile?.terms_of_service_url ?? null,
-    },
-    created: now,
-    default_return_url: p.default_return_url ?? null,
-    features,
-    is_default: isDefault,
-    livemode: false,
-    login_page: { enabled: false, url: null },
-    metadata: mergeMetadata({}, p.metadata),
-    name: p.name ?? null,
-    updated: now,
-  };
-  return work.create("billing_portal.configuration", configuration, {}, { event: "billing_portal.configuration.created" });
-}
-
-/** Stripe wants settings saved in its dashboard once; the sandbox has none and makes the default when it is first needed. */
-function defaultConfiguration(work: Work): PortalConfiguration {
-  return work.store.all("billing_portal.configuration", { is_default: 1 })[0] ??
-    newConfiguration(work, {}, ALL_FEATURES, true);
-}
+import { LOCALES } from "./checkout.ts";
+import { defaultConfiguration, type Features } from "./portal_configurations.ts";
 
 const flowShape = obj({
   after_completion: obj({
@@ -195,15 +20,24 @@ const flowShape = obj({
     subscription: required(str()),
     items: required(arr(obj({ id: required(str()), price: str(), quantity: int(0) }))),
   }),
-  type: required(oneOf("payment_method_update", "subscription_cancel", "subscription_update", "subscription_update_confirm")),
+  type: required(
+    oneOf(
+      "payment_method_update",
+      "subscription_cancel",
+      "subscription_update",
+      "subscription_update_confirm",
+    ),
+  ),
 });
+
 const sessionShape = {
   configuration: str(),
   customer: required(str()),
   flow_data: flowShape,
-  locale: str(10),
+  locale: oneOf(...LOCALES),
   return_url: url(),
 };
+
 type Flow = NonNullable<Values<typeof sessionShape>["flow_data"]>;
 
 function createSession(work: Work, p: Values<typeof sessionShape>): PortalSession {
@@ -211,7 +45,9 @@ function createSession(work: Work, p: Values<typeof sessionShape>): PortalSessio
   const configuration = p.configuration === undefined
     ? defaultConfiguration(work)
     : work.require("billing_portal.configuration", p.configuration, "configuration");
-  if (!configuration.active) throw invalid("The portal configuration is not active.", "configuration");
+  if (!configuration.active) {
+    throw invalid("The portal configuration is not active.", "configuration");
+  }
   const id = newId("bps_");
   const session: PortalSession = {
     id,
@@ -227,26 +63,56 @@ function createSession(work: Work, p: Values<typeof sessionShape>): PortalSessio
     return_url: p.return_url ?? configuration.default_return_url,
     url: `${work.settings.publicUrl}/p/session/${id}`,
   };
-  return work.create("billing_portal.session", session, { waiting: null }, { event: "billing_portal.session.created" });
+  return work.create("billing_portal.session", session, { waiting: null }, {
+    event: "billing_portal.session.created",
+  });
 }
 
-function readFlow(work: Work, flow: Flow, customer: string, features: Features): PortalSession["flow"] {
+function readFlow(
+  work: Work,
+  flow: Flow,
+  customer: string,
+  features: Features,
+): PortalSession["flow"] {
   const details = { payment_method_update: null, ...flow }[flow.type];
   const isOff = flow.type === "payment_method_update"
     ? !features.payment_method_update.enabled
     : flow.type === "subscription_cancel"
     ? !features.subscription_cancel.enabled
     : !features.subscription_update.enabled;
-  if (isOff) throw invalid(`The portal configuration does not enable the flow \`${flow.type}\`.`, "flow_data[type]");
+  if (isOff) {
+    throw invalid(
+      `The portal configuration does not enable the flow \`${flow.type}\`.`,
+      "flow_data[type]",
+    );
+  }
   if (flow.type !== "payment_method_update") {
     if (!details) {
-      throw invalid(`Missing required param: flow_data[${flow.type}].`, `flow_data[${flow.type}]`, "parameter_missing");
+      throw invalid(
+        `Missing required param: flow_data[${flow.type}].`,
+        `flow_data[${flow.type}]`,
+        "parameter_missing",
+      );
     }
-    checkSubscription(work, details.subscription, customer, `flow_data[${flow.type}][subscription]`, flow.type);
+    checkSubscription(
+      work,
+      details.subscription,
+      customer,
+      `flow_data[${flow.type}][subscription]`,
+      flow.type,
+    );
   }
-  const confirm = flow.type === "subscription_update_confirm" ? flow.subscription_update_confirm : undefined;
+  const confirm = flow.type === "subscription_update_confirm"
+    ? flow.subscription_update_confirm
+    : undefined;
   for (const [i, item] of (confirm?.items ?? []).entries()) {
-    if (item.price !== undefined) work.require("price", item.price, `flow_data[subscription_update_confirm][items][${i}][price]`);
+    if (item.price !== undefined) {
+      work.require(
+        "price",
+        item.price,
+        `flow_data[subscription_update_confirm][items][${i}][price]`,
+      );
+    }
   }
   const after = flow.after_completion;
   return {
@@ -262,11 +128,17 @@ function readFlow(work: Work, flow: Flow, customer: string, features: Features):
       ? { retention: null, subscription: flow.subscription_cancel.subscription }
       : null,
     subscription_pause: null,
-    subscription_update: flow.type === "subscription_update" ? flow.subscription_update ?? null : null,
+    subscription_update: flow.type === "subscription_update"
+      ? flow.subscription_update ?? null
+      : null,
     subscription_update_confirm: confirm
       ? {
         discounts: null,
-        items: confirm.items.map((item) => ({ id: item.id, price: item.price ?? null, quantity: item.quantity ?? 1 })),
+        items: confirm.items.map((item) => ({
+          id: item.id,
+          price: item.price ?? null,
+          quantity: item.quantity ?? 1,
+        })),
         subscription: confirm.subscription,
       }
       : null,
@@ -274,9 +146,17 @@ function readFlow(work: Work, flow: Flow, customer: string, features: Features):
   };
 }
 
-function checkSubscription(work: Work, id: string, customer: string, param: string, type: string): Subscription {
+function checkSubscription(
+  work: Work,
+  id: string,
+  customer: string,
+  param: string,
+  type: string,
+): Subscription {
   const sub = work.require("subscription", id, param);
-  if (sub.customer !== customer) throw invalid(`No such subscription: '${id}'`, param, "resource_missing");
+  if (sub.customer !== customer) {
+    throw invalid(`No such subscription: '${id}'`, param, "resource_missing");
+  }
   if (isEnded(sub)) throw invalid(`The subscription ${id} is already canceled.`, param);
   if (type === "subscription_cancel" && (sub.cancel_at !== null || sub.cancel_at_period_end)) {
     throw invalid(`The subscription \`${id}\` is already set to be canceled.`, param);
@@ -285,30 +165,5 @@ function checkSubscription(work: Work, id: string, customer: string, param: stri
 }
 
 export const portalRoutes: Route[] = [
-  route("POST", "/v1/billing_portal/configurations", createConfiguration, (work, p) => {
-    return newConfiguration(work, p, mergeFeatures(work, NO_FEATURES, p.features), false);
-  }),
-  route("POST", "/v1/billing_portal/configurations/:id", updateConfiguration, (work, p, id) => {
-    const old = work.require("billing_portal.configuration", id);
-    const { headline, privacy_policy_url, terms_of_service_url } = p.business_profile ?? {};
-    return work.change("billing_portal.configuration", id, {
-      active: given(p.active, old.active),
-      business_profile: {
-        headline: given(headline, old.business_profile.headline),
-        privacy_policy_url: given(privacy_policy_url, old.business_profile.privacy_policy_url),
-        terms_of_service_url: given(terms_of_service_url, old.business_profile.terms_of_service_url),
-      },
-      default_return_url: given(p.default_return_url, old.default_return_url),
-      features: mergeFeatures(work, old.features, p.features),
-      metadata: mergeMetadata(old.metadata, p.metadata),
-      name: given(p.name, old.name),
-      updated: work.now(),
-    }, "billing_portal.configuration.updated");
-  }),
-  retrieveRoute("billing_portal.configuration", "/v1/billing_portal/configurations"),
-  listRoute("billing_portal.configuration", "/v1/billing_portal/configurations", {
-    active: { param: bool(), path: "active" },
-    is_default: { param: bool(), path: "is_default" },
-  }),
   route("POST", "/v1/billing_portal/sessions", sessionShape, createSession),
 ];

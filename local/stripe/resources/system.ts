@@ -1,6 +1,17 @@
 /** Webhook endpoints, events and test clocks. */
 import { invalid } from "../engine/errors.ts";
-import { arr, bool, given, mergeMetadata, metadata, required, str, time, unset, url } from "../engine/params.ts";
+import {
+  arr,
+  bool,
+  given,
+  mergeMetadata,
+  metadata,
+  required,
+  str,
+  time,
+  unset,
+  url,
+} from "../engine/params.ts";
 import { listPage, pagination, where } from "../engine/answer.ts";
 import { listRoute, retrieveRoute, type Route, route } from "../engine/route.ts";
 import { newId, type TestClock } from "../engine/types.ts";
@@ -15,7 +26,10 @@ function checkEvents(names: readonly string[]): string[] {
   if (names.length === 0) throw invalid("You must enable at least one event.", "enabled_events");
   names.forEach((name, i) => {
     if (name !== "*" && !/^[a-z0-9_]+(\.[a-z0-9_]+)+$/.test(name)) {
-      throw invalid(`Invalid enabled_events[${i}]: ${name} is not the name of an event`, `enabled_events[${i}]`);
+      throw invalid(
+        `Invalid enabled_events[${i}]: ${name} is not the name of an event`,
+        `enabled_events[${i}]`,
+      );
     }
   });
   return [...names];
@@ -67,7 +81,9 @@ const webhookRoutes: Route[] = [
   }),
   route("DELETE", "/v1/webhook_endpoints/:id", {}, (work, _p, id) => {
     const gone = work.remove("webhook_endpoint", work.require("webhook_endpoint", id).id);
-    work.store.sql("update deliveries set state = 'failed' where endpoint_id = ? and state = 'pending'").run(id);
+    work.store.sql(
+      "update deliveries set state = 'failed' where endpoint_id = ? and state = 'pending'",
+    ).run(id);
     return gone;
   }),
   retrieveRoute("webhook_endpoint", "/v1/webhook_endpoints"),
@@ -93,8 +109,12 @@ export function resend(work: Work, eventId: string, endpointId?: string): number
 }
 
 export function countPending(work: Work, eventId: string): void {
-  const row = work.store.sql("select count(*) as n from deliveries where event_id = ? and state <> 'delivered'").get(eventId);
-  if (work.find("event", eventId)) work.change("event", eventId, { pending_webhooks: Number(row?.n ?? 0) });
+  const row = work.store.sql(
+    "select count(*) as n from deliveries where event_id = ? and state <> 'delivered'",
+  ).get(eventId);
+  if (work.find("event", eventId)) {
+    work.change("event", eventId, { pending_webhooks: Number(row?.n ?? 0) });
+  }
 }
 
 const eventRoutes: Route[] = [
@@ -106,20 +126,41 @@ const eventRoutes: Route[] = [
     types: arr(str()),
   }, (work, p) => {
     if (p.type !== undefined && p.types) {
-      throw invalid("You may only specify one of these parameters: type, types.", "type", "parameters_exclusive");
+      throw invalid(
+        "You may only specify one of these parameters: type, types.",
+        "type",
+        "parameters_exclusive",
+      );
     }
     if (p.types && p.types.length > 20) throw invalid("You may pass up to 20 types", "types");
     const anyOf: Record<string, string[]> = p.types ? { type: p.types } : {};
-    const above: Record<string, number> = p.delivery_success === false ? { pending_webhooks: 0 } : {};
+    const above: Record<string, number> = p.delivery_success === false
+      ? { pending_webhooks: 0 }
+      : {};
     const pending_webhooks = p.delivery_success === true ? 0 : undefined;
-    return listPage(work, "event", "/v1/events", p, { where: where({ type: p.type, pending_webhooks }), anyOf, above });
+    return listPage(work, "event", "/v1/events", p, {
+      where: where({ type: p.type, pending_webhooks }),
+      anyOf,
+      above,
+    });
   }),
   // What `stripe events resend` calls.
-  route("POST", "/v1/events/:id/retry", { webhook_endpoint: str(), account: str() }, (work, p, id) => {
-    if (p.webhook_endpoint !== undefined) work.require("webhook_endpoint", p.webhook_endpoint, "webhook_endpoint");
-    resend(work, id, p.webhook_endpoint);
-    return work.require("event", id);
-  }),
+  route(
+    "POST",
+    "/v1/events/:id/retry",
+    { webhook_endpoint: str(), account: str() },
+    (work, p, id) => {
+      if (p.webhook_endpoint !== undefined) {
+        work.require(
+          "webhook_endpoint",
+          p.webhook_endpoint,
+          "webhook_endpoint",
+        );
+      }
+      resend(work, id, p.webhook_endpoint);
+      return work.require("event", id);
+    },
+  ),
 ];
 
 /** Stripe lets a clock go at most two intervals of its shortest subscription ahead (two years without one). */
@@ -128,42 +169,70 @@ function furthest(work: Work, clock: TestClock): number {
     .filter((sub) => !isEnded(sub))
     .flatMap((sub) => sub.items.data)
     .map((item) => {
-      const { interval, interval_count } = item.price.recurring ?? { interval: "month", interval_count: 1 };
+      const { interval, interval_count } = item.price.recurring ??
+        { interval: "month", interval_count: 1 };
       return addIntervals(clock.frozen_time, intervalOf(interval), 2 * interval_count);
     });
   return Math.min(addIntervals(clock.frozen_time, "year", 2), ...ends);
 }
 
 const clockRoutes: Route[] = [
-  route("POST", "/v1/test_helpers/test_clocks", { frozen_time: required(time()), name: str(300) }, (work, p) => {
-    const id = newId("clock_");
-    return work.create("test_helpers.test_clock", {
-      id,
-      object: "test_helpers.test_clock",
-      created: work.now(),
-      deletes_after: work.now() + 30 * DAY,
-      frozen_time: p.frozen_time,
-      livemode: false,
-      name: p.name ?? null,
-      status: "ready",
-      status_details: {},
-    }, { target: null }, { event: "test_helpers.test_clock.created" });
-  }),
-  route("POST", "/v1/test_helpers/test_clocks/:id/advance", { frozen_time: required(time()) }, (work, p, id) => {
-    const clock = work.require("test_helpers.test_clock", id);
-    if (clock.status !== "ready") throw invalid("The test clock is already advancing.", undefined, "test_clock_under_advancement");
-    if (p.frozen_time <= clock.frozen_time) {
-      throw invalid("The `frozen_time` must be after the clock's present one: a test clock cannot go back.", "frozen_time");
-    }
-    if (p.frozen_time > furthest(work, clock)) {
-      throw invalid("A test clock can be advanced by at most two intervals of its shortest subscription.", "frozen_time");
-    }
-    work.changeHidden("test_helpers.test_clock", id, { target: p.frozen_time });
-    return work.change("test_helpers.test_clock", id, {
-      status: "advancing",
-      status_details: { advancing: { target_frozen_time: p.frozen_time } },
-    }, "test_helpers.test_clock.advancing");
-  }),
+  route(
+    "POST",
+    "/v1/test_helpers/test_clocks",
+    { frozen_time: required(time()), name: str(300) },
+    (work, p) => {
+      const id = newId("clock_");
+      return work.create(
+        "test_helpers.test_clock",
+        {
+          id,
+          object: "test_helpers.test_clock",
+          created: work.now(),
+          deletes_after: work.now() + 30 * DAY,
+          frozen_time: p.frozen_time,
+          livemode: false,
+          name: p.name ?? null,
+          status: "ready",
+          status_details: {},
+        },
+        { target: null },
+        { event: "test_helpers.test_clock.created" },
+      );
+    },
+  ),
+  route(
+    "POST",
+    "/v1/test_helpers/test_clocks/:id/advance",
+    { frozen_time: required(time()) },
+    (work, p, id) => {
+      const clock = work.require("test_helpers.test_clock", id);
+      if (clock.status !== "ready") {
+        throw invalid(
+          "The test clock is already advancing.",
+          undefined,
+          "test_clock_under_advancement",
+        );
+      }
+      if (p.frozen_time <= clock.frozen_time) {
+        throw invalid(
+          "The `frozen_time` must be after the clock's present one: a test clock cannot go back.",
+          "frozen_time",
+        );
+      }
+      if (p.frozen_time > furthest(work, clock)) {
+        throw invalid(
+          "A test clock can be advanced by at most two intervals of its shortest subscription.",
+          "frozen_time",
+        );
+      }
+      work.changeHidden("test_helpers.test_clock", id, { target: p.frozen_time });
+      return work.change("test_helpers.test_clock", id, {
+        status: "advancing",
+        status_details: { advancing: { target_frozen_time: p.frozen_time } },
+      }, "test_helpers.test_clock.advancing");
+    },
+  ),
   route("DELETE", "/v1/test_helpers/test_clocks/:id", {}, (work, _p, id) => {
     work.require("test_helpers.test_clock", id);
     for (const sub of work.store.all("subscription", { test_clock: id })) {

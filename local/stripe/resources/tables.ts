@@ -6,6 +6,11 @@ import { lineItems } from "../billing/checkout.ts";
 import { catalogueRoutes } from "./catalogue.ts";
 import { checkoutRoutes } from "./checkout.ts";
 import { customerRoutes } from "./customers.ts";
+import { paymentMethodRoutes } from "./payment_methods.ts";
+import { portalConfigurationRoutes } from "./portal_configurations.ts";
+import { refundRoutes } from "./refunds.ts";
+import { setupIntentRoutes } from "./setup_intents.ts";
+import { subscriptionItemRoutes } from "./subscription_items.ts";
 import { intentRoutes } from "./intents.ts";
 import { invoiceRoutes } from "./invoices.ts";
 import { portalRoutes } from "./portal.ts";
@@ -15,10 +20,15 @@ import { systemRoutes } from "./system.ts";
 export const routes: readonly Route[] = [
   ...catalogueRoutes,
   ...customerRoutes,
+  ...paymentMethodRoutes,
   ...intentRoutes,
+  ...setupIntentRoutes,
+  ...refundRoutes,
   ...invoiceRoutes,
   ...subscriptionRoutes,
+  ...subscriptionItemRoutes,
   ...checkoutRoutes,
+  ...portalConfigurationRoutes,
   ...portalRoutes,
   ...systemRoutes,
 ];
@@ -56,10 +66,12 @@ export const rendering: Rendering = {
   },
   includable: {
     "checkout.session": {
-      line_items: (work, id) => listOf(lineItems(work, id), `/v1/checkout/sessions/${id}/line_items`),
+      line_items: (work, id) =>
+        listOf(lineItems(work, id), `/v1/checkout/sessions/${id}/line_items`),
     },
     "charge": {
-      refunds: (work, id) => listOf(work.store.all("refund", { charge: id }).reverse(), `/v1/charges/${id}/refunds`),
+      refunds: (work, id) =>
+        listOf(work.store.all("refund", { charge: id }).reverse(), `/v1/charges/${id}/refunds`),
     },
     "customer": {
       sources: (_work, id) => listOf([], `/v1/customers/${id}/sources`),
@@ -71,11 +83,17 @@ export const rendering: Rendering = {
       tax_ids: (_work, id) => listOf([], `/v1/customers/${id}/tax_ids`),
     },
     "invoice": {
-      payments: (work, id) => listOf(work.store.all("invoice_payment", { invoice: id }).reverse(), `/v1/invoice_payments?invoice=${id}`),
+      payments: (work, id) =>
+        listOf(
+          work.store.all("invoice_payment", { invoice: id }).reverse(),
+          `/v1/invoice_payments?invoice=${id}`,
+        ),
       confirmation_secret: (work, id) => {
         const { payment_intent } = work.hidden("invoice", id);
         const intent = payment_intent ? work.find("payment_intent", payment_intent) : null;
-        return intent?.client_secret ? { client_secret: intent.client_secret, type: "payment_intent" } : null;
+        return intent?.client_secret
+          ? { client_secret: intent.client_secret, type: "payment_intent" }
+          : null;
       },
     },
   },

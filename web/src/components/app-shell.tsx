@@ -20,7 +20,8 @@ export function AppShell() {
 
   if (session.status === "loading") return <PageLoading />;
   if (session.status === "signed-out") {
-    return <Navigate to={withNext("/sign-in", here.pathname + here.search)} replace />;
+    const next = session.asked ? "/" : withNext("/sign-in", here.pathname + here.search);
+    return <Navigate to={next} replace />;
   }
   return (
     <div data-app-shell className="flex h-dvh flex-col">

@@ -112,17 +112,17 @@ function Upgrade({ metric }: { metric: MetricId }) {
               <Link to={checkoutPath(price.lookupKey)}>{upgradeLabel(plan, price)}</Link>
             </Button>
           ))}
+        {plan && (
+          <span className="text-sm text-muted">
+            {limitText(metric, plan.limits[metric] ?? null)}
+          </span>
+        )}
         <Link
           to="/pricing"
           className="text-sm font-medium text-brand-text underline decoration-line-strong underline-offset-4 hover:decoration-current"
         >
           Compare plans
         </Link>
-        {plan && (
-          <span className="text-sm text-muted">
-            {limitText(metric, plan.limits[metric] ?? null)}
-          </span>
-        )}
       </div>
       {portal.error && <ErrorNotice error={portal.error} />}
     </div>

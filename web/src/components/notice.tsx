@@ -55,6 +55,8 @@ export function Notice({ tone, title, children, actions, busy, className }: Noti
 
 interface ErrorNoticeProps {
   error: unknown;
+  /** What could not be done here, where that says more than the error's own title. */
+  title?: string;
   onRetry?: () => void;
   retryLabel?: string;
   pending?: boolean;
@@ -63,7 +65,7 @@ interface ErrorNoticeProps {
 
 /** A failed request: what it means, what to do, and the number to quote when writing to us. */
 export function ErrorNotice(
-  { error, onRetry, retryLabel = "Try again", pending, className }: ErrorNoticeProps,
+  { error, title: place, onRetry, retryLabel = "Try again", pending, className }: ErrorNoticeProps,
 ) {
   const { code, requestId } = toApiError(error);
   const { title, advice } = explain(error);
@@ -85,7 +87,7 @@ export function ErrorNotice(
       <Button size="sm" variant="outline" pending={pending} onClick={onRetry}>{retryLabel}</Button>
     );
   return (
-    <Notice tone="bad" title={title} actions={actions} className={className}>
+    <Notice tone="bad" title={place ?? title} actions={actions} className={className}>
       <p>{advice}</p>
       {requestId && (
         <p className="mt-1 text-xs">

@@ -5,7 +5,7 @@ import { useSession } from "../hooks/use-session.tsx";
 import { useSubscription } from "../hooks/use-subscription.ts";
 import { requireEnv } from "../env.ts";
 import { cn } from "../lib/cn.ts";
-import { annualSavingMinor, formatMoney, monthlyShareMinor } from "../lib/money.ts";
+import { annualSavingMinor, formatMoney } from "../lib/money.ts";
 import { checkoutPath, withNext } from "../lib/paths.ts";
 import {
   type Catalogue,
@@ -29,7 +29,7 @@ interface PlanBoardProps {
 /** The tariff board: one column a plan, rows that line up, everything from the database. */
 export function PlanBoard({ catalogue, interval }: PlanBoardProps) {
   const session = useSession();
-  const { entitlements, isSubscriber, price } = useSubscription();
+  const { entitlements, isSubscriber, price, isLoading } = useSubscription();
   const portal = usePortal();
   const currentId = entitlements?.plan.id ?? null;
   const defaultId = catalogue.plans.find((plan) => plan.isDefault)?.id ?? "";
@@ -47,6 +47,7 @@ export function PlanBoard({ catalogue, interval }: PlanBoardProps) {
             isCurrent={plan.id === currentId}
             isSuggested={plan.id === suggestedId}
             action={{
+              ready: !isLoading,
               signedIn: session.status === "signed-in",
               isSubscriber,
               paidInterval: price?.interval ?? null,
@@ -62,6 +63,8 @@ export function PlanBoard({ catalogue, interval }: PlanBoardProps) {
 }
 
 interface ActionContext {
+  /** Who is asking, and what they have, is known. */
+  ready: boolean;
   signedIn: boolean;
   isSubscriber: boolean;
   paidInterval: Interval | null;
@@ -97,7 +100,7 @@ function PlanColumn(
       <header className="grid content-start gap-1">
         <div className="flex min-h-7 items-center justify-between gap-2">
           <h3 id={titleId} className="text-lg font-semibold">{plan.name}</h3>
-          {isCurrent && <Badge tone="good">Your plan</Badge>}
+          {isCurrent && <Badge tone="brand">Your plan</Badge>}
         </div>
         <p className="text-sm text-muted">{plan.description}</p>
       </header>
@@ -141,7 +144,6 @@ function PlanPrice({ plan, interval }: { plan: Plan; interval: Interval }) {
       </div>
     );
   }
-  const shown = interval === "year" ? monthlyShareMinor(price.amountMinor) : price.amountMinor;
   const saving = month && year && month.currency === year.currency
     ? annualSavingMinor(month.amountMinor, year.amountMinor)
     : 0;
@@ -150,17 +152,14 @@ function PlanPrice({ plan, interval }: { plan: Plan; interval: Interval }) {
     <div className="grid min-h-[4.75rem] content-start">
       <p className="flex items-baseline gap-1.5">
         <span className="text-4xl font-semibold tracking-[-0.04em] tabular-nums">
-          {money(shown)}
+          {money(price.amountMinor)}
         </span>
-        <span className="text-sm text-muted">a month</span>
+        <span className="text-sm text-muted">a {interval}</span>
       </p>
       <p className="mt-1 text-sm text-muted tabular-nums">
-        {interval === "month" ? "billed monthly" : `${money(price.amountMinor)} billed yearly`}
+        {interval === "month" ? "billed monthly" : "billed yearly"}
         {interval === "year" && saving > 0 && (
-          <>
-            {" · "}
-            <span className="font-semibold text-toll-text">save {money(saving)}</span>
-          </>
+          <span className="font-semibold text-toll-text">, you save {money(saving)}</span>
         )}
       </p>
     </div>
@@ -181,6 +180,7 @@ function PlanAction(props: PlanActionProps) {
   const price = priceFor(plan, interval);
   const variant = isSuggested ? "toll" : "outline";
 
+  if (!props.ready) return <Skeleton className="h-10" />;
   if (isCurrent && isSubscriber && price && props.paidInterval && props.paidInterval !== interval) {
     return (
       <Button variant="outline" pending={changing} onClick={() => change("update")}>

@@ -1,6 +1,6 @@
 import { useSearchParams } from "react-router";
 import { useCatalogue } from "../hooks/use-catalogue.ts";
-import { bestAnnualSavingPercent, type Interval } from "../lib/plans.ts";
+import { annualOffer, type Interval } from "../lib/plans.ts";
 import { ErrorNotice } from "./notice.tsx";
 import { PlanBoard, PlanBoardSkeleton } from "./plan-board.tsx";
 import { Choice } from "./ui/choice.tsx";
@@ -10,7 +10,7 @@ export function Pricing() {
   const catalogue = useCatalogue();
   const [params, setParams] = useSearchParams();
   const interval: Interval = params.get("interval") === "year" ? "year" : "month";
-  const saving = catalogue.data ? bestAnnualSavingPercent(catalogue.data) : 0;
+  const offer = catalogue.data && annualOffer(catalogue.data);
 
   const choose = (next: Interval) =>
     setParams((before) => {
@@ -33,7 +33,7 @@ export function Pricing() {
             label: (
               <>
                 Annual
-                {saving > 0 && <span className="text-toll-text">save {saving}%</span>}
+                {offer && <span className="text-toll-text">{offer}</span>}
               </>
             ),
           },

@@ -50,7 +50,7 @@ function SidebarUsage() {
   const { messages, agents, isLoading } = useUsage();
   const { entitlements } = useSubscription();
   return (
-    <section aria-label="Usage" className="grid gap-3.5 border-t border-line px-6 py-4">
+    <section aria-label="Usage at a glance" className="grid gap-3.5 border-t border-line px-6 py-4">
       <div className="flex min-h-6 items-center justify-between">
         <h2 className="text-xs font-semibold text-muted">Usage</h2>
         {entitlements && <Badge tone="good">{entitlements.plan.name}</Badge>}

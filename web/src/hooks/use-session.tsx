@@ -1,19 +1,38 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { createContext, type ReactNode, useContext, useEffect, useRef, useState } from "react";
-import { type User, watchUser } from "../api.ts";
+import {
+  createContext,
+  type ReactNode,
+  useCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
+import { signOut as endSession, type User, watchUser } from "../api.ts";
 import { forgetDrafts } from "../lib/drafts.ts";
 
 export type Session =
   | { status: "loading" }
-  | { status: "signed-out" }
+  /** `asked`: by the person on this page, and not because the session ended or another tab left. */
+  | { status: "signed-out"; asked: boolean }
   | { status: "signed-in"; user: User };
 
-const SessionContext = createContext<Session>({ status: "loading" });
+interface SessionValue {
+  session: Session;
+  signOut: () => Promise<void>;
+}
+
+const SessionContext = createContext<SessionValue>({
+  session: { status: "loading" },
+  signOut: () => Promise.resolve(),
+});
 
 /** Follows Supabase Auth, also when another tab signs in or out. */
 export function SessionProvider({ children }: { children: ReactNode }) {
   const [session, setSession] = useState<Session>({ status: "loading" });
   const lastUser = useRef<string | null>(null);
+  const asked = useRef(false);
   const queries = useQueryClient();
 
   useEffect(() =>
@@ -25,18 +44,28 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         forgetDrafts();
       }
       lastUser.current = user?.id ?? null;
+      if (user) asked.current = false;
       setSession((before) =>
         before.status === "signed-in" && user && before.user.id === user.id
           ? before
           : user
           ? { status: "signed-in", user }
-          : { status: "signed-out" }
+          : { status: "signed-out", asked: asked.current }
       );
     }), [queries]);
 
-  return <SessionContext value={session}>{children}</SessionContext>;
+  const signOut = useCallback(() => {
+    asked.current = true;
+    return endSession();
+  }, []);
+  const value = useMemo(() => ({ session, signOut }), [session, signOut]);
+  return <SessionContext value={value}>{children}</SessionContext>;
 }
 
 export function useSession(): Session {
-  return useContext(SessionContext);
+  return useContext(SessionContext).session;
+}
+
+export function useSignOut(): () => Promise<void> {
+  return useContext(SessionContext).signOut;
 }

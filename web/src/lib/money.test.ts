@@ -1,5 +1,5 @@
 import { equal } from "node:assert/strict";
-import { annualSavingMinor, formatCount, formatMoney, monthlyShareMinor } from "./money.ts";
+import { annualSavingMinor, formatCount, formatMoney } from "./money.ts";
 
 Deno.test("minor units become money without decimals that say nothing", () => {
   equal(formatMoney(1500, "usd"), "$15");
@@ -15,8 +15,6 @@ Deno.test("a currency without minor units is not divided by a hundred", () => {
 Deno.test("ten months' price for a year saves two months", () => {
   equal(annualSavingMinor(1500, 15000), 3000);
   equal(annualSavingMinor(1500, 20000), 0);
-  equal(monthlyShareMinor(15000), 1250);
-  equal(monthlyShareMinor(10000), 834);
 });
 
 Deno.test("large limits are grouped", () => {

@@ -26,11 +26,6 @@ export function annualSavingMinor(monthlyMinor: number, yearlyMinor: number): nu
   return Math.max(0, monthlyMinor * 12 - yearlyMinor);
 }
 
-/** A year's price as one month's share, rounded up so that it never promises too little. */
-export function monthlyShareMinor(yearlyMinor: number): number {
-  return Math.ceil(yearlyMinor / 12);
-}
-
 export function formatCount(value: number): string {
   return new Intl.NumberFormat(LOCALE).format(value);
 }

@@ -1,12 +1,5 @@
 import { equal } from "node:assert/strict";
-import {
-  bestAnnualSavingPercent,
-  type Catalogue,
-  findPrice,
-  limitText,
-  nextPlan,
-  type Plan,
-} from "./plans.ts";
+import { annualOffer, type Catalogue, findPrice, limitText, nextPlan, type Plan } from "./plans.ts";
 
 function plan(id: string, rank: number, message: number | null, agent: number | null): Plan {
   return {
@@ -59,8 +52,24 @@ Deno.test("limits are written with their unit and period", () => {
   equal(limitText("message", null), "Unlimited messages");
 });
 
-Deno.test("prices are found by lookup key, and the saving is rounded down", () => {
+Deno.test("prices are found by lookup key", () => {
   equal(findPrice(catalogue, "pro_yearly")?.amountMinor, 15000);
+  equal(findPrice(catalogue, "gone"), null);
   equal(findPrice(catalogue, null), null);
-  equal(bestAnnualSavingPercent(catalogue), 16);
+});
+
+Deno.test("the annual offer is told only as far as it is true of every plan", () => {
+  const withYear = (...amounts: number[]): Catalogue => ({
+    features: [],
+    plans: amounts.map((amountMinor) => ({
+      ...pro,
+      prices: pro.prices.map((price) =>
+        price.interval === "year" ? { ...price, amountMinor } : price
+      ),
+    })),
+  });
+  equal(annualOffer(withYear(15000, 15000)), "2 months free");
+  equal(annualOffer(withYear(15000, 16000)), "save 11%");
+  equal(annualOffer(withYear(15000, 18000)), null);
+  equal(annualOffer({ plans: [], features: [] }), null);
 });

@@ -80,13 +80,20 @@ export function featuresOf(catalogue: Catalogue, plan: Plan): Feature[] {
   return catalogue.features.filter((feature) => plan.features.includes(feature.id));
 }
 
-/** The largest share that any plan saves by paying for a year, in whole per cent; 0 when none does. */
-export function bestAnnualSavingPercent(catalogue: Catalogue): number {
-  const shares = catalogue.plans.map((plan) => {
+/**
+ * What paying for a year is worth, in words, as far as it is true of every plan with both prices:
+ * `2 months free`, or `save 12%` (the smallest share, rounded down); null when a plan saves nothing.
+ */
+export function annualOffer(catalogue: Catalogue): string | null {
+  const offers = catalogue.plans.flatMap((plan) => {
     const month = priceFor(plan, "month");
     const year = priceFor(plan, "year");
-    if (!month || !year || month.currency !== year.currency || month.amountMinor === 0) return 0;
-    return 1 - year.amountMinor / (month.amountMinor * 12);
+    if (!month || !year || month.currency !== year.currency || month.amountMinor === 0) return [];
+    return [{ months: 12 - year.amountMinor / month.amountMinor }];
   });
-  return Math.max(0, Math.floor(Math.max(0, ...shares) * 100));
+  const months = Math.min(...offers.map((offer) => offer.months));
+  if (offers.length === 0 || months <= 0) return null;
+  const isSame = offers.every((offer) => offer.months === months) && Number.isInteger(months);
+  if (!isSame) return `save ${Math.floor((months / 12) * 100)}%`;
+  return months === 1 ? "1 month free" : `${months} months free`;
 }

@@ -1,7 +1,5 @@
 import { LogOut } from "lucide-react";
 import { useState } from "react";
-import { useNavigate } from "react-router";
-import { signOut } from "../api.ts";
 import { PlanSection } from "../components/account/plan-section.tsx";
 import { ReturnNotice } from "../components/account/return-notice.tsx";
 import { Page, Section } from "../components/page.tsx";
@@ -9,7 +7,7 @@ import { ErrorNotice } from "../components/notice.tsx";
 import { ThemeChoice } from "../components/theme-choice.tsx";
 import { Button } from "../components/ui/button.tsx";
 import { UsageMeter } from "../components/usage-meter.tsx";
-import { useSession } from "../hooks/use-session.tsx";
+import { useSession, useSignOut } from "../hooks/use-session.tsx";
 import { useTitle } from "../hooks/use-title.ts";
 import { useUsage } from "../hooks/use-usage.ts";
 
@@ -51,13 +49,11 @@ function UsageSection() {
 }
 
 function SignOut() {
-  const navigate = useNavigate();
+  const signOut = useSignOut();
   const [leaving, setLeaving] = useState(false);
-  const leave = async () => {
+  const leave = () => {
     setLeaving(true);
-    // First away from here: a page behind the sign-in would send the visitor to the sign-in form.
-    await navigate("/");
-    await signOut();
+    void signOut();
   };
   return (
     <div className="grid justify-items-start gap-2">

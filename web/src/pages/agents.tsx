@@ -149,7 +149,7 @@ function AgentDialog({ agent, usage, onClose }: AgentDialogProps) {
       open
       onOpenChange={onClose}
       title={agent ? "Edit agent" : "New agent"}
-      description="The instructions are part of everything this agent is asked."
+      description="What it is called, and how it should work."
     >
       <form noValidate className="grid gap-5" onSubmit={submit}>
         <TextField
@@ -159,7 +159,10 @@ function AgentDialog({ agent, usage, onClose }: AgentDialogProps) {
           required
           autoComplete="off"
           error={problem}
-          onChange={(event) => setName(event.target.value)}
+          onChange={(event) => {
+            setName(event.target.value);
+            setProblem(null);
+          }}
         />
         <TextAreaField
           label="Instructions"

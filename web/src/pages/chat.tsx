@@ -14,13 +14,15 @@ export default function ChatPage() {
   const id = conversationId ?? freshId;
   const valid = isUuid(id);
   const conversation = useConversation(id, conversationId !== undefined && valid);
-  useTitle(conversationId ? conversation.data?.title || "Conversation" : "New chat");
+  const title = conversationId ? conversation.data?.title || "Conversation" : "New chat";
+  useTitle(title);
 
   if (!valid || (conversationId && conversation.data === null)) return <NoConversation />;
   return (
     <Thread
       key={id}
       conversationId={id}
+      title={title}
       isNew={conversationId === undefined}
       onCreated={(created) => navigate(`/chat/${created}`, { replace: true })}
     />

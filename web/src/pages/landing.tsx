@@ -61,8 +61,9 @@ function Hero() {
   return (
     <section className="mx-auto grid w-full max-w-6xl items-center gap-x-16 gap-y-12 px-5 pt-10 pb-16 sm:pt-16 sm:pb-24 lg:grid-cols-[1.25fr_1fr]">
       <div className="grid justify-items-start gap-7">
-        <h1 className="text-[clamp(2.75rem,7vw,4.75rem)] leading-[0.98] font-semibold tracking-[-0.05em]">
-          Ask freely. Know what it costs.
+        <h1 className="text-[clamp(2.75rem,7.5vw,5.25rem)] leading-[0.96] font-semibold tracking-[-0.05em]">
+          Ask freely. <br />
+          Know what it{"\u00a0"}costs.
         </h1>
         <p className="max-w-[34rem] text-lg leading-relaxed text-muted sm:text-xl">
           Tollgate is an assistant with an open tariff. Every day begins with a full allowance, and

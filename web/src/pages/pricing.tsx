@@ -35,6 +35,7 @@ export default function PricingPage() {
           and a plan can be changed or cancelled at any time.
         </p>
       </header>
+      <h2 className="sr-only">Plans</h2>
       <Pricing />
     </div>
   );

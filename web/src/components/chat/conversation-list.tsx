@@ -42,7 +42,7 @@ export function ConversationList({ onNavigate }: { onNavigate?: () => void }) {
   }
   return (
     <>
-      <ul className="grid gap-0.5 pb-3">
+      <ul className="grid grid-cols-[minmax(0,1fr)] gap-0.5 pb-3">
         {data.map((conversation) => (
           <ConversationRow
             key={conversation.id}

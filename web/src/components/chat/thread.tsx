@@ -23,12 +23,13 @@ import { MessageList, Typing } from "./message-list.tsx";
 
 interface ThreadProps {
   conversationId: string;
+  title: string;
   /** Not stored yet: it is made together with its first message. */
   isNew: boolean;
   onCreated: (id: string) => void;
 }
 
-export function Thread({ conversationId, isNew, onCreated }: ThreadProps) {
+export function Thread({ conversationId, title, isNew, onCreated }: ThreadProps) {
   const query = useMessages(conversationId, !isNew);
   const { messages } = query;
   const isSending = useIsSending(conversationId);
@@ -53,6 +54,7 @@ export function Thread({ conversationId, isNew, onCreated }: ThreadProps) {
   return (
     <div className={cn("flex h-full flex-col", isEmpty && "overflow-y-auto")}>
       <Announcer messages={messages} waiting={waiting} />
+      {!isEmpty && <h1 className="sr-only">{title}</h1>}
       {isEmpty ? <Welcome /> : (
         <MessageList
           messages={messages}
@@ -98,7 +100,7 @@ function Welcome() {
 
 /** Composer, or the closed gate in its place; above them what could not be sent and why. */
 function ThreadFoot(
-  { conversationId, isNew, busy, onCreated }: ThreadProps & { busy: boolean },
+  { conversationId, isNew, busy, onCreated }: Omit<ThreadProps, "title"> & { busy: boolean },
 ) {
   const [draft, setDraft] = useDraft(draftKey(conversationId, isNew));
   const { messages: usage } = useUsage();
@@ -160,7 +162,14 @@ function MissingAnswer(
   return (
     <div className="mt-6">
       {failed
-        ? <ErrorNotice error={failed} onRetry={ask} retryLabel="Try the answer again" />
+        ? (
+          <ErrorNotice
+            error={failed}
+            title="The answer did not arrive"
+            onRetry={ask}
+            retryLabel="Try the answer again"
+          />
+        )
         : (
           <Notice
             tone="plain"
@@ -185,6 +194,11 @@ function Announcer({ messages, waiting }: { messages: Message[]; waiting: boolea
     known.current = last.id;
     if (last.role === "assistant") setText(`The assistant said: ${last.content}`);
   }, [last, waiting]);
+  useEffect(() => {
+    // Said once. Left standing, it would be read a second time by who walks through the page.
+    const timer = setTimeout(() => setText(""), 3000);
+    return () => clearTimeout(timer);
+  }, [text]);
   return <p role="status" className="sr-only">{text}</p>;
 }
 

@@ -2,14 +2,17 @@ import type { ReactNode } from "react";
 import { cn } from "../../lib/cn.ts";
 import type { Tone } from "../../lib/subscription.ts";
 
-const tones: Record<Tone, string> = {
+const tones: Record<Tone | "brand", string> = {
+  brand: "bg-brand text-on-brand",
   good: "bg-brand-soft text-brand-text",
   warn: "bg-toll-soft text-toll-text",
   bad: "bg-stop-soft text-stop-text",
   plain: "bg-sunken text-muted",
 };
 
-export function Badge({ tone = "plain", children }: { tone?: Tone; children: ReactNode }) {
+export function Badge(
+  { tone = "plain", children }: { tone?: Tone | "brand"; children: ReactNode },
+) {
   return (
     <span
       className={cn(

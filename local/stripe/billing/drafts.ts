@@ -1,0 +1,168 @@
+/** Draft invoices: new ones, their lines and their totals. */
+import { listOf } from "../engine/answer.ts";
+import { type Invoice, type InvoiceLine, newId } from "../engine/types.ts";
+import type { Work } from "../engine/work.ts";
+import { lineOf } from "./lines.ts";
+
+/** Stripe waits about an hour between creating a renewal's invoice and finalizing it. */
+export const DRAFT_LIFETIME = 3600;
+
+export interface InvoiceSpec {
+  customer: string;
+  currency: string;
+  reason: Invoice["billing_reason"];
+  lines: InvoiceLine[];
+  subscription?: string | null;
+  auto_advance: boolean;
+  /** When the scheduler finalizes the draft; null = only by request. */
+  finalizes_at?: number | null;
+  collection_method?: Invoice["collection_method"];
+  days_until_due?: number | null;
+  default_payment_method?: string | null;
+  description?: string | null;
+  footer?: string | null;
+  metadata?: Record<string, string>;
+  period?: { start: number; end: number };
+}
+
+export function createInvoice(work: Work, spec: InvoiceSpec): Invoice {
+  const customer = work.require("customer", spec.customer, "customer");
+  const clock = work.clockOf(customer.id);
+  const now = work.now(clock);
+  const id = newId("in_");
+  const collection_method = spec.collection_method ?? "charge_automatically";
+  const sub = spec.subscription ? work.require("subscription", spec.subscription) : null;
+  const invoice: Invoice = {
+    id,
+    object: "invoice",
+    account_country: "US",
+    account_name: work.settings.merchantName,
+    account_tax_ids: null,
+    amount_due: 0,
+    amount_overpaid: 0,
+    amount_paid: 0,
+    amount_remaining: 0,
+    amount_shipping: 0,
+    application: null,
+    attempt_count: 0,
+    attempted: false,
+    auto_advance: spec.auto_advance,
+    automatic_tax: {
+      disabled_reason: null,
+      enabled: false,
+      liability: null,
+      provider: null,
+      status: null,
+    },
+    automatically_finalizes_at: spec.auto_advance ? spec.finalizes_at ?? null : null,
+    billing_reason: spec.reason,
+    collection_method,
+    created: now,
+    currency: spec.currency,
+    custom_fields: null,
+    customer: customer.id,
+    customer_account: null,
+    customer_address: customer.address ?? null,
+    customer_email: customer.email,
+    customer_name: customer.name ?? null,
+    customer_phone: customer.phone ?? null,
+    customer_shipping: customer.shipping,
+    customer_tax_exempt: customer.tax_exempt ?? "none",
+    customer_tax_ids: [],
+    default_payment_method: spec.default_payment_method ?? null,
+    default_source: null,
+    default_tax_rates: [],
+    description: spec.description ?? null,
+    discounts: [],
+    due_date: collection_method === "send_invoice" ? now + (spec.days_until_due ?? 30) * 86_400 : null,
+    effective_at: null,
+    ending_balance: null,
+    footer: spec.footer ?? null,
+    from_invoice: null,
+    hosted_invoice_url: null,
+    invoice_pdf: null,
+    issuer: { type: "self" },
+    last_finalization_error: null,
+    latest_revision: null,
+    lines: listOf([], `/v1/invoices/${id}/lines`),
+    livemode: false,
+    metadata: spec.metadata ?? {},
+    next_payment_attempt: null,
+    number: null,
+    on_behalf_of: null,
+    parent: sub
+      ? {
+        type: "subscription_details",
+        quote_details: null,
+        subscription_details: { metadata: sub.metadata, subscription: sub.id },
+      }
+      : null,
+    payment_settings: {
+      default_mandate: null,
+      payment_method_options: null,
+      payment_method_types: null,
+    },
+    period_end: spec.period?.end ?? now,
+    period_start: spec.period?.start ?? now,
+    post_payment_credit_notes_amount: 0,
+    pre_payment_credit_notes_amount: 0,
+    receipt_number: null,
+    rendering: null,
+    shipping_cost: null,
+    shipping_details: null,
+    starting_balance: 0,
+    statement_descriptor: null,
+    status: "draft",
+    status_transitions: {
+      finalized_at: null,
+      marked_uncollectible_at: null,
+      paid_at: null,
+      voided_at: null,
+    },
+    subtotal: 0,
+    subtotal_excluding_tax: 0,
+    test_clock: clock === "" ? null : clock,
+    total: 0,
+    total_discount_amounts: [],
+    total_excluding_tax: 0,
+    total_pretax_credit_amounts: [],
+    total_taxes: [],
+    webhooks_delivered_at: null,
+  };
+  Object.assign(invoice, totals(invoice, spec.lines));
+  const hidden = { payment_intent: null, subscription: sub?.id ?? null, retries: 0 };
+  return work.create("invoice", invoice, hidden, { clock, event: "invoice.created" });
+}
+
+/** Lines and the amounts that follow from them, for a draft. */
+export function totals(invoice: Invoice, lines: InvoiceLine[]): Partial<Invoice> {
+  const owned = lines.map((line) => ({ ...line, invoice: invoice.id }));
+  const total = owned.reduce((sum, line) => sum + line.amount, 0);
+  return {
+    amount_due: Math.max(0, total),
+    amount_remaining: Math.max(0, total),
+    lines: listOf(owned, invoice.lines.url),
+    subtotal: total,
+    subtotal_excluding_tax: total,
+    total,
+    total_excluding_tax: total,
+  };
+}
+
+/** Pending items this invoice shall take: their lines, once `invoice` is known. */
+export function takePendingItems(
+  work: Work,
+  invoice: Invoice,
+  subscription: string | null,
+): Invoice {
+  const pending = work.store.all("invoiceitem", { customer: invoice.customer, invoice: null })
+    .filter((item) => item.currency === invoice.currency)
+    .filter((item) => {
+      const owner = item.parent?.subscription_details?.subscription ?? null;
+      return owner === null || owner === subscription;
+    });
+  if (pending.length === 0) return invoice;
+  for (const item of pending) work.change("invoiceitem", item.id, { invoice: invoice.id });
+  const lines = [...pending.map(lineOf), ...invoice.lines.data];
+  return work.change("invoice", invoice.id, totals(invoice, lines), "invoice.updated");
+}

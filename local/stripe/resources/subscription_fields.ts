@@ -1,0 +1,134 @@
+/** What a subscription request may say, and the fields it sets directly. */
+import { invalid } from "../engine/errors.ts";
+import { arr, bool, given, int, mergeMetadata, metadata, obj, oneOf, required, str, time, unset, type Values, wordOr } from "../engine/params.ts";
+import type { Subscription } from "../engine/types.ts";
+import type { Work } from "../engine/work.ts";
+import { periodEnd } from "../billing/due.ts";
+import { FEEDBACK } from "./portal_configurations.ts";
+
+
+export const DAY = 86_400;
+
+export const cancellation = obj({ comment: unset(str()), feedback: unset(oneOf(...FEEDBACK)) });
+
+export const proration = oneOf("always_invoice", "create_prorations", "none");
+
+export const common = {
+  cancel_at_period_end: bool(),
+  cancellation_details: cancellation,
+  collection_method: oneOf("charge_automatically", "send_invoice"),
+  days_until_due: int(0),
+  default_payment_method: unset(str()),
+  description: unset(str(500)),
+  metadata: metadata(),
+  off_session: bool(),
+  payment_behavior: oneOf("allow_incomplete", "default_incomplete", "error_if_incomplete"),
+  payment_settings: obj({
+    payment_method_types: unset(arr(oneOf("card"))),
+    save_default_payment_method: oneOf("off", "on_subscription"),
+  }),
+  proration_behavior: proration,
+  trial_settings: obj({
+    end_behavior: required(
+      obj({ missing_payment_method: required(oneOf("cancel", "create_invoice", "pause")) }),
+    ),
+  }),
+};
+
+export const createShape = {
+  ...common,
+  billing_mode: obj({ type: required(oneOf("flexible")) }),
+  cancel_at: time(),
+  currency: str(3),
+  customer: required(str()),
+  items: required(arr(obj({ price: required(str()), quantity: int(0), metadata: metadata() }))),
+  trial_end: wordOr("now", time()),
+  trial_period_days: int(1, 730),
+};
+
+export const updateShape = {
+  ...common,
+  cancel_at: unset(time()),
+  items: arr(obj({
+    id: str(),
+    price: str(),
+    quantity: int(0),
+    deleted: bool(),
+    metadata: metadata(),
+    clear_usage: bool(),
+  })),
+  proration_date: time(),
+  trial_end: wordOr("now", time()),
+};
+
+export function simpleFields(
+  work: Work,
+  old: Subscription,
+  p: Values<typeof updateShape>,
+): Partial<Subscription> {
+  return {
+    ...cancellationFields(work, old, p),
+    collection_method: given(p.collection_method, old.collection_method),
+    days_until_due: given(p.days_until_due, old.days_until_due),
+    default_payment_method: given(p.default_payment_method, old.default_payment_method),
+    description: given(p.description, old.description),
+    metadata: mergeMetadata(old.metadata, p.metadata),
+    payment_settings: old.payment_settings && {
+      ...old.payment_settings,
+      save_default_payment_method: given(
+        p.payment_settings?.save_default_payment_method,
+        old.payment_settings.save_default_payment_method,
+      ),
+    },
+    trial_settings: p.trial_settings
+      ? { end_behavior: { billing_cycle_anchor: null, ...p.trial_settings.end_behavior } }
+      : old.trial_settings,
+  };
+}
+
+/** `cancel_at_period_end: true` also fills `cancel_at` with the period's end; false or an empty `cancel_at` takes both back. */
+function cancellationFields(
+  work: Work,
+  old: Subscription,
+  p: Values<typeof updateShape>,
+): Partial<Subscription> {
+  const details = {
+    comment: null,
+    feedback: null,
+    feedback_option: null,
+    reason: null,
+    ...old.cancellation_details,
+  };
+  const now = work.now(old.test_clock ?? "");
+  const cancellation_details = {
+    ...details,
+    comment: given(p.cancellation_details?.comment, details.comment),
+    feedback: given(p.cancellation_details?.feedback, details.feedback),
+  };
+  if (p.cancel_at_period_end === true) {
+    return {
+      cancel_at: periodEnd(old),
+      cancel_at_period_end: true,
+      canceled_at: old.canceled_at ?? now,
+      cancellation_details: { ...cancellation_details, reason: "cancellation_requested" },
+    };
+  }
+  if (p.cancel_at) {
+    if (p.cancel_at <= now) throw invalid("`cancel_at` must be in the future.", "cancel_at");
+    return {
+      cancel_at: p.cancel_at,
+      cancel_at_period_end: false,
+      canceled_at: old.canceled_at ?? now,
+      cancellation_details: { ...cancellation_details, reason: "cancellation_requested" },
+    };
+  }
+  const taken = p.cancel_at === null ||
+    (p.cancel_at_period_end === false && old.cancel_at_period_end);
+  if (!taken) return { cancellation_details };
+  return {
+    cancel_at: null,
+    cancel_at_period_end: false,
+    canceled_at: null,
+    cancellation_details: { ...cancellation_details, reason: null },
+  };
+}

@@ -1,0 +1,107 @@
+/**
+ * A stateful stand-in for Stripe on this machine: API, webhooks, clock and hosted pages on one loopback port.
+ *
+ *   deno run -A local/stripe/server.ts --port 12111 --data-dir .tollgate --secret-key sk_test_…
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { Hono } from "hono";
+import { Api } from "./engine/api.ts";
+import { Deliverer } from "./engine/deliver.ts";
+import { Scheduler } from "./engine/scheduler.ts";
+import { DEFAULTS, type Settings } from "./engine/settings.ts";
+import { Store } from "./engine/store.ts";
+import { createHosted } from "./hosted_impl.ts";
+import { mountPages, storeOperator } from "./pages/mod.ts";
+import { rendering, routes } from "./resources/tables.ts";
+import { mountSandbox } from "./sandbox.ts";
+
+export interface SandboxOptions extends Partial<Omit<Settings, "publicUrl" | "secretKey">> {
+  /** 0 takes any free port. */
+  port: number;
+  /** Holds `stripe.db`; made when missing. */
+  dataDir: string;
+  secretKey: string;
+  /** Origin of the hosted pages when it is not the server's own. */
+  publicUrl?: string;
+}
+
+export interface StripeSandbox {
+  url: string;
+  port: number;
+  stop(): Promise<void>;
+}
+
+// Async by contract: a caller must not depend on the start being immediate.
+// deno-lint-ignore require-await
+export async function startStripeSandbox(options: SandboxOptions): Promise<StripeSandbox> {
+  mkdirSync(options.dataDir, { recursive: true });
+  const store = new Store(join(options.dataDir, "stripe.db"));
+  const { port: asked, dataDir: _dataDir, ...given } = options;
+  const settings: Settings = { publicUrl: "", log: () => {}, ...DEFAULTS, ...given };
+
+  const deliverer = new Deliverer(store, settings);
+  const scheduler = new Scheduler(store, settings, () => deliverer.wake());
+  const onCommit = () => {
+    deliverer.wake();
+    scheduler.wake();
+  };
+  const api = new Api(store, settings, routes, rendering, onCommit);
+
+  const app = new Hono();
+  app.use(onlyLoopback);
+  app.all("/v1/*", (c) => api.handle(c.req.raw));
+  app.all("/v2/*", (c) => api.handle(c.req.raw));
+  const core = { store, settings, scheduler, onCommit };
+  mountSandbox(app, core);
+  mountPages(app, createHosted(store, settings, onCommit), storeOperator(core));
+
+  const server = Deno.serve({ port: asked, hostname: "127.0.0.1", onListen: () => {} }, app.fetch);
+  const { port } = server.addr;
+  const url = `http://127.0.0.1:${port}`;
+  if (settings.publicUrl === "") settings.publicUrl = url;
+  onCommit();
+  return {
+    url,
+    port,
+    async stop() {
+      await scheduler.stop();
+      await deliverer.stop();
+      await server.shutdown();
+      store.close();
+    },
+  };
+}
+
+/** A page on the internet that resolves to 127.0.0.1 must not reach the sandbox (DNS rebinding). */
+async function onlyLoopback(
+  c: { req: { header(name: string): string | undefined } },
+  next: () => Promise<void>,
+) {
+  const host = (c.req.header("host") ?? "").replace(/:\d+$/, "");
+  if (!["127.0.0.1", "localhost", "[::1]"].includes(host)) {
+    return new Response("Loopback only", { status: 403 });
+  }
+  await next();
+}
+
+function readFlags(args: string[]): SandboxOptions {
+  const flag = (name: string, fallback: string) => {
+    const at = args.indexOf(`--${name}`);
+    return at < 0 ? fallback : args[at + 1] ?? fallback;
+  };
+  return {
+    port: Number(flag("port", "12111")),
+    dataDir: flag("data-dir", ".tollgate"),
+    secretKey: flag("secret-key", "sk_test_tollgate_sandbox"),
+    log: (line) => console.log(line),
+  };
+}
+
+if (import.meta.main) {
+  const sandbox = await startStripeSandbox(readFlags(Deno.args));
+  console.log(`Stripe sandbox on ${sandbox.url}`);
+  const stop = () => void sandbox.stop().then(() => Deno.exit(0));
+  Deno.addSignalListener("SIGINT", stop);
+  Deno.addSignalListener("SIGTERM", stop);
+}

@@ -1,0 +1,72 @@
+begin;
+create extension if not exists pgtap with schema extensions;
+set local search_path to public, extensions;
+
+create function pg_temp.become(p_role text, p_user_id uuid default null) returns void
+language sql as $$
+  select set_config('request.jwt.claim.sub', coalesce(p_user_id::text, ''), true),
+    set_config('request.jwt.claims',
+      jsonb_strip_nulls(jsonb_build_object('role', p_role, 'sub', p_user_id))::text, true),
+    set_config('role', p_role, true);
+$$;
+grant execute on function pg_temp.become(text, uuid) to public;
+
+insert into auth.users (id, email) values
+  ('a0000000-0000-4000-8000-000000000001', 'ada@tollgate.test'),
+  ('b0000000-0000-4000-8000-000000000001', 'bob@tollgate.test');
+
+create function pg_temp.refusal(p_statement text) returns jsonb
+language plpgsql as $$
+declare
+  v_detail text;
+begin
+  execute p_statement;
+  return null;
+exception when sqlstate 'PGRST' then
+  get stacked diagnostics v_detail = pg_exception_detail;
+  return sqlerrm::jsonb || v_detail::jsonb;
+end;
+$$;
+grant execute on function pg_temp.refusal(text) to public;
+
+select no_plan();
+
+-- The jobs are there, and what they call does not break.
+
+select results_eq(
+  $$select jobname::text, schedule, command, active from cron.job where jobname like 'tollgate-%' order by 1$$,
+  $$values
+    ('tollgate-drain-events', '* * * * *', 'select billing.call_function(''events-drain'')', true),
+    ('tollgate-prune-events', '17 3 * * *', 'select billing.prune_stripe_events()', true)$$,
+  'the jobs are scheduled'
+);
+select is_empty(
+  $$select jobname from cron.job where jobname like 'tollgate-%' and username <> current_user$$,
+  'and run as the owner of the database'
+);
+
+-- Without the secrets, and with them.
+delete from vault.secrets where name in ('project_url', 'secret_key');
+delete from billing.problems;
+select is(billing.call_function('events-drain'), null, 'without the secrets nothing is called');
+select results_eq(
+  'select kind, subject, details from billing.problems',
+  $$values ('missing_vault_secret', 'events-drain', '{"project_url": false, "secret_key": false}'::jsonb)$$,
+  'and an operator is told'
+);
+select is(billing.call_function('events-drain'), null, 'again and again');
+select is((select occurrences from billing.problems), 2::bigint, 'in one row');
+select vault.create_secret('http://127.0.0.1:9/', 'project_url');
+select is(billing.call_function('events-drain'), null, 'half of them does not do');
+select vault.create_secret('sb_secret_test', 'secret_key');
+select isnt(billing.call_function('events-drain'), null, 'with the secrets the function is called');
+select results_eq(
+  $$select method::text, url, headers ->> 'apikey', timeout_milliseconds
+    from net.http_request_queue order by id desc limit 1$$,
+  $$values ('POST', 'http://127.0.0.1:9/functions/v1/events-drain', 'sb_secret_test', 55000)$$,
+  'at the project''s address, with the key'
+);
+select isnt((select resolved_at from billing.problems), null, 'and the problem is over');
+
+select * from finish();
+rollback;
