@@ -206,7 +206,7 @@ Deno.test("an idempotency key replays its answer, refuses other parameters, and 
     const first = await stripe.customers.create({ name: "Ada" }, { idempotencyKey });
     const again = await stripe.customers.create({ name: "Ada" }, { idempotencyKey });
     assert.equal(again.id, first.id);
-    assert.equal(again.lastResponse.headers["idempotent-replayed"], "true");
+    assert.equal(new Headers(again.lastResponse.headers).get("idempotent-replayed"), "true");
     assert.equal((await stripe.customers.list()).data.length, 1);
     const other = await refusal(stripe.customers.create({ name: "Eve" }, { idempotencyKey }));
     assert.deepEqual([other.type, other.statusCode], ["StripeIdempotencyError", 400]);

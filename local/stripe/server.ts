@@ -11,6 +11,7 @@ import { Deliverer } from "./engine/deliver.ts";
 import { Scheduler } from "./engine/scheduler.ts";
 import { DEFAULTS, type Settings } from "./engine/settings.ts";
 import { Store } from "./engine/store.ts";
+import type { Hosted } from "./hosted.ts";
 import { createHosted } from "./hosted_impl.ts";
 import { mountPages, storeOperator } from "./pages/mod.ts";
 import { rendering, routes } from "./resources/tables.ts";
@@ -29,6 +30,8 @@ export interface SandboxOptions extends Partial<Omit<Settings, "publicUrl" | "se
 export interface StripeSandbox {
   url: string;
   port: number;
+  /** What a person does on the hosted pages, for tests that have no browser. */
+  hosted: Hosted;
   stop(): Promise<void>;
 }
 
@@ -54,7 +57,8 @@ export async function startStripeSandbox(options: SandboxOptions): Promise<Strip
   app.all("/v2/*", (c) => api.handle(c.req.raw));
   const core = { store, settings, scheduler, onCommit };
   mountSandbox(app, core);
-  mountPages(app, createHosted(store, settings, onCommit), storeOperator(core));
+  const hosted = createHosted(store, settings, onCommit);
+  mountPages(app, hosted, storeOperator(core));
 
   const server = Deno.serve({ port: asked, hostname: "127.0.0.1", onListen: () => {} }, app.fetch);
   const { port } = server.addr;
@@ -64,6 +68,7 @@ export async function startStripeSandbox(options: SandboxOptions): Promise<Strip
   return {
     url,
     port,
+    hosted,
     async stop() {
       await scheduler.stop();
       await deliverer.stop();

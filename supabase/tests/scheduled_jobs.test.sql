@@ -34,7 +34,7 @@ select no_plan();
 -- The jobs are there, and what they call does not break.
 
 select results_eq(
-  $$select jobname::text, schedule, command, active from cron.job where jobname like 'tollgate-%' order by 1$$,
+  $$select jobname::text collate "default", schedule, command, active from cron.job where jobname like 'tollgate-%' order by 1$$,
   $$values
     ('tollgate-drain-events', '* * * * *', 'select billing.call_function(''events-drain'')', true),
     ('tollgate-prune-events', '17 3 * * *', 'select billing.prune_stripe_events()', true)$$,

@@ -10,9 +10,9 @@ interface InboxRow {
   attempts: number;
 }
 
-function signed(event: unknown, options: { secret?: string; timestamp?: number } = {}) {
+async function signed(event: unknown, options: { secret?: string; timestamp?: number } = {}) {
   const payload = JSON.stringify(event);
-  const signature = Stripe.webhooks.generateTestHeaderString({
+  const signature = await Stripe.webhooks.generateTestHeaderStringAsync({
     payload,
     secret: options.secret ?? stack().webhook_secret,
     ...(options.timestamp !== undefined && { timestamp: options.timestamp }),
@@ -58,13 +58,13 @@ Deno.test("a body that Stripe did not sign is refused with 400 and leaves nothin
     object: "subscription",
     customer: "cus_1",
   });
-  const { payload, signature } = signed(event);
+  const { payload, signature } = await signed(event);
   const now = Math.floor(Date.now() / 1000);
   const attempts: [string, string, string | undefined][] = [
     ["no signature", payload, undefined],
     ["garbage", payload, "t=1,v1=abc"],
-    ["another secret", payload, signed(event, { secret: "whsec_other" }).signature],
-    ["ten minutes old", payload, signed(event, { timestamp: now - 600 }).signature],
+    ["another secret", payload, (await signed(event, { secret: "whsec_other" })).signature],
+    ["ten minutes old", payload, (await signed(event, { timestamp: now - 600 })).signature],
     ["another body", payload.replace("cus_1", "cus_2"), signature],
     ["truncated", payload.slice(0, -2), signature],
   ];
@@ -87,7 +87,7 @@ Deno.test("events of no interest are kept, marked as ignored and answered with 2
     anEvent("customer.subscription.updated", { object: "subscription", customer: "cus_not_ours" }),
   ];
   for (const event of events) {
-    const { payload, signature } = signed(event);
+    const { payload, signature } = await signed(event);
     const answer = await deliver(payload, signature);
     assert.deepEqual([answer.status, answer.body], [200, { outcome: "ignored" }]);
     assert.equal((await inbox(event.id))?.status, "ignored");
@@ -109,7 +109,7 @@ Deno.test("an event that lies about its object changes nothing: only what Stripe
     status: "canceled",
     customer: data?.stripe_customer_id,
   });
-  const { payload, signature } = signed(lie);
+  const { payload, signature } = await signed(lie);
   const answers = await Promise.all([1, 2, 3].map(() => deliver(payload, signature)));
   for (const { status, body } of answers) {
     assert.deepEqual([status, body], [200, { outcome: "processed" }]);
@@ -134,7 +134,7 @@ Deno.test("what fails is answered with 5xx, kept with its reason, and done later
     create trigger test_fault before insert or update on billing.sync_state
       for each row execute function billing.test_fault();`);
   try {
-    const { payload, signature } = signed(id);
+    const { payload, signature } = await signed(id);
     const answer = await deliver(payload, signature);
     assert.equal(answer.status, 500, answer.text);
     assert.doesNotMatch(answer.text, /fault injected|at .*\.ts/);

@@ -75,7 +75,12 @@ export function mustStay(result: Page | Left): Page {
 
 /** What a person reads on the page. */
 export function textOf(html: string): string {
-  return decode(html.replace(/<(script|style)[\s\S]*?<\/\1>/g, "").replace(/<[^>]+>/g, " "))
+  return decode(
+    html.replace(
+      /<(script|style)[\s\S]*?<\/\1>|<(\w+)[^>]*aria-hidden="true"[^>]*>[\s\S]*?<\/\2>/g,
+      "",
+    ).replace(/<[^>]+>/g, " "),
+  )
     .replace(/\s+/g, " ").trim();
 }
 

@@ -45,9 +45,9 @@ export class Api {
       "content-type": "application/json",
       "request-id": requestId,
       "stripe-version": version,
-      "stripe-should-retry": String(answer.status === 409),
     });
     if (key !== null) headers.set("idempotency-key", key);
+    if (answer.status === 409) headers.set("stripe-should-retry", "true");
     if (answer.replayOf) {
       headers.set("idempotent-replayed", "true");
       headers.set("original-request", answer.replayOf);

@@ -1,11 +1,25 @@
 /** What a subscription request may say, and the fields it sets directly. */
 import { invalid } from "../engine/errors.ts";
-import { arr, bool, given, int, mergeMetadata, metadata, obj, oneOf, required, str, time, unset, type Values, wordOr } from "../engine/params.ts";
+import {
+  arr,
+  bool,
+  given,
+  int,
+  mergeMetadata,
+  metadata,
+  obj,
+  oneOf,
+  required,
+  str,
+  time,
+  unset,
+  type Values,
+  wordOr,
+} from "../engine/params.ts";
 import type { Subscription } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { periodEnd } from "../billing/due.ts";
 import { FEEDBACK } from "./portal_configurations.ts";
-
 
 export const DAY = 86_400;
 

@@ -1,6 +1,6 @@
 /** Subscriptions and subscription items. */
 import { listPage, pagination, where } from "../engine/answer.ts";
-import { invalid } from "../engine/errors.ts";
+import { invalid, missing } from "../engine/errors.ts";
 import { given, mergeMetadata, oneOf, str, type Values } from "../engine/params.ts";
 import { retrieveRoute, type Route, route } from "../engine/route.ts";
 import type { Subscription } from "../engine/types.ts";
@@ -8,10 +8,22 @@ import type { Work } from "../engine/work.ts";
 import { periodEnd } from "../billing/due.ts";
 import { refusal } from "../billing/invoices.ts";
 import { cancelNow, endTrial } from "../billing/lifecycle.ts";
-import { applyChange, type ItemChange, planChange, type ProrationBehavior } from "../billing/proration.ts";
+import {
+  applyChange,
+  type ItemChange,
+  planChange,
+  type ProrationBehavior,
+} from "../billing/proration.ts";
 import { isEnded, onInvoiceFailed } from "../billing/status.ts";
 import { createSubscription, withoutWrites } from "../billing/subscriptions.ts";
-import { cancellation, common, createShape, DAY, simpleFields, updateShape } from "./subscription_fields.ts";
+import {
+  cancellation,
+  common,
+  createShape,
+  DAY,
+  simpleFields,
+  updateShape,
+} from "./subscription_fields.ts";
 
 const STATUSES = [
   "active",
@@ -167,7 +179,7 @@ function changeTrial(work: Work, id: string, end: number | "now"): void {
 
 function cancel(work: Work, p: Values<typeof cancelShape>, id: string): Subscription {
   const sub = work.require("subscription", id);
-  if (isEnded(sub)) throw invalid(`No such subscription: '${id}'`, "id", "resource_missing");
+  if (isEnded(sub)) throw missing("subscription", id, "id");
   if (p.cancellation_details) {
     const details = {
       comment: null,

@@ -1,0 +1,82 @@
+begin;
+create extension if not exists pgtap with schema extensions;
+set local search_path to public, extensions;
+
+create function pg_temp.become(p_role text, p_user_id uuid default null) returns void
+language sql as $$
+  select set_config('request.jwt.claim.sub', coalesce(p_user_id::text, ''), true),
+    set_config('request.jwt.claims',
+      jsonb_strip_nulls(jsonb_build_object('role', p_role, 'sub', p_user_id))::text, true),
+    set_config('role', p_role, true);
+$$;
+grant execute on function pg_temp.become(text, uuid) to public;
+
+select no_plan();
+
+-- Every index serves a query. Small tables are read whole, so that way is closed first. Being executed, these queries
+-- also tell the Performance Advisor that the indexes are in use.
+
+set local enable_seqscan to off;
+set local enable_bitmapscan to off;
+
+create function pg_temp.uses(p_index text, p_query text) returns boolean
+language plpgsql as $$
+declare
+  v_line text;
+begin
+  for v_line in execute 'explain (analyze, costs off, timing off, summary off) ' || p_query loop
+    if v_line ~ format('using %s\M', p_index) then
+      return true;
+    end if;
+  end loop;
+  return false;
+end;
+$$;
+
+create temporary table queries (index_name text, query text);
+insert into queries values
+  ('plan_limits_metric_id_idx', $$select from public.plan_limits where metric_id = 'message'$$),
+  ('plan_features_feature_id_idx', $$select from public.plan_features where feature_id = 'team'$$),
+  ('prices_plan_id_idx', $$select from public.prices where plan_id = 'pro'$$),
+  ('subscriptions_user_id_idx', $$select from public.subscriptions where user_id = gen_random_uuid()$$),
+  ('subscriptions_plan_id_idx', $$select from public.subscriptions where plan_id = 'pro'$$),
+  ('entitlements_plan_id_idx', $$select from public.entitlements where plan_id = 'pro'$$),
+  ('entitlements_subscription_id_idx', $$select from public.entitlements where subscription_id = 'sub_1'$$),
+  ('messages_user_id_conversation_id_created_at_idx',
+    $$select from public.messages
+      where user_id = (select gen_random_uuid()) and conversation_id = (select gen_random_uuid())
+      order by created_at desc limit 50$$),
+  ('agents_user_id_idx', $$select from public.agents where user_id = (select gen_random_uuid())$$),
+  ('usage_counters_metric_id_idx', $$select from billing.usage_counters where metric_id = 'message'$$),
+  ('checkout_attempts_lookup_key_idx',
+    $$select from billing.checkout_attempts where lookup_key = 'pro_monthly'$$),
+  ('stripe_events_next_attempt_at_idx',
+    $$select from billing.stripe_events where status = 'pending' and next_attempt_at <= now()
+      order by next_attempt_at limit 10$$),
+  ('stripe_events_received_at_idx',
+    $$select from billing.stripe_events
+      where payload is not null and received_at < now() - interval '90 days'$$);
+
+select ok(pg_temp.uses(index_name, query), index_name || ' serves its query') from queries;
+
+select is_empty(
+  $$select i.indexrelid::regclass from pg_index i
+    join pg_class t on t.oid = i.indrelid join pg_namespace n on n.oid = t.relnamespace
+    where n.nspname in ('public', 'billing') and not i.indisunique and not i.indisexclusion
+      and not exists (
+        select from queries q join pg_class c on c.relname = q.index_name where c.oid = i.indexrelid
+      )$$,
+  'there is no index without a query above'
+);
+
+-- The gate's update of a counter must not write to any index.
+select is_empty(
+  $$select a.attname from pg_index i
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
+    where i.indrelid = 'billing.usage_counters'::regclass
+      and a.attname in ('used', 'period_day', 'allowance')$$,
+  'no index holds a column of a counter that changes'
+);
+
+select * from finish();
+rollback;
