@@ -2,7 +2,10 @@ import { startStack } from "../local/stack.ts";
 const [dataDir = "", base = "0", bin] = Deno.args;
 const n = Number(base);
 const stack = await startStack({
-  dataDir, web: false, functions: false, cron: false,
+  dataDir,
+  web: false,
+  functions: false,
+  cron: false,
   ports: { web: n, api: n + 1, database: n + 2, stripe: n + 3 } as never,
   ...(bin ? { postgres: { binDir: bin, preload: "pg_cron" } } : {}),
 });

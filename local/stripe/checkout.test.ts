@@ -276,13 +276,18 @@ Deno.test("the portal cancels by date, resumes, changes the plan and the card", 
     const known = await stripe.customers.retrieve(customer.id);
     assert.ok(!known.deleted && known.invoice_settings.default_payment_method);
     // This card asks the bank each time: the change waits, and a refusal leaves the old plan.
+    const biggest = await monthlyPrice(stripe, 9900);
+    const change = () => hosted.portalChangePlan(session.id, sub.id, { price: biggest.id }).outcome;
+    const plan = async () => (await stripe.subscriptions.retrieve(sub.id)).items.data[0]?.price.id;
+    assert.equal(change(), "requires_action");
+    assert.equal(hosted.portalConfirmAuthentication(session.id, false).outcome, "declined");
+    assert.equal(await plan(), bigger.id);
+    assert.equal(change(), "requires_action");
+    assert.equal(hosted.portalConfirmAuthentication(session.id, true).outcome, "succeeded");
+    assert.equal(await plan(), biggest.id);
     assert.equal(
-      hosted.portalChangePlan(session.id, sub.id, { price: price.id }).outcome,
-      "succeeded",
-    );
-    assert.equal(
-      hosted.portalChangePlan(session.id, sub.id, { price: bigger.id }).outcome,
-      "succeeded",
+      (await stripe.invoices.list({ customer: customer.id, status: "open" })).data.length,
+      0,
     );
   }));
 

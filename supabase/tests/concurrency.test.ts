@@ -97,7 +97,11 @@ async function counter(sql: postgres.Sql, metric: string, person: Person): Promi
   return row?.used ?? -1;
 }
 
-async function subscribe(sql: postgres.Sql, person: Person, lookupKey: string | null): Promise<void> {
+async function subscribe(
+  sql: postgres.Sql,
+  person: Person,
+  lookupKey: string | null,
+): Promise<void> {
   const customer = `cus_${person.id.replaceAll("-", "")}`;
   await sql`select public.link_customer(${person.id}, ${customer})`;
   const [row] = await sql<{ token: string }[]>`select public.next_sync_token() as token`;
@@ -231,7 +235,9 @@ Deno.test("bulk deletes and inserts of agents in opposite orders do not deadlock
     await times(30, async (index) => {
       const order = index % 2 === 0 ? ids : [...ids].reverse();
       const rows = await sql<{ id: string }[]>`
-        insert into public.agents ${sql(order.map((id) => ({ user_id: id, name: "x" })))} returning id`;
+        insert into public.agents ${
+        sql(order.map((id) => ({ user_id: id, name: "x" })))
+      } returning id`;
       await sql`delete from public.agents where id = any (${rows.map((row) => row.id)})`;
     });
     for (const person of group) assert.equal(await counter(sql, "agent", person), 0);
@@ -246,9 +252,15 @@ Deno.test("parallel agents against a limit leave exactly that many, and deleting
     assert.equal(written(await times(60, () => createAgent(sql, person))), 4);
     await Promise.all([
       times(60, () => createAgent(sql, person)),
-      times(10, () =>
-        as(sql, person, (tx) =>
-          tx`delete from public.agents where id = (select id from public.agents limit 1)`)),
+      times(
+        10,
+        () =>
+          as(
+            sql,
+            person,
+            (tx) => tx`delete from public.agents where id = (select id from public.agents limit 1)`,
+          ),
+      ),
     ]);
     await times(10, () => createAgent(sql, person));
     assert.equal(await counted(sql, "agents", person), 5);
@@ -290,7 +302,9 @@ Deno.test("snapshots applied in any order at once end at the newest", async () =
       });
       const newest = tokens.reduce((a, b) => BigInt(a) > BigInt(b) ? a : b);
       await Promise.all(
-        tokens.map((token) => snapshot(sql, person, token, token === newest ? "business_yearly" : "pro_yearly")),
+        tokens.map((token) =>
+          snapshot(sql, person, token, token === newest ? "business_yearly" : "pro_yearly")
+        ),
       );
       const [row] = await sql<{ plan_id: string; allowance: number; price_lookup_key: string }[]>`
         select e.plan_id, c.allowance::int, s.price_lookup_key
@@ -331,7 +345,10 @@ Deno.test("due events are leased to one worker each", async () => {
     await sql`insert into billing.stripe_events (id, type, stripe_created_at, next_attempt_at)
       select ${prefix} || n, 'x', now(), now() - interval '1 day' from generate_series(1, 100) n`;
     try {
-      const leased = await times(30, () => sql<{ id: string }[]>`select id from public.due_stripe_events(10)`);
+      const leased = await times(
+        30,
+        () => sql<{ id: string }[]>`select id from public.due_stripe_events(10)`,
+      );
       const ids = leased.flat().map((row) => row.id).filter((id) => id.startsWith(prefix));
       assert.equal(ids.length, 100);
       assert.equal(new Set(ids).size, 100);

@@ -74,7 +74,9 @@ export function createInvoice(work: Work, spec: InvoiceSpec): Invoice {
     default_tax_rates: [],
     description: spec.description ?? null,
     discounts: [],
-    due_date: collection_method === "send_invoice" ? now + (spec.days_until_due ?? 30) * 86_400 : null,
+    due_date: collection_method === "send_invoice"
+      ? now + (spec.days_until_due ?? 30) * 86_400
+      : null,
     effective_at: null,
     ending_balance: null,
     footer: spec.footer ?? null,

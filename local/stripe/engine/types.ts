@@ -43,6 +43,9 @@ type IsPlainString<T> = (<G>() => G extends T ? 1 : 2) extends (<G>() => G exten
   ? true
   : false;
 
+/** The names of events; one that Stripe does not have does not compile. */
+export type EventType = Wire<Stripe.WebhookEndpointCreateParams.EnabledEvent>;
+
 /** An event whose object is any of the above. */
 export interface StripeEvent {
   id: string;
@@ -53,7 +56,7 @@ export interface StripeEvent {
   livemode: false;
   pending_webhooks: number;
   request: { id: string | null; idempotency_key: string | null };
-  type: string;
+  type: EventType;
 }
 
 export interface Objects {

@@ -5,6 +5,7 @@ import type { Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
 import {
   API_VERSION,
+  type EventType,
   type Hidden,
   type Kind,
   newId,
@@ -61,7 +62,7 @@ export class Work {
     kind: K,
     data: Objects[K],
     hidden: Hidden<K>,
-    options: { clock?: string; event?: string } = {},
+    options: { clock?: string; event?: EventType } = {},
   ): Objects[K] {
     const created = "created" in data ? data.created : data.date;
     this.store.insert({ id: data.id, kind, created, clock: options.clock ?? "", data, hidden });
@@ -75,7 +76,7 @@ export class Work {
     kind: K,
     id: string,
     patch: Partial<Objects[K]>,
-    event?: string,
+    event?: EventType,
   ): Objects[K] {
     const before = this.require(kind, id);
     const after = { ...before, ...patch };
@@ -97,7 +98,7 @@ export class Work {
   remove<K extends Kind>(
     kind: K,
     id: string,
-    event?: string,
+    event?: EventType,
   ): { id: string; object: K; deleted: true } {
     const last = this.require(kind, id);
     this.store.remove(kind, id);
@@ -105,7 +106,7 @@ export class Work {
     return { id, object: kind, deleted: true };
   }
 
-  emit(type: string, object: Objects[Kind], previous?: Record<string, unknown>): void {
+  emit(type: EventType, object: Objects[Kind], previous?: Record<string, unknown>): void {
     const created = worldNow(this.store);
     const event: StripeEvent = {
       id: newId("evt_"),

@@ -16,7 +16,7 @@ import {
   type Values,
 } from "../engine/params.ts";
 import { retrieveRoute, type Route, route } from "../engine/route.ts";
-import { type Customer, newId, type PaymentMethod } from "../engine/types.ts";
+import { type Customer, type EventType, newId, type PaymentMethod } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { cancelNow } from "../billing/lifecycle.ts";
 import { attach, cardFromToken, createCardMethod, EMPTY_ADDRESS } from "../billing/methods.ts";
@@ -109,7 +109,7 @@ export function setDefaultMethod(
   work: Work,
   customerId: string,
   methodId: string | null,
-  event?: string,
+  event?: EventType,
 ): Customer {
   const customer = work.require("customer", customerId);
   const param = "invoice_settings[default_payment_method]";

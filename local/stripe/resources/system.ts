@@ -148,7 +148,7 @@ const eventRoutes: Route[] = [
   route(
     "POST",
     "/v1/events/:id/retry",
-    { webhook_endpoint: str(), account: str() },
+    { for_stripecli: bool(), webhook_endpoint: str() },
     (work, p, id) => {
       if (p.webhook_endpoint !== undefined) {
         work.require(

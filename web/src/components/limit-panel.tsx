@@ -1,4 +1,4 @@
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 import { Link } from "react-router";
 import { useCatalogue } from "../hooks/use-catalogue.ts";
 import { useNow } from "../hooks/use-now.ts";
@@ -22,14 +22,22 @@ import { Button } from "./ui/button.tsx";
 interface LimitPanelProps {
   metric: MetricId;
   usage: MetricUsage;
+  /** It replaces the field that had the focus: the keyboard and the screen reader go on here. */
+  takeFocus?: boolean;
   /** What else the reader should know, e.g. that the draft is kept. */
   children?: ReactNode;
 }
 
 /** The gate is closed: what happened, when it opens again, and the way to a larger plan. */
-export function LimitPanel({ metric, usage, children }: LimitPanelProps) {
+export function LimitPanel({ metric, usage, takeFocus = false, children }: LimitPanelProps) {
+  const panel = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (takeFocus) panel.current?.focus({ preventScroll: true });
+  }, [takeFocus]);
   return (
     <section
+      ref={panel}
+      tabIndex={-1}
       role="region"
       aria-label="Limit reached"
       className="animate-rise overflow-hidden rounded-2xl border border-line bg-card shadow-lift"

@@ -110,9 +110,15 @@ function ThreadFoot(
       onSuccess: () => isNew && onCreated(conversationId),
     });
 
-  if (usage?.isExhausted && !busy) {
+  const composerWasShown = useRef(false);
+  const closed = usage !== null && usage.isExhausted && !busy;
+  useEffect(() => {
+    composerWasShown.current = !closed;
+  }, [closed]);
+
+  if (closed) {
     return (
-      <LimitPanel metric="message" usage={usage}>
+      <LimitPanel metric="message" usage={usage} takeFocus={composerWasShown.current}>
         {draft.text && <KeptDraft text={draft.text} />}
       </LimitPanel>
     );

@@ -1,0 +1,15 @@
+import { gate } from "./gate.ts";
+
+/** `npm run bench -- <name> [--option=value …]` */
+const benches: Record<string, (args: string[]) => Promise<void>> = { gate };
+
+const [name = "", ...args] = Deno.args;
+const bench = benches[name];
+if (!bench) {
+  console.error(
+    `Which one? ${Object.keys(benches).map((one) => `npm run bench -- ${one}`).join(", ")}`,
+  );
+  Deno.exit(2);
+}
+await bench(args);
+Deno.exit(0);

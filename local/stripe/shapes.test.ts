@@ -1,0 +1,282 @@
+/**
+ * What really travels, held against the types of the installed SDK: every non-optional key is there, no key is invented,
+ * every word of an enum is one Stripe knows. (The compiler checks the literals in the code; this checks the answers.)
+ */
+import assert from "node:assert/strict";
+import ts from "typescript";
+import {
+  advance,
+  customerWithCard,
+  type Fixture,
+  KEY,
+  monthlyPrice,
+  refusal,
+  withSandbox,
+} from "./testing.ts";
+
+const TYPES: Record<string, string> = {
+  "billing_portal.configuration": "BillingPortal.Configuration",
+  "billing_portal.session": "BillingPortal.Session",
+  "charge": "Charge",
+  "checkout.session": "Checkout.Session",
+  "customer": "Customer",
+  "event": "EventBase",
+  "invoice": "Invoice",
+  "invoice_payment": "InvoicePayment",
+  "invoiceitem": "InvoiceItem",
+  "payment_intent": "PaymentIntent",
+  "payment_method": "PaymentMethod",
+  "price": "Price",
+  "product": "Product",
+  "refund": "Refund",
+  "setup_intent": "SetupIntent",
+  "subscription": "Subscription",
+  "test_helpers.test_clock": "TestHelpers.TestClock",
+  "webhook_endpoint": "WebhookEndpoint",
+};
+const name = (kind: string) => `T_${kind.replaceAll(".", "_")}`;
+
+/** A program of one line per kind, so that the checker resolves each type as an importing project would. */
+function load(): { checker: ts.TypeChecker; types: Map<string, ts.Type> } {
+  const root = new URL("../../node_modules/stripe/esm/resources/", import.meta.url).pathname;
+  const lines = Object.entries(TYPES).map(([kind, type]) =>
+    `export type ${name(kind)} = Stripe.${type};`
+  );
+  const path = `${root}__shapes.ts`;
+  const text = `import type { Stripe } from "../stripe.core.js";\n${
+    lines.join("\n").replace("Stripe.EventBase", 'import("./Events.js").EventBase')
+  }`;
+  const options: ts.CompilerOptions = {
+    strict: true,
+    skipLibCheck: true,
+    noEmit: true,
+    types: [],
+    lib: ["lib.es2022.d.ts"],
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    target: ts.ScriptTarget.ES2022,
+  };
+  const host = ts.createCompilerHost(options);
+  const { getSourceFile, fileExists, readFile } = host;
+  host.getSourceFile = (file, version, ...rest) =>
+    file === path
+      ? ts.createSourceFile(file, text, version)
+      : getSourceFile.call(host, file, version, ...rest);
+  host.fileExists = (file) => file === path || fileExists.call(host, file);
+  host.readFile = (file) => file === path ? text : readFile.call(host, file);
+  const program = ts.createProgram([path], options, host);
+  const checker = program.getTypeChecker();
+  const types = new Map<string, ts.Type>();
+  for (const statement of program.getSourceFile(path)?.statements ?? []) {
+    if (ts.isTypeAliasDeclaration(statement)) {
+      types.set(statement.name.text, checker.getTypeAtLocation(statement.name));
+    }
+  }
+  return { checker, types };
+}
+
+class Checker {
+  constructor(readonly checker: ts.TypeChecker) {}
+
+  problems(value: unknown, type: ts.Type, path: string): string[] {
+    if (type.flags & (ts.TypeFlags.Any | ts.TypeFlags.Unknown | ts.TypeFlags.Void)) return [];
+    if (type.isUnion()) return this.#union(value, type.types, path);
+    if (type.flags & ts.TypeFlags.Null) return value === null ? [] : [`${path}: not null`];
+    if (type.flags & ts.TypeFlags.Undefined) {
+      return value === undefined ? [] : [`${path}: not absent`];
+    }
+    if (type.isStringLiteral() || type.isNumberLiteral()) {
+      return value === type.value ? [] : [`${path}: ${JSON.stringify(value)} is not ${type.value}`];
+    }
+    if (type.flags & ts.TypeFlags.BooleanLike) {
+      return typeof value === "boolean" ? [] : [`${path}: no boolean`];
+    }
+    if (type.flags & ts.TypeFlags.StringLike) {
+      return typeof value === "string" ? [] : [`${path}: no string`];
+    }
+    if (type.flags & ts.TypeFlags.NumberLike) {
+      return typeof value === "number" ? [] : [`${path}: no number`];
+    }
+    if (this.checker.typeToString(type) === "Decimal") {
+      return typeof value === "string" ? [] : [`${path}: no decimal text`];
+    }
+    // `string & {}` opens an enum for later words; the sandbox must use the known ones.
+    if (type.isIntersection()) return [`${path}: ${JSON.stringify(value)} is not a known word`];
+    return this.#object(value, type, path);
+  }
+
+  #union(value: unknown, members: ts.Type[], path: string): string[] {
+    const tries = members.map((member) => this.problems(value, member, path));
+    const best = tries.sort((a, b) => a.length - b.length)[0] ?? [];
+    if (best.length === 0 || typeof value !== "object" || value === null) return best;
+    // Among object types, the one whose discriminator fits tells most.
+    const objects = members.filter((member) => member.flags & ts.TypeFlags.Object);
+    return objects.map((member) => this.problems(value, member, path)).sort((a, b) =>
+      a.length - b.length
+    )[0] ?? best;
+  }
+
+  #object(value: unknown, type: ts.Type, path: string): string[] {
+    if (this.checker.isArrayType(type)) {
+      if (!Array.isArray(value)) return [`${path}: no array`];
+      const element = type.getNumberIndexType();
+      return element
+        ? value.flatMap((each, i) => this.problems(each, element, `${path}[${i}]`))
+        : [];
+    }
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      return [`${path}: no object`];
+    }
+    const given = new Map<string, unknown>(Object.entries(value));
+    const known = this.checker.getPropertiesOfType(type);
+    const out: string[] = [];
+    for (const property of known) {
+      const there = given.has(property.name);
+      if (!there && !(property.flags & ts.SymbolFlags.Optional)) {
+        out.push(`${path}.${property.name}: missing`);
+      }
+      if (there) {
+        out.push(
+          ...this.problems(
+            given.get(property.name),
+            this.checker.getTypeOfSymbol(property),
+            `${path}.${property.name}`,
+          ),
+        );
+      }
+    }
+    const isOpen = this.checker.getIndexInfosOfType(type).length > 0;
+    const extra = [...given.keys()].filter((key) =>
+      !known.some((property) => property.name === key)
+    );
+    return isOpen || known.length === 0
+      ? out
+      : [...out, ...extra.map((key) => `${path}.${key}: Stripe has no such key`)];
+  }
+}
+
+/** A bit of everything, so that each kind appears in each of its usual states. */
+async function live({ stripe, sandbox }: Fixture): Promise<void> {
+  const start = 1_780_000_000;
+  const price = await monthlyPrice(stripe);
+  const bigger = await monthlyPrice(stripe, 4900);
+  const { customer, clock } = await customerWithCard(stripe, "tok_visa", start);
+  await stripe.customers.update(customer.id, {
+    address: { line1: "1 Street", country: "US" },
+    shipping: { name: "Ada", address: { line1: "1 Street" } },
+  });
+  const sub = await stripe.subscriptions.create({
+    customer: customer.id,
+    items: [{ price: price.id }],
+    trial_period_days: 5,
+  });
+  await advance(stripe, clock, start + 6 * 86_400);
+  await stripe.subscriptions.update(sub.id, {
+    items: [{ id: sub.items.data[0]?.id, price: bigger.id }],
+    proration_behavior: "always_invoice",
+  });
+  const bad = await stripe.paymentMethods.attach("pm_card_chargeCustomerFail", {
+    customer: customer.id,
+  });
+  await stripe.customers.update(customer.id, {
+    invoice_settings: { default_payment_method: bad.id },
+  });
+  await advance(stripe, clock, start + 45 * 86_400);
+  const { hosted } = sandbox;
+  const session = await stripe.checkout.sessions.create({
+    mode: "payment",
+    line_items: [{
+      price_data: { currency: "usd", unit_amount: 700, product_data: { name: "Pack" } },
+      quantity: 1,
+    }],
+    success_url: "http://127.0.0.1:9/",
+  });
+  const card = { number: "4242424242424242", exp_month: 12, exp_year: 2034, cvc: "123" };
+  hosted.payCheckout(session.id, { card: { ...card, number: "4000000000000002" } });
+  hosted.payCheckout(session.id, { card, email: "a@b.c" });
+  const done = await stripe.checkout.sessions.retrieve(session.id);
+  await stripe.refunds.create({ payment_intent: String(done.payment_intent) });
+  await stripe.checkout.sessions.create({
+    mode: "setup",
+    success_url: "http://127.0.0.1:9/",
+    customer: customer.id,
+  });
+  await stripe.setupIntents.create({
+    confirm: true,
+    payment_method: "pm_card_visa",
+    customer: customer.id,
+  });
+  await refusal(
+    stripe.setupIntents.create({ confirm: true, payment_method: "pm_card_chargeDeclined" }),
+  );
+  await stripe.paymentIntents.create({
+    amount: 5,
+    currency: "usd",
+    confirm: true,
+    payment_method: "pm_card_authenticationRequired",
+  });
+  await stripe.invoiceItems.create({ customer: customer.id, amount: 100, currency: "usd" });
+  const invoice = await stripe.invoices.create({
+    customer: customer.id,
+    pending_invoice_items_behavior: "include",
+  });
+  await stripe.invoices.finalizeInvoice(invoice.id ?? "");
+  const flow_data = { type: "payment_method_update" } as const;
+  await stripe.billingPortal.sessions.create({ customer: customer.id, flow_data });
+  await stripe.webhookEndpoints.create({
+    url: "http://127.0.0.1:9/",
+    enabled_events: ["payout.paid"],
+  });
+}
+
+const PATHS = [
+  "products",
+  "prices",
+  `customers`,
+  "payment_methods",
+  "payment_intents",
+  "setup_intents",
+  "charges",
+  "refunds",
+  "invoices",
+  "invoiceitems",
+  "invoice_payments",
+  "subscriptions?status=all",
+  "checkout/sessions",
+  "billing_portal/configurations",
+  "webhook_endpoints",
+  "test_helpers/test_clocks",
+  "events?limit=100",
+];
+
+Deno.test("every object that travels has the shape of the SDK's types", () =>
+  withSandbox(async (fixture) => {
+    await live(fixture);
+    const { checker, types } = load();
+    const check = new Checker(checker);
+    const seen = new Map<string, number>();
+    const problems = new Set<string>();
+    const look = (value: unknown) => {
+      if (typeof value !== "object" || value === null || !("object" in value)) return;
+      const kind = String(value.object);
+      const type = types.get(name(kind));
+      assert.ok(type && !(type.flags & ts.TypeFlags.Any), `the SDK's type of ${kind} is not found`);
+      seen.set(kind, (seen.get(kind) ?? 0) + 1);
+      for (const problem of check.problems(value, type, kind)) problems.add(problem);
+      if (kind === "event" && "data" in value) {
+        look(new Map(Object.entries(value.data ?? {})).get("object"));
+      }
+    };
+    const { id: clock } = (await fixture.stripe.testHelpers.testClocks.list()).data[0] ??
+      { id: "" };
+    for (const path of [...PATHS, `customers?test_clock=${clock}`]) {
+      const answer = await fetch(`${fixture.url}/v1/${path}`, {
+        headers: { authorization: `Bearer ${KEY}` },
+      });
+      const list = await answer.json();
+      assert.equal(answer.status, 200, JSON.stringify(list));
+      list.data.forEach(look);
+    }
+    assert.deepEqual([...problems], []);
+    assert.deepEqual(Object.keys(TYPES).filter((kind) => !seen.has(kind)), []);
+  }));
