@@ -12,7 +12,7 @@ import { ensureWebhook, stripeClient, syncCatalogue } from "./stripe_setup.ts";
 import { type Child, Supervisor } from "./supervisor.ts";
 import { Tokens } from "./tokens.ts";
 import type Stripe from "stripe";
-import { exists, messageOf, within, writeAtomically } from "./util.ts";
+import { exists, logFile, messageOf, within, writeAtomically } from "./util.ts";
 import {
   DEFAULTS,
   JWT_SECRET,
@@ -124,10 +124,11 @@ class StackBuilder {
     ]);
     const [api] = await settled([
       this.#timed("Auth and REST", () => this.#api(database, config)),
-      this.#timed("catalogue in Stripe", () => this.#catalogue(database, sandbox)),
       this.#workers(database),
     ]);
     this.#gateway(api, config, functions);
+    // After the gateway: what this creates is announced to our webhook at once.
+    await this.#timed("catalogue in Stripe", () => this.#catalogue(database, sandbox));
     return await this.#announce(webhookSecret);
   }
 
@@ -182,11 +183,16 @@ class StackBuilder {
     const { ports, dataDir, log, stripe } = this.#options;
     if (stripe || !(await exists(`${ROOT}/local/stripe/server.ts`))) return null;
     const { startStripeSandbox } = await import("./stripe/server.ts");
+    const keep = await logFile(dataDir, "stripe");
     const sandbox = await startStripeSandbox({
       port: ports.stripe,
       dataDir,
       secretKey: SANDBOX_KEY,
-      log,
+      log: (line) => {
+        keep(line);
+        // What went well is for the file; a refusal or a failed delivery is for the eye.
+        if (!/^stripe [23]\d\d /.test(line)) log(line);
+      },
     });
     this.onStop("sandbox", () => sandbox.stop());
     return sandbox;

@@ -79,3 +79,15 @@ export async function within(milliseconds: number, work: Promise<unknown>): Prom
     clearTimeout(timer);
   }
 }
+
+/** Appends lines to `<data dir>/logs/<name>.log`, in order. */
+export async function logFile(dataDir: string, name: string): Promise<(line: string) => void> {
+  await Deno.mkdir(`${dataDir}/logs`, { recursive: true });
+  const path = `${dataDir}/logs/${name}.log`;
+  let last: Promise<void> = Promise.resolve();
+  return (line) => {
+    const text = `${new Date().toISOString()} ${line}\n`;
+    // A log that cannot be written (the data directory is being removed) is no reason to stop.
+    last = last.then(() => Deno.writeTextFile(path, text, { append: true })).catch(() => {});
+  };
+}

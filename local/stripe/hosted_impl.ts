@@ -36,8 +36,7 @@ class Undo extends Error {
 export function createHosted(store: Store, settings: Settings, onCommit: () => void): Hosted {
   const run = <T>(action: (work: Work) => T): T => {
     const origin = { id: newId("req_", 14), idempotency_key: null };
-    const keep = (error: unknown) => error instanceof StripeError && error.keepWrites;
-    const result = store.transaction(() => action(new Work(store, settings, origin)), keep);
+    const result = store.transaction(() => action(new Work(store, settings, origin)));
     onCommit();
     return result;
   };

@@ -135,3 +135,23 @@ export async function refusal(promise: Promise<unknown>): Promise<Stripe.errors.
   }
   throw new Error("It was not refused");
 }
+
+export const at = (day: string) => Date.parse(`${day}T12:00:00Z`) / 1000;
+/** The last day of a month, so that the clamping of periods is always part of a test. */
+export const START = at("2026-01-31");
+
+/** A subscription at $15 a month of a customer on a test clock that stands at `START`. */
+export async function subscribed(
+  stripe: Stripe,
+  options: Partial<Stripe.SubscriptionCreateParams> = {},
+  token = "tok_visa",
+) {
+  const price = await monthlyPrice(stripe);
+  const { customer, clock, method } = await customerWithCard(stripe, token, START);
+  const sub = await stripe.subscriptions.create({
+    customer: customer.id,
+    items: [{ price: price.id }],
+    ...options,
+  });
+  return { price, customer, clock, method, sub };
+}

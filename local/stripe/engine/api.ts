@@ -1,6 +1,14 @@
 /** One HTTP request to the API: authentication, routing, idempotency, the transaction, headers and Stripe's error bodies. */
+import { Buffer } from "node:buffer";
 import { expand, expandParam, type Rendering } from "./answer.ts";
-import { type ErrorBody, invalid, StripeError, unauthorized, unrecognized } from "./errors.ts";
+import {
+  type ErrorBody,
+  invalid,
+  noAccount,
+  StripeError,
+  unauthorized,
+  unrecognized,
+} from "./errors.ts";
 import { Idempotency } from "./idempotency.ts";
 import { decodeForm, type Raw } from "./params.ts";
 import { match, type Route } from "./route.ts";
@@ -34,12 +42,8 @@ export class Api {
     const url = new URL(request.url);
     const key = request.method === "POST" ? request.headers.get("idempotency-key") : null;
     const version = request.headers.get("stripe-version") ?? API_VERSION;
-    const answer = await this.#answer(request, url, key, requestId, version).catch(
-      (error: unknown): Answer => {
-        const { status, body } = this.#errorBody(error);
-        return { status, body: JSON.stringify({ error: body }, null, 2) };
-      },
-    );
+    const answer = await this.#answer(request, url, key, requestId, version)
+      .catch((error: unknown) => this.#refusal(error));
     this.settings.log(`stripe ${answer.status} ${request.method} ${url.pathname} [${requestId}]`);
     const headers = new Headers({
       "content-type": "application/json",
@@ -66,6 +70,8 @@ export class Api {
     if (!/^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$/.test(version)) {
       throw invalid(`Invalid Stripe API version: ${version}`);
     }
+    const account = request.headers.get("stripe-account");
+    if (account !== null) throw noAccount(account);
     const found = match(this.routes, request.method, url.pathname);
     const text = await request.text();
     if (!found) {
@@ -106,26 +112,35 @@ export class Api {
     const run = found.route.prepare(params, found.ids);
     const work = new Work(this.store, this.settings, origin);
     try {
-      const answer = this.store.transaction(() => {
-        const body = expand(work, this.rendering, run(work), paths);
-        const done = { status: 200, body: JSON.stringify(body, null, 2) };
+      return this.store.transaction(() => {
+        const done = this.#attempt(() => expand(work, this.rendering, run(work), paths));
         onDone(done);
         return done;
-      }, (error) => error instanceof StripeError && error.keepWrites);
-      if (found.route.method !== "GET") this.onCommit();
-      return answer;
+      });
     } catch (error) {
-      const { status, body } = this.#errorBody(error);
-      const answer = { status, body: JSON.stringify({ error: body }, null, 2) };
-      if (status < 500) onDone(answer);
-      if (error instanceof StripeError && error.keepWrites) this.onCommit();
+      // Everything was rolled back; the refusal itself is what an idempotency key keeps.
+      const answer = this.#refusal(error);
+      if (answer.status < 500) onDone(answer);
       return answer;
+    } finally {
+      if (found.route.method !== "GET") this.onCommit();
+    }
+  }
+
+  /** A declined card answers 402 and yet commits what it recorded; every other error undoes the transaction. */
+  #attempt(run: () => unknown): Answer {
+    try {
+      return { status: 200, body: JSON.stringify(run(), null, 2) };
+    } catch (error) {
+      if (error instanceof StripeError && error.keepWrites) return this.#refusal(error);
+      throw error;
     }
   }
 
   #authenticate(header: string | null): void {
     const [scheme, value = ""] = (header ?? "").split(" ");
-    const key = scheme?.toLowerCase() === "basic" ? atob(value).split(":")[0] ?? "" : value;
+    const isBasic = scheme?.toLowerCase() === "basic";
+    const key = isBasic ? Buffer.from(value, "base64").toString().split(":")[0] ?? "" : value;
     if (key === "") {
       throw unauthorized(
         "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth " +
@@ -140,15 +155,18 @@ export class Api {
     }
   }
 
-  #errorBody(error: unknown): { status: number; body: ErrorBody } {
+  #refusal(error: unknown): Answer {
+    const render = (status: number, body: ErrorBody): Answer => ({
+      status,
+      body: JSON.stringify({ error: body }, null, 2),
+    });
     if (error instanceof StripeError) {
       this.settings.log(`stripe: ${error.status} ${error.message}`);
-      return { status: error.status, body: error.body };
+      return render(error.status, error.body);
     }
-    this.settings.log(
-      `stripe: bug in the sandbox: ${error instanceof Error ? error.stack : String(error)}`,
-    );
+    const why = error instanceof Error ? error.stack : String(error);
+    this.settings.log(`stripe: bug in the sandbox: ${why}`);
     const message = "The Stripe sandbox failed while answering this request; its log says why.";
-    return { status: 500, body: { type: "api_error", message } };
+    return render(500, { type: "api_error", message });
   }
 }

@@ -52,3 +52,13 @@ export function unrecognized(method: string, path: string): StripeError {
     "https://support.stripe.com/.";
   return new StripeError(404, { type: "invalid_request_error", message });
 }
+
+/** The sandbox has no connected accounts; acting as the platform instead would be an invented success. */
+export function noAccount(account: string): StripeError {
+  return new StripeError(403, {
+    type: "invalid_request_error",
+    code: "account_invalid",
+    message:
+      `The provided key does not have access to account '${account}' (or that account does not exist).`,
+  });
+}

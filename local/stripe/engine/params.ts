@@ -250,15 +250,9 @@ export function readShape<S extends Shape>(
     const noun = unknown.length > 1 ? "parameters" : "parameter";
     throw invalid(`Received unknown ${noun}: ${unknown.join(", ")}`, first, "parameter_unknown");
   }
-  const entries = Object.entries(shape).map(([key, p]) =>
-    [key, p.read(raw[key], name(key))] as const
-  );
-  return fromEntries<Values<S>>(entries);
-}
-
-/** The one place where the table's types meet run-time entries: the keys and readers come from the same `shape`. */
-function fromEntries<T>(entries: (readonly [string, unknown])[]): T {
-  return Object.fromEntries<never>(entries as (readonly [string, never])[]) as T;
+  const read = Object.entries(shape).map(([key, p]) => [key, p.read(raw[key], name(key))]);
+  // The one place where a table's type meets run time: keys and readers both come from `shape`, which TypeScript cannot follow.
+  return Object.fromEntries(read) as Values<S>;
 }
 
 /** `value` where the parameter was given, else what was there. */

@@ -80,10 +80,18 @@ export function match(
     const fits = pattern.every((part, i) => {
       const given = asked[i] ?? "";
       if (!part.startsWith(":")) return part === given;
-      ids.push(decodeURIComponent(given));
+      ids.push(decode(given));
       return given !== "";
     });
     if (fits) return { route: candidate, ids };
   }
   return null;
+}
+
+function decode(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
 }

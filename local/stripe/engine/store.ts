@@ -78,8 +78,8 @@ export class Store {
     this.db.close();
   }
 
-  /** Everything or nothing; nested calls join the outer transaction. `keep` decides whether a thrown error commits. */
-  transaction<T>(run: () => T, keep: (error: unknown) => boolean = () => false): T {
+  /** Everything or nothing; nested calls join the outer transaction. */
+  transaction<T>(run: () => T): T {
     if (this.#inTransaction) return run();
     this.db.exec("begin immediate");
     this.#inTransaction = true;
@@ -88,7 +88,7 @@ export class Store {
       this.db.exec("commit");
       return result;
     } catch (error) {
-      this.db.exec(keep(error) ? "commit" : "rollback");
+      this.db.exec("rollback");
       throw error;
     } finally {
       this.#inTransaction = false;

@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import { AxeBuilder } from "@axe-core/playwright";
+import type { Page } from "playwright-core";
+import { launchBrowser, picture, visitor } from "../support/browser.ts";
+import { CARDS } from "../support/hosted.ts";
+import { request, stack } from "../support/stack.ts";
+
+const PASSWORD = "correct horse battery staple";
+
+async function signUp(page: Page, email: string): Promise<void> {
+  await page.goto(`${stack().web_url}/sign-up`);
+  await page.getByLabel("E-mail").fill(email);
+  await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
+  await page.getByRole("button", { name: "Create account" }).click();
+  await page.getByRole("textbox", { name: "Message" }).waitFor();
+}
+
+async function say(page: Page, text: string): Promise<void> {
+  await page.getByRole("textbox", { name: "Message" }).fill(text);
+  await page.keyboard.press("Enter");
+}
+
+function answer(page: Page, text: string) {
+  return page.getByRole("list", { name: "Messages" }).getByText(text);
+}
+
+/** The access token the web client keeps, to use up an allowance without a thousand key presses. */
+async function tokenOf(page: Page): Promise<string> {
+  const stored = await page.evaluate(() =>
+    Object.entries(localStorage).find(([key]) => key.endsWith("-auth-token"))?.[1] ?? ""
+  );
+  return JSON.parse(stored).access_token;
+}
+
+async function useUp(page: Page, count: number): Promise<void> {
+  const token = await tokenOf(page);
+  const { body } = await request("/rest/v1/conversations?select=id", { token });
+  const conversation = (body as { id: string }[])[0]?.id;
+  for (let number = 0; number < count; number++) {
+    const { status, text } = await request("/rest/v1/messages", {
+      token,
+      body: { conversation_id: conversation, role: "user", content: `Message ${number}` },
+    });
+    assert.equal(status, 201, text);
+  }
+}
+
+async function payWith(page: Page, card: string): Promise<void> {
+  await page.getByLabel("Card number").fill(card);
+  await page.getByLabel("Expiry").fill("12 / 40");
+  await page.getByLabel("CVC").fill("123");
+  await page.getByLabel("Name on card").fill("Ada Lovelace");
+  await page.getByRole("button", { name: "Subscribe" }).click();
+}
+
+async function noAccessibilityFaults(page: Page, where: string): Promise<void> {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  const faults = violations.map(({ id, nodes }) =>
+    `${id}: ${nodes.map(({ html }) => html).join(" | ")}`
+  );
+  assert.deepEqual(faults, [], where);
+}
+
+Deno.test("in a browser: sign up, chat, hit the limit, subscribe, go on, cancel, resume", async (t) => {
+  const browser = await launchBrowser();
+  const { page, problems } = await visitor(browser, { viewport: { width: 1280, height: 860 } });
+  const email = `browser-${crypto.randomUUID()}@example.com`;
+  try {
+    await t.step("the landing page shows the plans of the database", async () => {
+      await page.goto(stack().web_url);
+      await page.getByRole("heading", { name: "Business" }).waitFor();
+      await picture(page, "01-landing");
+      await noAccessibilityFaults(page, "landing");
+    });
+
+    await t.step("signing up leads to the chat", async () => {
+      await signUp(page, email);
+      await picture(page, "02-empty-chat");
+    });
+
+    await t.step("a message gets an answer, and the usage says so", async () => {
+      await say(page, "What is a tollgate?");
+      await answer(page, "I am Tollgate's built-in reply").waitFor();
+      await page.getByText(/1 of 50|1 \/ 50/).first().waitFor();
+      await picture(page, "03-first-answer");
+      await noAccessibilityFaults(page, "chat");
+    });
+
+    await t.step("at the limit the composer says what happened and leads on", async () => {
+      await useUp(page, 48);
+      await page.reload();
+      await say(page, "The fiftieth");
+      await page.getByText("The fiftieth").first().waitFor();
+      const panel = page.getByRole("region", { name: "Limit reached" });
+      await panel.waitFor();
+      await picture(page, "chat-over-limit");
+      await noAccessibilityFaults(page, "over the limit");
+      await panel.getByRole("link", { name: /Pro/ }).click();
+    });
+
+    await t.step("a declined card is explained, another one pays", async () => {
+      await page.getByLabel("Card number").waitFor();
+      await picture(page, "04-checkout");
+      await payWith(page, CARDS.declined);
+      await page.getByRole("alert").filter({ hasText: /declined/i }).waitFor();
+      await picture(page, "05-declined");
+      await payWith(page, CARDS.success);
+    });
+
+    await t.step("back on the account page the plan is Pro", async () => {
+      await page.waitForURL(/\/account/);
+      await page.getByText(/You are on Pro|Welcome to Pro|Pro/).first().waitFor();
+      await page.getByRole("button", { name: /Manage billing/ }).waitFor();
+      await picture(page, "06-account-pro");
+      await noAccessibilityFaults(page, "account");
+    });
+
+    await t.step("and the chat goes on", async () => {
+      await page.goto(`${stack().web_url}/chat`);
+      await say(page, "Now I can go on");
+      await answer(page, "“Now I can go on”").waitFor();
+      await page.getByText(/51 of 500|51 \/ 500/).first().waitFor();
+      await picture(page, "07-goes-on");
+    });
+
+    await t.step(
+      "cancelling in the portal shows the end date, resuming takes it back",
+      async () => {
+        await page.goto(`${stack().web_url}/account`);
+        await page.getByRole("button", { name: /Cancel plan/ }).click();
+        await page.getByRole("button", { name: "Confirm cancellation" }).waitFor();
+        await picture(page, "08-portal-cancel");
+        await page.getByRole("button", { name: "Confirm cancellation" }).click();
+        await page.waitForURL(/\/account/);
+        await page.getByRole("button", { name: "Resume plan" }).waitFor();
+        await picture(page, "09-account-ending");
+        await page.getByRole("button", { name: "Resume plan" }).click();
+        await page.getByRole("button", { name: "Resume subscription" }).click();
+        await page.getByRole("link", { name: /^Return to/ }).click();
+        await page.waitForURL(/\/account/);
+        await page.getByRole("button", { name: /Cancel plan/ }).waitFor();
+      },
+    );
+
+    await t.step("no page threw or logged an error on the way", () => {
+      assert.deepEqual(problems, []);
+    });
+  } catch (error) {
+    await picture(page, "failure");
+    throw error;
+  } finally {
+    await browser.close();
+  }
+});
+
+Deno.test("on a phone, in the dark: the same product, nothing cut off", async () => {
+  const browser = await launchBrowser();
+  const { page, problems } = await visitor(browser, {
+    viewport: { width: 360, height: 740 },
+    colorScheme: "dark",
+    hasTouch: true,
+  });
+  try {
+    for (const path of ["/", "/pricing", "/sign-in"]) {
+      await page.goto(`${stack().web_url}${path}`);
+      await page.getByRole("heading", { level: 1 }).waitFor();
+      await assertFits(page, path);
+      await noAccessibilityFaults(page, `phone ${path}`);
+    }
+    await picture(page, "10-phone-sign-in");
+    await signUp(page, `phone-${crypto.randomUUID()}@example.com`);
+    await say(page, "Hello from a phone");
+    await answer(page, "“Hello from a phone”").waitFor();
+    await assertFits(page, "/chat");
+    await picture(page, "11-phone-chat");
+    await page.getByRole("button", { name: "Open menu" }).click();
+    await page.getByRole("link", { name: "Agents" }).click();
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    await assertFits(page, "/agents");
+    await picture(page, "12-phone-agents");
+    assert.deepEqual(problems, []);
+  } finally {
+    await browser.close();
+  }
+});
+
+async function assertFits(page: Page, where: string): Promise<void> {
+  // As text: the tests are checked as Deno's, which has no document.
+  const [content = 0, window = 0]: number[] = await page.evaluate(
+    "[document.documentElement.scrollWidth, innerWidth]",
+  );
+  assert.ok(content <= window, `${where} scrolls sideways: ${content} > ${window}`);
+}
