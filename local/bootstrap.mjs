@@ -33,8 +33,8 @@ const SCRIPTS = {
   reset: ["local/main.ts", "reset"],
   test: ["tests/run.ts"],
   bench: ["bench/main.ts"],
-  types: ["tests/tools/types.ts"],
-  schema: ["tests/tools/schema.ts"],
+  types: ["supabase/tests/schema.ts"],
+  schema: ["supabase/tests/schema.ts"],
 };
 
 async function main() {

@@ -26,14 +26,20 @@ export async function reservePorts(): Promise<ReservedPorts> {
   throw new StartError(`No four free ports in a row between ${LOWEST} and ${HIGHEST}.`);
 }
 
-async function tryReserve(base: number): Promise<Deno.FsFile | null> {
+async function tryReserve(base: number): Promise<{ close: () => void } | null> {
+  const path = `${tmpdir()}/tollgate-ports-${Deno.uid()}-${base}`;
   try {
-    const file = await Deno.open(`${tmpdir()}/tollgate-ports-${Deno.uid()}-${base}`, {
-      create: true,
-      read: true,
-      write: true,
-    });
-    if (await file.tryLock(true)) return file;
+    const file = await Deno.open(path, { create: true, read: true, write: true });
+    const locked = await file.tryLock(true);
+    // Whoever had it before removed the file on release: a lock on a file that is no longer there protects nothing.
+    if (locked && (await Deno.stat(path)).ino === (await file.stat()).ino) {
+      return {
+        close: () => {
+          Deno.removeSync(path);
+          file.close();
+        },
+      };
+    }
     file.close();
   } catch {
     // Somebody else's file: another number will do.

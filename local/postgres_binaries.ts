@@ -73,7 +73,9 @@ async function trustPgCron(extensionDir: string): Promise<void> {
   await writeAtomically(path, `${control}\ntrusted = true\n`, 0o644);
 }
 
+/** pg_cron writes its tables as the extension's owner, which on Supabase is the superuser and for a trusted extension the caller. */
 const CRON_GRANTS = `
+update pg_catalog.pg_extension set extowner = 10 where extname = 'pg_cron';
 grant usage on schema cron to postgres with grant option;
 grant all on all functions in schema cron to postgres with grant option;
 grant all on all tables in schema cron to postgres with grant option;

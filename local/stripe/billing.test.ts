@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type Stripe from "stripe";
 import { addIntervals, nextBoundary } from "./billing/period.ts";
 import {
   advance,

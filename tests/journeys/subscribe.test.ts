@@ -272,6 +272,22 @@ Deno.test("two tabs with different plans cannot both be paid", async () => {
   assert.equal(data.length, 1);
 });
 
+Deno.test("who paid, left at once and comes back the same day gets a fresh checkout, not the paid one", async () => {
+  const kim = await signUp("kim");
+  const first = await checkout(kim);
+  mustLeave(await pay(first, CARDS.success));
+  const { subscription } = await eventually(
+    () => entitlements(kim),
+    ({ plan }) => plan.id === "pro",
+  );
+  await stripe().subscriptions.cancel(subscription?.id ?? "");
+  await eventually(() => entitlements(kim), ({ plan }) => plan.id === "free");
+  const second = await checkout(kim);
+  assert.notEqual(second, first);
+  mustLeave(await pay(second, CARDS.success));
+  await eventually(() => entitlements(kim), ({ plan }) => plan.id === "pro");
+});
+
 Deno.test("tabs that race for different plans leave at most one session that can be paid", async () => {
   const ida = await signUp("ida");
   const keys = ["pro_monthly", "pro_yearly", "business_monthly", "business_yearly"];

@@ -19,7 +19,7 @@ export interface Settings {
 
 /** Stripe's live schedule reaches over three days; a sandbox's person waits seconds. */
 export const DEFAULTS = {
-  merchantName: "Tollgate sandbox",
+  merchantName: "Tollgate demo",
   deliveryBackoff: [1, 2, 4, 8, 15, 30, 60, 120, 300, 600],
   deliveryTimeoutMs: 10_000,
   deliveryConcurrency: 4,

@@ -110,7 +110,8 @@ async function createSession(
       subscription_data: { metadata: { user_id: order.userId } },
     }, { idempotencyKey: `checkout:${order.userId}:${attempt}` });
     // A replayed answer is what the session was when it was created, not what it is.
-    const replayed = session.lastResponse.headers["idempotent-replayed"] === "true";
+    const headers = new Headers(session.lastResponse.headers);
+    const replayed = headers.get("idempotent-replayed") === "true";
     return replayed
       ? await callingStripe(() => stripe().checkout.sessions.retrieve(session.id))
       : session;
