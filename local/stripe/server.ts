@@ -35,9 +35,13 @@ export interface StripeSandbox {
   stop(): Promise<void>;
 }
 
-// Async by contract: a caller must not depend on the start being immediate.
-// deno-lint-ignore require-await
-export async function startStripeSandbox(options: SandboxOptions): Promise<StripeSandbox> {
+/** Starts the sandbox. Async by contract: a caller must not depend on the start being immediate. */
+export function startStripeSandbox(options: SandboxOptions): Promise<StripeSandbox> {
+  // A refusal (a port that is taken) rejects, it does not throw.
+  return Promise.try(() => start(options));
+}
+
+function start(options: SandboxOptions): StripeSandbox {
   mkdirSync(options.dataDir, { recursive: true });
   const store = new Store(join(options.dataDir, "stripe.db"));
   const { port: asked, dataDir: _dataDir, ...given } = options;
