@@ -18,6 +18,13 @@ const TRIGGERS = [
   "test_helpers.test_clock.ready",
   // Not asked of this slice, but it costs nothing to keep them working.
   "charge.captured",
+  "coupon.created",
+  "coupon.deleted",
+  "coupon.updated",
+  "customer.discount.created",
+  "customer.discount.deleted",
+  "promotion_code.created",
+  "promotion_code.updated",
   "charge.refunded",
   "checkout.session.expired",
   "customer.deleted",

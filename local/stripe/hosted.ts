@@ -31,6 +31,10 @@ export type PayOutcome =
   /** Show the (sandbox) bank's challenge, then call `confirmAuthentication` / `portalConfirmAuthentication`. */
   | { outcome: "requires_action"; message: string };
 
+export type PromotionOutcome =
+  | { outcome: "applied" }
+  | { outcome: "refused"; message: string };
+
 export interface CardView {
   id: string;
   brand: string;
@@ -74,6 +78,10 @@ export interface CheckoutView {
   /** Due now: 0 in a trial and in setup mode. */
   amount_total: number;
   trial_period_days: number | null;
+  /** Whether the person may give a promotion code, the one in force, and every discount with what it takes off today. */
+  allow_promotion_codes: boolean;
+  promotion_code: string | null;
+  discounts: { name: string; code: string | null; amount: number }[];
   /** The e-mail is fixed when the session has a customer with one; else the page asks for it. */
   email: string | null;
   email_is_editable: boolean;
@@ -202,9 +210,13 @@ export interface Hosted {
   ): PayOutcome;
   /** The person's answer to the bank's challenge. Refusal is `declined`; the session stays open. */
   confirmAuthentication(sessionId: string, approve: boolean): PayOutcome;
+  /** A person's promotion code, in any case of letters. A refusal says why, for the person. */
+  applyPromotionCode(sessionId: string, code: string): PromotionOutcome;
+  removePromotionCode(sessionId: string): void;
   /** The person goes back. The session stays open (as at Stripe) and can be returned to. null: it has no cancel_url. */
   abandonCheckout(sessionId: string): { redirect: string | null };
 
+  /** `null`: never existed. A session that is over throws `StripeError` 410. */
   getPortalView(sessionId: string): PortalView | null;
   /** Cancels as the configuration says; at period end this sets `cancel_at`, not `cancel_at_period_end`. */
   portalCancel(
@@ -225,6 +237,10 @@ export interface Hosted {
   ): PlanChangeOutcome;
   /** Attaches the card, makes it the customer's and every live subscription's default and retries an open invoice. */
   portalUpdatePaymentMethod(sessionId: string, card: CardInput): PayOutcome | PlanChangeOutcome;
+  /** Makes a saved card the customer's and every live subscription's default and retries an open invoice. */
+  portalSetDefaultPaymentMethod(sessionId: string, paymentMethodId: string): PortalResult;
+  /** Refused for the card that a live subscription is paid with. */
+  portalDetachPaymentMethod(sessionId: string, paymentMethodId: string): PortalResult;
   /** Answers the challenge after a portal action that said `requires_action`. */
   portalConfirmAuthentication(sessionId: string, approve: boolean): PlanChangeOutcome;
 

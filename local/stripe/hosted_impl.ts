@@ -10,6 +10,7 @@ import {
   type CheckoutOutcome,
   openSession,
   payCheckout,
+  setPromotionCode,
   successUrl,
 } from "./billing/checkout.ts";
 import { attemptPayment, type PaymentOutcome } from "./billing/invoices.ts";
@@ -18,6 +19,8 @@ import { bankVerdict } from "./billing/payments.ts";
 import { checkoutView, invoiceView, portalView } from "./billing/views.ts";
 import type { CardInput, Hosted, PayOutcome, PlanChangeOutcome } from "./hosted.ts";
 import * as portal from "./billing/portal.ts";
+import { activeCode } from "./resources/coupons.ts";
+import { detach } from "./resources/payment_methods.ts";
 
 const CHALLENGE = "Your bank asks you to confirm this payment.";
 const DECLINED = {
@@ -25,6 +28,13 @@ const DECLINED = {
   code: "card_declined",
   message: "Your card was declined.",
 } as const;
+
+/** The field of the form a decline is about, so that the page can mark it. */
+const FIELDS: Partial<Record<string, "number" | "exp_month" | "cvc">> = {
+  expired_card: "exp_month",
+  incorrect_cvc: "cvc",
+  incorrect_number: "number",
+};
 
 /** Carries an outcome out of a transaction that must be rolled back. */
 class Undo extends Error {
@@ -62,12 +72,28 @@ export function createHosted(store: Store, settings: Settings, onCommit: () => v
       }),
     confirmAuthentication: (id, approve) =>
       run((work) => checkoutOutcome(work, id, answerChallenge(work, id, approve))),
+    applyPromotionCode: (id, text) =>
+      run((work) => {
+        const session = openSession(work, id);
+        const code = activeCode(work, text, session.customer);
+        if (!code) return { outcome: "refused", message: "This code is not valid." };
+        try {
+          setPromotionCode(work, id, code);
+        } catch (error) {
+          // A refusal is thrown before anything is written.
+          if (!(error instanceof StripeError) || !session.allow_promotion_codes) throw error;
+          return { outcome: "refused", message: error.message };
+        }
+        return { outcome: "applied" };
+      }),
+    removePromotionCode: (id) => run((work) => setPromotionCode(work, id, null)),
     abandonCheckout: (id) =>
       look((work) => ({ redirect: work.require("checkout.session", id).cancel_url })),
 
     getPortalView: (id) =>
       look((work) => {
         const session = work.find("billing_portal.session", id);
+        if (session) portal.checkAge(work, session);
         return session && portalView(work, session);
       }),
     portalCancel: (id, subscription, input) =>
@@ -85,6 +111,19 @@ export function createHosted(store: Store, settings: Settings, onCommit: () => v
     portalChangePlan: (id, subscription, choice) =>
       changePlan(run, id, subscription, choice, false),
     portalUpdatePaymentMethod: (id, card) => run((work) => updateMethod(work, id, card)),
+    portalSetDefaultPaymentMethod: (id, method) =>
+      run((work) => {
+        const session = portal.portalSession(work, id, "payment_method_update");
+        portal.adoptMethod(work, session.customer, portal.ownMethod(work, session, method));
+        return { redirect: null };
+      }),
+    portalDetachPaymentMethod: (id, method) =>
+      run((work) => {
+        const session = portal.portalSession(work, id, "payment_method_update");
+        portal.checkUnused(work, session, portal.ownMethod(work, session, method).id);
+        detach(work, method);
+        return { redirect: null };
+      }),
     portalConfirmAuthentication: (id, approve) => confirmPortal(run, id, approve),
 
     getInvoiceView: (id) =>
@@ -148,7 +187,13 @@ function savedCard(work: Work, session: string, id: string): PaymentMethod | Pay
 function checkoutOutcome(work: Work, id: string, done: CheckoutOutcome): PayOutcome {
   if (done.outcome === "requires_action") return { outcome: "requires_action", message: CHALLENGE };
   if (done.outcome === "declined") {
-    return { outcome: "declined", code: done.code, message: done.message };
+    const param = FIELDS[done.code];
+    return {
+      outcome: "declined",
+      code: done.code,
+      message: done.message,
+      ...(param ? { param } : {}),
+    };
   }
   return { outcome: "succeeded", redirect: successUrl(work.require("checkout.session", id)) };
 }

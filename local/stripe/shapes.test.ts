@@ -19,7 +19,9 @@ const TYPES: Record<string, string> = {
   "billing_portal.session": "BillingPortal.Session",
   "charge": "Charge",
   "checkout.session": "Checkout.Session",
+  "coupon": "Coupon",
   "customer": "Customer",
+  "discount": "Discount",
   "event": "EventBase",
   "invoice": "Invoice",
   "invoice_payment": "InvoicePayment",
@@ -28,9 +30,11 @@ const TYPES: Record<string, string> = {
   "payment_method": "PaymentMethod",
   "price": "Price",
   "product": "Product",
+  "promotion_code": "PromotionCode",
   "refund": "Refund",
   "setup_intent": "SetupIntent",
   "subscription": "Subscription",
+  "subscription_schedule": "SubscriptionSchedule",
   "test_helpers.test_clock": "TestHelpers.TestClock",
   "webhook_endpoint": "WebhookEndpoint",
 };
@@ -156,7 +160,7 @@ class Checker {
 }
 
 /** A bit of everything, so that each kind appears in each of its usual states. */
-async function live({ stripe, sandbox }: Fixture): Promise<void> {
+async function live({ stripe, sandbox, url }: Fixture): Promise<void> {
   const start = 1_780_000_000;
   const price = await monthlyPrice(stripe);
   const bigger = await monthlyPrice(stripe, 4900);
@@ -182,6 +186,7 @@ async function live({ stripe, sandbox }: Fixture): Promise<void> {
     invoice_settings: { default_payment_method: bad.id },
   });
   await advance(stripe, clock, start + 45 * 86_400);
+  await offers({ stripe, url }, price.id);
   const { hosted } = sandbox;
   const session = await stripe.checkout.sessions.create({
     mode: "payment",
@@ -229,10 +234,56 @@ async function live({ stripe, sandbox }: Fixture): Promise<void> {
   });
 }
 
+/** Discounts of every kind, tiers, currencies, a schedule and a pending update. */
+async function offers({ stripe, url }: Pick<Fixture, "stripe" | "url">, price: string) {
+  const coupon = await stripe.coupons.create({
+    percent_off: 12.5,
+    duration: "repeating",
+    duration_in_months: 3,
+  });
+  const promotion = { type: "coupon" as const, coupon: coupon.id };
+  await stripe.promotionCodes.create({ promotion });
+  await stripe.prices.create({
+    currency: "usd",
+    billing_scheme: "tiered",
+    tiers_mode: "volume",
+    tiers: [{ up_to: "inf", unit_amount: 100 }],
+    currency_options: { eur: { tiers: [{ up_to: "inf", unit_amount: 90 }] } },
+    recurring: { interval: "month" },
+    product_data: { name: "Seats" },
+  });
+  const headers = { authorization: `Bearer ${KEY}` };
+  const body = new URLSearchParams({ coupon: coupon.id });
+  await (await fetch(`${url}/v1/customers`, { method: "POST", headers, body })).body?.cancel();
+  const { customer } = await customerWithCard(stripe);
+  const sub = await stripe.subscriptions.create({
+    customer: customer.id,
+    items: [{ price }],
+    discounts: [{ coupon: coupon.id }],
+  });
+  await stripe.subscriptionSchedules.create({ from_subscription: sub.id });
+  const waiting = await stripe.subscriptions.create({ customer: customer.id, items: [{ price }] });
+  const asks = await stripe.paymentMethods.attach("pm_card_authenticationRequired", {
+    customer: customer.id,
+  });
+  await stripe.subscriptions.update(waiting.id, { default_payment_method: asks.id });
+  const held = await stripe.subscriptions.update(waiting.id, {
+    items: [{ id: waiting.items.data[0]?.id, quantity: 3 }],
+    proration_behavior: "always_invoice",
+    payment_behavior: "pending_if_incomplete",
+  });
+  assert.ok(held.pending_update);
+  return sub.id;
+}
+
 const PATHS = [
   "products",
   "prices",
   `customers`,
+  "coupons?expand[]=data.applies_to&expand[]=data.currency_options",
+  "promotion_codes",
+  "subscription_schedules",
+  "prices?expand[]=data.tiers&expand[]=data.currency_options",
   "payment_methods",
   "payment_intents",
   "setup_intents",
@@ -277,6 +328,14 @@ Deno.test("every object that travels has the shape of the SDK's types", () =>
       assert.equal(answer.status, 200, JSON.stringify(list));
       list.data.forEach(look);
     }
+    const [sub] = (await fixture.stripe.subscriptions.list()).data;
+    const preview = await fetch(`${fixture.url}/v1/invoices/create_preview`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${KEY}` },
+      body: new URLSearchParams({ subscription: sub?.id ?? "" }),
+    });
+    assert.equal(preview.status, 200);
+    look(await preview.json());
     assert.deepEqual([...problems], []);
     assert.deepEqual(Object.keys(TYPES).filter((kind) => !seen.has(kind)), []);
   }));

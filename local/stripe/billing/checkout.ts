@@ -1,10 +1,18 @@
 /** Paying, setting up, authenticating and expiring a Checkout session: what the page and `/v1/payment_pages` both call. */
 import { invalid } from "../engine/errors.ts";
-import type { CheckoutSession, LineItem, PaymentMethod, Price } from "../engine/types.ts";
+import type {
+  CheckoutSession,
+  LineItem,
+  PaymentMethod,
+  Price,
+  PromotionCode,
+} from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import type { Decline } from "./cards.ts";
 import { createIntent, createSetup } from "./intents.ts";
-import { amountFor, createInvoiceItem, productName } from "./lines.ts";
+import { amountFor } from "./amounts.ts";
+import { couponOf, redeem, type Redemption, spread, termsOf } from "./discounts.ts";
+import { createInvoiceItem, productName } from "./lines.ts";
 import { attach } from "./methods.ts";
 import { bankVerdict, confirmPayment, confirmSetup } from "./payments.ts";
 import { createSubscription } from "./subscriptions.ts";
@@ -28,24 +36,107 @@ export function checkoutLines(work: Work, id: string): CheckoutLine[] {
   }));
 }
 
-export function lineItems(work: Work, id: string): LineItem[] {
-  return checkoutLines(work, id).map(({ id: lineId, price, quantity }) => {
-    const amount = amountFor(price, quantity);
-    return {
-      id: lineId,
-      object: "item",
-      adjustable_quantity: null,
-      amount_discount: 0,
-      amount_subtotal: amount,
-      amount_tax: 0,
-      amount_total: amount,
-      currency: price.currency,
-      description: productName(work, price),
-      metadata: {},
-      price,
-      quantity,
+/** A line with its price in the session's currency and what the session's discount takes off it today. */
+export interface PricedLine extends CheckoutLine {
+  amount: number;
+  discount: number;
+}
+
+export function pricedLines(
+  work: Work,
+  lines: readonly CheckoutLine[],
+  currency: string,
+  by: Redemption | null,
+  isTrial: boolean,
+): PricedLine[] {
+  const priced = lines.map((line) => ({
+    ...line,
+    amount: amountFor(work, line.price, line.quantity, currency),
+    discount: 0,
+  }));
+  if (by === null) return priced;
+  const code = by.promotion_code ? work.require("promotion_code", by.promotion_code) : null;
+  const coupon = work.find("coupon", code?.promotion.coupon ?? by.coupon ?? "");
+  if (!coupon) return priced;
+  const parts = priced.map(({ amount, price }) => ({
+    amount,
+    product: price.product,
+    // In a trial nothing recurring is paid today.
+    discountable: !(isTrial && price.type === "recurring"),
+  }));
+  const shares = spread(termsOf(work, coupon), parts, currency);
+  return priced.map((line, i) => ({ ...line, discount: shares[i] ?? 0 }));
+}
+
+export function sessionLines(work: Work, session: CheckoutSession): PricedLine[] {
+  const currency = session.currency ?? "usd";
+  const lines = checkoutLines(work, session.id);
+  return pricedLines(work, lines, currency, redemptionOf(session), isTrial(work, session.id));
+}
+
+export function isTrial(work: Work, id: string): boolean {
+  const { subscription } = work.hidden("checkout.session", id);
+  return subscription?.trial_end != null || subscription?.trial_period_days != null;
+}
+
+function redemptionOf(session: CheckoutSession): Redemption | null {
+  const [first] = session.discounts ?? [];
+  if (!first) return null;
+  return first.promotion_code
+    ? { promotion_code: first.promotion_code }
+    : { coupon: first.coupon ?? "" };
+}
+
+/** What is due now: in a trial nothing recurring, and never less than nothing. */
+export function dueNow(lines: readonly PricedLine[], trial: boolean) {
+  const today = lines.filter((each) => !(trial && each.price.type === "recurring"));
+  const subtotal = today.reduce((sum, each) => sum + each.amount, 0);
+  const discount = today.reduce((sum, each) => sum + each.discount, 0);
+  return { subtotal, discount, total: subtotal - discount };
+}
+
+/** The person's promotion code on the page; null takes it away again. */
+export function setPromotionCode(work: Work, id: string, code: PromotionCode | null): void {
+  const session = openSession(work, id);
+  if (!session.allow_promotion_codes) {
+    throw invalid("This Checkout Session does not take promotion codes.");
+  }
+  const discounts = code ? [{ coupon: null, promotion_code: code.id }] : [];
+  if (code) {
+    const lines = sessionLines(work, { ...session, discounts: [] });
+    const { total } = dueNow(lines, false);
+    const target = {
+      customer: session.customer,
+      currency: session.currency ?? undefined,
+      amount: total,
     };
+    couponOf(work, { promotion_code: code.id }, target, "promotion_code");
+  }
+  const due = dueNow(sessionLines(work, { ...session, discounts }), isTrial(work, id));
+  work.change("checkout.session", id, {
+    amount_total: due.total,
+    discounts,
+    payment_status: due.total === 0 ? "no_payment_required" : "unpaid",
+    total_details: { amount_discount: due.discount, amount_shipping: 0, amount_tax: 0 },
   });
+}
+
+export function lineItems(work: Work, id: string): LineItem[] {
+  const session = work.require("checkout.session", id);
+  return sessionLines(work, session).map(({ id: lineId, price, quantity, amount, discount }) => ({
+    id: lineId,
+    object: "item",
+    adjustable_quantity: null,
+    amount_discount: discount,
+    amount_subtotal: amount,
+    amount_tax: 0,
+    amount_total: amount - discount,
+    currency: session.currency ?? price.currency,
+    description: productName(work, price),
+    metadata: {},
+    price,
+    quantity,
+  }));
 }
 
 export function openSession(work: Work, id: string): CheckoutSession {
@@ -115,6 +206,11 @@ function runPayment(work: Work, session: CheckoutSession, by: Pay): CheckoutOutc
   const keepsCard = details?.setup_future_usage ?? null;
   const makesCustomer = session.customer_creation === "always" || keepsCard !== null;
   const customer = session.customer ?? (makesCustomer ? ensureCustomer(work, session, by) : null);
+  if (session.amount_total === 0) {
+    redeemFor(work, session, customer);
+    complete(work, session.id, by, { customer, payment_status: "no_payment_required" });
+    return { outcome: "succeeded" };
+  }
   const intent = session.payment_intent ?? createIntent(work, {
     amount: session.amount_total ?? 0,
     currency: session.currency ?? "usd",
@@ -129,8 +225,15 @@ function runPayment(work: Work, session: CheckoutSession, by: Pay): CheckoutOutc
   const done = confirmPayment(work, intent, by);
   if (done.status === "requires_action") return { outcome: "requires_action" };
   if (done.status === "requires_payment_method") return declined(done.last_payment_error);
+  redeemFor(work, session, customer);
   complete(work, session.id, by, { customer, payment_status: "paid" });
   return { outcome: "succeeded" };
+}
+
+/** Without a subscription nothing keeps the discount; it is only counted. */
+function redeemFor(work: Work, session: CheckoutSession, customer: string | null): void {
+  const by = redemptionOf(session);
+  if (by) redeem(work, by, { customer, checkout_session: session.id }, "discounts[0]");
 }
 
 function runSetup(work: Work, session: CheckoutSession, by: Pay): CheckoutOutcome {
@@ -190,8 +293,8 @@ function subscribe(work: Work, session: CheckoutSession, customer: string, by: P
   for (const { price, quantity } of lines.filter((line) => line.price.type === "one_time")) {
     createInvoiceItem(work, {
       customer,
-      amount: amountFor(price, quantity),
-      currency: price.currency,
+      amount: amountFor(work, price, quantity, session.currency ?? price.currency),
+      currency: session.currency ?? price.currency,
       description: productName(work, price),
       price,
       quantity,
@@ -200,11 +303,15 @@ function subscribe(work: Work, session: CheckoutSession, customer: string, by: P
   const details = work.hidden("checkout.session", session.id).subscription;
   const now = work.now(work.clockOf(customer));
   const days = details?.trial_period_days ?? null;
+  const discount = redemptionOf(session);
   return createSubscription(work, {
     customer,
     items: lines.filter((line) => line.price.type === "recurring")
       .map(({ price, quantity }) => ({ price: price.id, quantity })),
     approved: by.approved,
+    checkout_session: session.id,
+    currency: session.currency ?? undefined,
+    discounts: discount ? [discount] : [],
     default_payment_method: by.method.id,
     description: details?.description,
     metadata: details?.metadata,

@@ -2,6 +2,7 @@
 import { listOf } from "../engine/answer.ts";
 import { type Invoice, type InvoiceLine, newId } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
+import { discountLines, discountsFor } from "./discounts.ts";
 import { lineOf } from "./lines.ts";
 
 /** Stripe waits about an hour between creating a renewal's invoice and finalizing it. */
@@ -20,6 +21,8 @@ export interface InvoiceSpec {
   days_until_due?: number | null;
   default_payment_method?: string | null;
   description?: string | null;
+  /** Ids; without them the subscription's count, or the customer's. */
+  discounts?: string[];
   footer?: string | null;
   metadata?: Record<string, string>;
   period?: { start: number; end: number };
@@ -73,7 +76,7 @@ export function createInvoice(work: Work, spec: InvoiceSpec): Invoice {
     default_source: null,
     default_tax_rates: [],
     description: spec.description ?? null,
-    discounts: [],
+    discounts: spec.discounts ?? discountsFor(work, customer.id, sub),
     due_date: collection_method === "send_invoice"
       ? now + (spec.days_until_due ?? 30) * 86_400
       : null,
@@ -131,22 +134,27 @@ export function createInvoice(work: Work, spec: InvoiceSpec): Invoice {
     total_taxes: [],
     webhooks_delivered_at: null,
   };
-  Object.assign(invoice, totals(invoice, spec.lines));
+  Object.assign(invoice, totals(work, invoice, spec.lines));
   const hidden = { payment_intent: null, subscription: sub?.id ?? null, retries: 0 };
   return work.create("invoice", invoice, hidden, { clock, event: "invoice.created" });
 }
 
 /** Lines and the amounts that follow from them, for a draft. */
-export function totals(invoice: Invoice, lines: InvoiceLine[]): Partial<Invoice> {
-  const owned = lines.map((line) => ({ ...line, invoice: invoice.id }));
-  const total = owned.reduce((sum, line) => sum + line.amount, 0);
+export function totals(work: Work, invoice: Invoice, lines: InvoiceLine[]): Partial<Invoice> {
+  const ids = invoice.discounts.filter((id) => typeof id === "string");
+  const discounted = discountLines(work, lines, ids, invoice.currency);
+  const owned = discounted.lines.map((line) => ({ ...line, invoice: invoice.id }));
+  const subtotal = owned.reduce((sum, line) => sum + line.amount, 0);
+  const { total_discount_amounts } = discounted;
+  const total = total_discount_amounts.reduce((sum, each) => sum - each.amount, subtotal);
   return {
     amount_due: Math.max(0, total),
     amount_remaining: Math.max(0, total),
     lines: listOf(owned, invoice.lines.url),
-    subtotal: total,
-    subtotal_excluding_tax: total,
+    subtotal,
+    subtotal_excluding_tax: subtotal,
     total,
+    total_discount_amounts,
     total_excluding_tax: total,
   };
 }
@@ -166,5 +174,5 @@ export function takePendingItems(
   if (pending.length === 0) return invoice;
   for (const item of pending) work.change("invoiceitem", item.id, { invoice: invoice.id });
   const lines = [...pending.map(lineOf), ...invoice.lines.data];
-  return work.change("invoice", invoice.id, totals(invoice, lines), "invoice.updated");
+  return work.change("invoice", invoice.id, totals(work, invoice, lines), "invoice.updated");
 }

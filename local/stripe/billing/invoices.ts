@@ -2,6 +2,7 @@
 import { invalid } from "../engine/errors.ts";
 import { type Invoice, newId, type PaymentIntent, type PaymentMethod } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
+import { useUp } from "./discounts.ts";
 import { createIntent } from "./intents.ts";
 import { cardError } from "./methods.ts";
 import { confirmPayment } from "./payments.ts";
@@ -39,6 +40,7 @@ export function finalize(work: Work, id: string, quiet = false): Invoice {
     status: "open",
     status_transitions: { ...draft.status_transitions, finalized_at: now },
   }, "invoice.finalized");
+  useUp(work, open.total_discount_amounts ?? [], quiet);
   if (open.amount_due === 0) return markPaid(work, open, null, quiet);
   if (open.collection_method !== "charge_automatically") return open;
   openPayment(work, open);

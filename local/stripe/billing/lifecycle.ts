@@ -4,7 +4,7 @@ import type { Work } from "../engine/work.ts";
 import { createInvoice, DRAFT_LIFETIME, takePendingItems } from "./drafts.ts";
 import { INCOMPLETE_LIFETIME, periodEnd, TRIAL_WARNING } from "./due.ts";
 import { attemptPayment, defaultMethod, finalize, voidInvoice } from "./invoices.ts";
-import { itemLine } from "./lines.ts";
+import { itemLines } from "./lines.ts";
 import { intervalOf, nextBoundary } from "./period.ts";
 import { discardPending, expirePending } from "./pending.ts";
 import { isEnded, subscriptionOf } from "./status.ts";
@@ -113,7 +113,7 @@ export function renew(work: Work, sub: Subscription, now: number): Invoice {
     const start = item.current_period_end;
     const end = nextBoundary(sub.billing_cycle_anchor, intervalOf(interval), count, start);
     const rolled = { ...item, current_period_start: start, current_period_end: end };
-    lines.push(itemLine(work, rolled, { start, end }, false));
+    lines.push(...itemLines(work, rolled, { start, end }, sub.currency));
     return rolled;
   });
   const auto = sub.status !== "unpaid";

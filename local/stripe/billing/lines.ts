@@ -7,6 +7,7 @@ import {
   type SubscriptionItem,
 } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
+import { amountFor, optionOf, tierParts } from "./amounts.ts";
 
 export interface Period {
   start: number;
@@ -22,15 +23,18 @@ export function money(amount: number, currency: string): string {
   return format.format(amount / 10 ** digits);
 }
 
-export function amountFor(price: Price, quantity: number): number {
-  return (price.unit_amount ?? 0) * quantity;
-}
-
 export function productName(work: Work, price: Price): string {
   return work.find("product", price.product)?.name ?? "Deleted product";
 }
 
-export function describe(work: Work, price: Price, quantity: number): string {
+/** `each`: what one costs, when a tier says so and not the price. */
+function describe(
+  work: Work,
+  price: Price,
+  quantity: number,
+  currency: string,
+  each?: { amount: number; tier: number },
+): string {
   const { interval, interval_count: count } = price.recurring ??
     { interval: null, interval_count: 1 };
   const per = interval === null
@@ -38,9 +42,9 @@ export function describe(work: Work, price: Price, quantity: number): string {
     : count === 1
     ? ` / ${interval}`
     : ` / every ${count} ${interval}s`;
-  return `${quantity} × ${productName(work, price)} (at ${
-    money(price.unit_amount ?? 0, price.currency)
-  }${per})`;
+  const unit = each?.amount ?? optionOf(work, price, currency)?.unit_amount ?? 0;
+  const at = each ? `Tier ${each.tier} at` : "at";
+  return `${quantity} × ${productName(work, price)} (${at} ${money(unit, currency)}${per})`;
 }
 
 const blank = {
@@ -63,24 +67,47 @@ export function pricingOf(price: Price): NonNullable<InvoiceLine["pricing"]> {
   };
 }
 
-/** The recurring line of one item for one period; `trial` bills it at nothing. */
-export function itemLine(
+/** The recurring lines of one item for one period, one for each tier reached; `trial` bills it at nothing. */
+export function itemLines(
   work: Work,
   item: SubscriptionItem,
   period: Period,
-  trial: boolean,
-): InvoiceLine {
+  currency: string,
+  trial = false,
+): InvoiceLine[] {
+  const { price } = item;
   const quantity = item.quantity ?? 1;
-  const amount = trial ? 0 : amountFor(item.price, quantity);
+  if (trial) {
+    const description = `Trial period for ${productName(work, price)}`;
+    return [itemLine(item, period, currency, { amount: 0, quantity, description })];
+  }
+  const tiers = optionOf(work, price, currency)?.tiers;
+  const parts = tiers ? tierParts(tiers, price.tiers_mode, quantity) : [];
+  if (parts.length > 0) {
+    return parts.map((part) => {
+      const each = { amount: part.each, tier: part.tier };
+      const description = describe(work, price, part.quantity, currency, each);
+      return itemLine(item, period, currency, { ...part, description });
+    });
+  }
+  const amount = amountFor(work, price, quantity, currency);
+  const description = describe(work, price, quantity, currency);
+  return [itemLine(item, period, currency, { amount, quantity, description })];
+}
+
+function itemLine(
+  item: SubscriptionItem,
+  period: Period,
+  currency: string,
+  { amount, quantity, description }: { amount: number; quantity: number; description: string },
+): InvoiceLine {
   return {
     ...blank,
     id: newId("il_"),
     object: "line_item",
     amount,
-    currency: item.price.currency,
-    description: trial
-      ? `Trial period for ${productName(work, item.price)}`
-      : describe(work, item.price, quantity),
+    currency,
+    description,
     parent: {
       type: "subscription_item_details",
       invoice_item_details: null,

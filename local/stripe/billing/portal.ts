@@ -1,11 +1,11 @@
 /** What the Billing Portal's page does to subscriptions and cards. */
-import { invalid } from "../engine/errors.ts";
+import { invalid, missing, StripeError } from "../engine/errors.ts";
 import type { PaymentMethod, PortalSession, Subscription } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { periodEnd } from "./due.ts";
 import { attemptPayment, type PaymentOutcome } from "./invoices.ts";
 import { cancelNow } from "./lifecycle.ts";
-import { amountFor } from "./lines.ts";
+import { amountFor } from "./amounts.ts";
 import { attach } from "./methods.ts";
 import { applyChange, type Plan, planChange } from "./proration.ts";
 import { release } from "./schedules.ts";
@@ -19,9 +19,35 @@ type Feature = "payment_method_update" | "subscription_cancel" | "subscription_u
 
 export function portalSession(work: Work, id: string, feature?: Feature): PortalSession {
   const session = work.require("billing_portal.session", id);
+  checkAge(work, session);
   const { features } = work.require("billing_portal.configuration", session.configuration);
   if (feature && !features[feature].enabled) throw invalid("This is not available in the portal.");
   return session;
+}
+
+/** Stripe's are short-lived too: a link that lies in a mailbox must not stay a key to the account. */
+export function checkAge(work: Work, session: PortalSession): void {
+  const { made_ms = 0 } = work.hidden("billing_portal.session", session.id);
+  if (Date.now() < made_ms + work.settings.portalLifetime * 1000) return;
+  const message = "This link has expired. Go back and open the billing page again.";
+  throw new StripeError(410, { type: "invalid_request_error", message });
+}
+
+/** A card of the session's customer. */
+export function ownMethod(work: Work, session: PortalSession, id: string): PaymentMethod {
+  const method = work.require("payment_method", id);
+  if (method.customer !== session.customer) throw missing("PaymentMethod", id, "id");
+  return method;
+}
+
+/** The card that a live subscription is paid with must stay. */
+export function checkUnused(work: Work, session: PortalSession, id: string): void {
+  const chosen = work.require("customer", session.customer).invoice_settings.default_payment_method;
+  const isUsed = work.store.all("subscription", { customer: session.customer })
+    .some((sub) => !isEnded(sub) && (sub.default_payment_method ?? chosen) === id);
+  if (isUsed) {
+    throw invalid("Your subscription is paid with this card. Make another one the default first.");
+  }
 }
 
 export function ownSubscription(work: Work, session: PortalSession, id: string): Subscription {
@@ -124,7 +150,7 @@ export function preview(work: Work, sessionId: string, id: string, choice: PlanC
       : change.prorations.map(({ description, amount }) => ({ description, amount }))),
     ...whole.map((item) => ({
       description: "New billing period",
-      amount: amountFor(item.price, item.quantity ?? 1),
+      amount: amountFor(work, item.price, item.quantity ?? 1, sub.currency),
     })),
   ];
   const isNow = change.restarts || proration_behavior === "always_invoice";
@@ -133,7 +159,7 @@ export function preview(work: Work, sessionId: string, id: string, choice: PlanC
     amount_due_now: isNow ? lines.reduce((sum, line) => sum + line.amount, 0) : 0,
     lines,
     next_amount: change.items.reduce(
-      (sum, item) => sum + amountFor(item.price, item.quantity ?? 1),
+      (sum, item) => sum + amountFor(work, item.price, item.quantity ?? 1, sub.currency),
       0,
     ),
     next_payment_at: Math.min(...change.items.map((item) => item.current_period_end)),

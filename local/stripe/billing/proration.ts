@@ -10,6 +10,8 @@
  * where an amount is the price's unit amount times the quantity and rounding is to the minor unit, half up in absolute
  * value. A change of interval (or `billing_cycle_anchor: now`) starts a new period at `at`: everything paid for is
  * credited, and the new items are billed for a whole period. In a trial nothing was paid, so nothing is prorated.
+ * Discounts are inside the amounts (`proration_discounts: included`): a credit gives back what the period's invoice
+ * charged, a charge counts the subscription's present discounts, and no proration is discounted a second time.
  *
  * Source: Stripe's guide "Prorations" (docs.stripe.com/billing/subscriptions/prorations): "Stripe prorates to the
  * second"; its example, 10 USD to 20 USD halfway through the month, bills -5 USD for unused time and 10 USD for the
@@ -21,7 +23,9 @@ import type { Price, Subscription, SubscriptionItem } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { createInvoice, takePendingItems } from "./drafts.ts";
 import { attemptPayment, finalize, type Payment, type PaymentOutcome } from "./invoices.ts";
-import { amountFor, createInvoiceItem, itemLine, productName } from "./lines.ts";
+import { amountFor } from "./amounts.ts";
+import { discountOf, discountsFor, netOf } from "./discounts.ts";
+import { createInvoiceItem, itemLines, productName } from "./lines.ts";
 import { addIntervals, intervalOf } from "./period.ts";
 import { createItem, recurringPrice } from "./subscriptions.ts";
 import { planOf } from "../resources/catalogue.ts";
@@ -76,8 +80,8 @@ export function planChange(
     pairs.some(({ old, fresh }) => old && fresh && !sameInterval(old.price, fresh.price));
   const prorations = sub.status === "trialing" ? [] : restarts
     // Everything ends here and begins again: what was paid for comes back, what comes is billed whole.
-    ? sub.items.data.map((old) => unused(work, old, at))
-    : pairs.flatMap((pair) => prorate(work, pair, at));
+    ? sub.items.data.map((old) => unused(work, sub, old, at))
+    : pairs.flatMap((pair) => prorate(work, sub, pair, at));
   return { items: restarts ? restarted(items, at) : items, prorations, restarts };
 }
 
@@ -145,23 +149,47 @@ const sameInterval = (a: Price, b: Price) =>
   a.recurring?.interval === b.recurring?.interval &&
   a.recurring?.interval_count === b.recurring?.interval_count;
 
-function prorate(work: Work, { old, fresh }: Pair, at: number): Proration[] {
+function prorate(
+  work: Work,
+  sub: Subscription,
+  { old, fresh }: Pair,
+  at: number,
+): Proration[] {
   const same = old && fresh && old.price.id === fresh.price.id && old.quantity === fresh.quantity;
   if (same) return [];
   const out: Proration[] = [];
-  if (old) out.push(unused(work, old, at));
+  if (old) out.push(unused(work, sub, old, at));
   if (fresh) {
-    const amount = Math.round(
-      amountFor(fresh.price, fresh.quantity ?? 1) * share(old ?? fresh, at),
-    );
+    const whole = amountFor(work, fresh.price, fresh.quantity ?? 1, sub.currency);
+    const ids = discountsFor(work, sub.customer, sub);
+    const net = netOf(work, whole, fresh.price.product, ids, sub.currency);
+    const amount = Math.round(net * share(old ?? fresh, at));
     out.push({ item: fresh, amount, description: `Remaining time on ${label(work, fresh, at)}` });
   }
   return out;
 }
 
-function unused(work: Work, old: SubscriptionItem, at: number): Proration {
-  const amount = -Math.round(amountFor(old.price, old.quantity ?? 1) * share(old, at));
+function unused(work: Work, sub: Subscription, old: SubscriptionItem, at: number): Proration {
+  const amount = -Math.round(paidFor(work, sub, old) * share(old, at));
   return { item: old, amount, description: `Unused time on ${label(work, old, at)}` };
+}
+
+/** What the item's present period cost, after the discounts of the invoice that billed it. */
+function paidFor(work: Work, sub: Subscription, item: SubscriptionItem): number {
+  const whole = amountFor(work, item.price, item.quantity ?? 1, sub.currency);
+  const billed = work.store.all("invoice", { customer: sub.customer })
+    .filter((invoice) => invoice.status !== "void")
+    .flatMap((invoice) => invoice.lines.data)
+    .filter((line) =>
+      line.parent?.subscription_item_details?.subscription_item === item.id &&
+      line.period.start === item.current_period_start &&
+      line.pricing?.price_details?.price === item.price.id
+    );
+  const amount = billed.reduce((sum, line) => sum + line.amount, 0);
+  const off = billed.reduce((sum, line) => sum + discountOf(line), 0);
+  if (amount > 0) return whole * (amount - off) / amount;
+  const ids = discountsFor(work, sub.customer, sub);
+  return netOf(work, whole, item.price.product, ids, sub.currency);
 }
 
 function share(
@@ -216,14 +244,10 @@ export function applyChange(
     (plan.restarts || (behavior === "always_invoice" && plan.prorations.length > 0));
   if (!invoiceNow) return { outcome: null, invoice: null };
   const lines = plan.restarts
-    ? plan.items.map((item) =>
-      itemLine(
-        work,
-        item,
-        { start: item.current_period_start, end: item.current_period_end },
-        false,
-      )
-    )
+    ? plan.items.flatMap((item) => {
+      const period = { start: item.current_period_start, end: item.current_period_end };
+      return itemLines(work, item, period, sub.currency);
+    })
     : [];
   const draft = createInvoice(work, {
     customer: sub.customer,
@@ -283,7 +307,7 @@ export function settleCancellation(
 ): void {
   const at = work.now(sub.test_clock ?? "");
   if (prorates && sub.status !== "trialing") {
-    billProrations(work, sub, sub.items.data.map((item) => unused(work, item, at)), at);
+    billProrations(work, sub, sub.items.data.map((item) => unused(work, sub, item, at)), at);
   }
   const pending = work.store.all("invoiceitem", { customer: sub.customer, invoice: null });
   if (!invoicesNow || pending.length === 0) return;

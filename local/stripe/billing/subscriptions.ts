@@ -2,6 +2,7 @@
 import { listOf } from "../engine/answer.ts";
 import { invalid, StripeError } from "../engine/errors.ts";
 import {
+  type Customer,
   newId,
   type PaymentMethod,
   type Price,
@@ -10,9 +11,12 @@ import {
 } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { createInvoice, takePendingItems } from "./drafts.ts";
+import { amountFor, optionOf, wrongCurrency } from "./amounts.ts";
 import { attemptPayment, finalize, type PaymentOutcome, refusal } from "./invoices.ts";
-import { itemLine } from "./lines.ts";
+import { redeem, type Redemption } from "./discounts.ts";
+import { itemLines } from "./lines.ts";
 import { intervalOf, nextBoundary } from "./period.ts";
+import { isEnded } from "./status.ts";
 import { planOf } from "../resources/catalogue.ts";
 
 export type PaymentBehavior = "allow_incomplete" | "default_incomplete" | "error_if_incomplete";
@@ -29,7 +33,11 @@ export interface SubscriptionSpec {
   cancel_at_period_end?: boolean;
   collection_method?: Subscription["collection_method"];
   days_until_due?: number | null;
+  currency?: string;
   description?: string | null;
+  discounts?: Redemption[];
+  /** The Checkout session they were redeemed in. */
+  checkout_session?: string;
   metadata?: Record<string, string>;
   save_default_payment_method?: "off" | "on_subscription" | null;
   /** Already authenticated on the hosted page. */
@@ -77,8 +85,8 @@ export function recurringPrice(work: Work, id: string, param: string, currency?:
   if (!price.active) {
     throw invalid(`The price specified is inactive. This field only accepts active prices.`, param);
   }
-  if (currency !== undefined && price.currency !== currency) {
-    throw invalid("All prices on a subscription must use the same currency.", param);
+  if (currency !== undefined && !optionOf(work, price, currency)) {
+    throw wrongCurrency(price, currency, param);
   }
   return price;
 }
@@ -91,7 +99,7 @@ export function createSubscription(work: Work, spec: SubscriptionSpec): Subscrip
   const prices = spec.items.map((item, i) =>
     recurringPrice(work, item.price, `items[${i}][price]`)
   );
-  const currency = prices[0]?.currency;
+  const currency = currencyOf(work, customer, prices, spec.currency);
   if (currency === undefined) {
     throw invalid("Missing required param: items.", "items", "parameter_missing");
   }
@@ -115,11 +123,43 @@ export function createSubscription(work: Work, spec: SubscriptionSpec): Subscrip
   const sub = work.create("subscription", draft, { trial_warned: false, unpaid_invoice: null }, {
     clock,
   });
-  if (customer.currency === null) work.change("customer", customer.id, { currency });
-  firstInvoice(work, sub, spec);
+  const amount = items.reduce(
+    (sum, { price, quantity = 1 }) => sum + amountFor(work, price, quantity, currency),
+    0,
+  );
+  const target = { customer: customer.id, subscription: id, currency, amount };
+  const discounts = (spec.discounts ?? []).map((each, i) =>
+    redeem(work, each, { ...target, checkout_session: spec.checkout_session }, `discounts[${i}]`).id
+  );
+  if (discounts.length > 0) work.change("subscription", id, { discounts });
+  if (customer.currency !== currency) work.change("customer", customer.id, { currency });
+  firstInvoice(work, { ...sub, discounts }, spec);
   const done = work.require("subscription", id);
   work.emit("customer.subscription.created", done);
   return done;
+}
+
+/** The one asked for, else the customer's own where the prices have it, else the first price's. */
+export function currencyOf(
+  work: Work,
+  customer: Customer | null,
+  prices: readonly Price[],
+  asked?: string,
+): string | undefined {
+  const own = customer?.currency ?? null;
+  const has = (currency: string) => prices.every((price) => optionOf(work, price, currency));
+  const currency = asked ?? (own !== null && has(own) ? own : prices[0]?.currency);
+  if (customer === null || own === null || own === currency) return currency;
+  const isBound = work.store.all("subscription", { customer: customer.id, currency: own })
+    .some((sub) => !isEnded(sub));
+  if (isBound) {
+    throw invalid(
+      "You cannot combine currencies on a single customer. This customer has an active subscription with " +
+        `currency ${own}.`,
+      "currency",
+    );
+  }
+  return currency;
 }
 
 interface Made {
@@ -202,9 +242,9 @@ function newSubscription(spec: SubscriptionSpec, made: Made): Subscription {
 }
 
 function firstInvoice(work: Work, sub: Subscription, spec: SubscriptionSpec): void {
-  const lines = sub.items.data.map((item) => {
+  const lines = sub.items.data.flatMap((item) => {
     const period = { start: item.current_period_start, end: item.current_period_end };
-    return itemLine(work, item, period, sub.trial_end !== null);
+    return itemLines(work, item, period, sub.currency, sub.trial_end !== null);
   });
   const byInvoice = sub.collection_method === "send_invoice" || (spec.scheduled ?? false);
   const draft = createInvoice(work, {

@@ -18,12 +18,15 @@ import type {
   Subscription,
 } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
-import { checkoutLines } from "./checkout.ts";
+import { sessionLines } from "./checkout.ts";
 import { periodEnd } from "./due.ts";
-import { amountFor, productName } from "./lines.ts";
+import { optionOf } from "./amounts.ts";
+import { productName } from "./lines.ts";
 import { isEnded } from "./status.ts";
 
-export function priceView(work: Work, price: Price): PriceView {
+/** In `currency` where the price has it. */
+export function priceView(work: Work, price: Price, currency = price.currency): PriceView {
+  const option = optionOf(work, price, currency);
   const product = work.find("product", price.product);
   const interval = price.recurring?.interval;
   return {
@@ -32,8 +35,8 @@ export function priceView(work: Work, price: Price): PriceView {
     product: price.product,
     product_name: productName(work, price),
     product_description: product?.description ?? null,
-    currency: price.currency,
-    unit_amount: price.unit_amount ?? 0,
+    currency: option ? currency : price.currency,
+    unit_amount: (option ?? price).unit_amount ?? 0,
     interval:
       interval === "day" || interval === "week" || interval === "month" || interval === "year"
         ? interval
@@ -64,13 +67,17 @@ function cardsOf(work: Work, customerId: string | null): CardView[] {
 
 export function checkoutView(work: Work, session: CheckoutSession): CheckoutView {
   const hidden = work.hidden("checkout.session", session.id);
-  const lines = checkoutLines(work, session.id).map(({ price, quantity }) => {
-    const view = priceView(work, price);
+  const priced = sessionLines(work, session);
+  const lines = priced.map(({ price, quantity, amount }) => {
+    const view = priceView(work, price, session.currency ?? price.currency);
     return {
       description: view.product_name,
       quantity,
-      unit_amount: view.unit_amount,
-      amount: amountFor(price, quantity),
+      // In tiers there is no one price of a unit: what one comes to.
+      unit_amount: price.billing_scheme === "tiered"
+        ? Math.round(amount / Math.max(1, quantity))
+        : view.unit_amount,
+      amount,
       interval: view.interval,
       interval_count: view.interval_count,
     };
@@ -78,6 +85,7 @@ export function checkoutView(work: Work, session: CheckoutSession): CheckoutView
   const customer = session.customer ? work.find("customer", session.customer) : null;
   const email = customer?.email ?? session.customer_email ?? null;
   const { mode, status } = session;
+  const discounts = discountViews(work, session);
   return {
     id: session.id,
     mode: mode === "payment" || mode === "setup" ? mode : "subscription",
@@ -86,8 +94,11 @@ export function checkoutView(work: Work, session: CheckoutSession): CheckoutView
     currency: session.currency,
     lines,
     amount_subtotal: lines.reduce((sum, line) => sum + line.amount, 0),
-    amount_discount: 0,
+    amount_discount: session.total_details?.amount_discount ?? 0,
     amount_total: session.amount_total ?? 0,
+    allow_promotion_codes: session.allow_promotion_codes ?? false,
+    promotion_code: discounts[0]?.code ?? null,
+    discounts,
     trial_period_days: hidden.subscription?.trial_period_days ?? null,
     email,
     email_is_editable: email === null,
@@ -98,6 +109,20 @@ export function checkoutView(work: Work, session: CheckoutSession): CheckoutView
     cancel_url: session.cancel_url,
     expires_at: session.expires_at,
   };
+}
+
+function discountViews(work: Work, session: CheckoutSession): CheckoutView["discounts"] {
+  return (session.discounts ?? []).map(({ coupon, promotion_code }) => {
+    const code = promotion_code ? work.find("promotion_code", promotion_code) : null;
+    const id = code?.promotion.coupon ?? coupon ?? "";
+    const terms = work.find("coupon", id);
+    const percent = terms?.percent_off;
+    return {
+      name: terms?.name ?? (percent ? `${percent}% off` : "Discount"),
+      code: code?.code ?? null,
+      amount: session.total_details?.amount_discount ?? 0,
+    };
+  });
 }
 
 /** Prices the portal lets a subscription change to: those the configuration lists, or every active recurring one. */
@@ -119,7 +144,7 @@ function subscriptionView(work: Work, sub: Subscription): PortalSubscriptionView
   return {
     id: sub.id,
     status: sub.status,
-    price: item ? priceView(work, item.price) : null,
+    price: item ? priceView(work, item.price, sub.currency) : null,
     quantity: item?.quantity ?? 1,
     current_period_end: item ? periodEnd(sub) : null,
     trial_end: sub.trial_end,
@@ -186,7 +211,9 @@ export function portalView(work: Work, session: PortalSession): PortalView {
     return_url: session.return_url,
     customer: { id: customer.id, email: customer.email, name: customer.name ?? null },
     subscriptions: live.map((sub) => subscriptionView(work, sub)).reverse(),
-    prices: allowedPrices(work, session).map((price) => priceView(work, price)),
+    prices: allowedPrices(work, session).map((price) =>
+      priceView(work, price, live[0]?.currency ?? price.currency)
+    ),
     payment_methods: cardsOf(work, customer.id),
     invoices: features.invoice_history.enabled ? shown.map(invoiceRow).reverse() : [],
     features: {

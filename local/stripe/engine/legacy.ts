@@ -2,10 +2,14 @@
  * Parameters of older API versions, as Stripe still takes them from a request that does not ask for the newest one (its
  * CLI names no version at all). Only what the CLI's fixtures use; a request for the pinned version gets the pinned rules.
  */
+import { invalid } from "./errors.ts";
 import type { Raw } from "./params.ts";
 import { isRecord } from "./params.ts";
 import type { Store } from "./store.ts";
 import { API_VERSION } from "./types.ts";
+
+/** A customer's coupon, which the newest version sets no more; no request can name this parameter. */
+export const OLD_COUPON = "coupon (older versions)";
 
 type Form = { [key: string]: Raw };
 
@@ -15,10 +19,15 @@ export function modernize(
   form: Form,
   version: string | null,
 ): Form {
+  if (OLD_COUPON in form) throw invalid(`Received unknown parameter: ${OLD_COUPON}`, OLD_COUPON);
   if (version === API_VERSION) return form;
   if (path === "/v1/promotion_codes" && form.coupon !== undefined) {
     const { coupon, ...rest } = form;
     return { ...rest, promotion: { type: "coupon", coupon } };
+  }
+  if (/^\/v1\/customers(\/[^/]+)?$/.test(path) && form.coupon !== undefined) {
+    const { coupon, ...rest } = form;
+    return { ...rest, [OLD_COUPON]: coupon };
   }
   if (/^\/v1\/subscription_schedules(\/[^/]+)?$/.test(path) && form.phases !== undefined) {
     return { ...form, phases: mapped(form.phases, (phase) => withDuration(store, phase)) };

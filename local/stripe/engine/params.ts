@@ -180,6 +180,20 @@ export const arr = <T>(inner: Param<T>): Param<Exclude<T, undefined>[] | undefin
     return values.map((value, i) => inner.read(value, `${path}[${i}]`)).filter(isPresent);
   });
 
+/** A hash whose keys are free (currencies). */
+export const record = <T>(
+  inner: Param<T>,
+): Param<Record<string, Exclude<T, undefined>> | undefined> =>
+  param((raw, path) => {
+    if (!isRecord(raw)) throw invalid("Invalid object", path);
+    const out: Record<string, Exclude<T, undefined>> = {};
+    for (const [key, value] of Object.entries(raw)) {
+      const read = inner.read(value, `${path}[${key}]`);
+      if (isPresent(read)) out[key.toLowerCase()] = read;
+    }
+    return out;
+  });
+
 function indexed(raw: { [key: string]: Raw }, path: string): Raw[] {
   const keys = Object.keys(raw);
   if (keys.some((key) => !/^\d+$/.test(key))) throw invalid("Invalid array", path);

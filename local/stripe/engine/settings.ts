@@ -12,6 +12,8 @@ export interface Settings {
   dunningDays: readonly number[];
   /** What becomes of the subscription when the last retry failed. */
   dunningEnd: "cancel" | "mark_unpaid" | "leave_past_due";
+  /** How long the link of a portal session works, in real seconds: moving the sandbox's time does not end it. */
+  portalLifetime: number;
   /** Delay before an answer, so that a second request can meet a first one in flight. */
   latencyMs: number;
   log: (line: string) => void;
@@ -25,5 +27,6 @@ export const DEFAULTS = {
   deliveryConcurrency: 4,
   dunningDays: [3, 5, 7],
   dunningEnd: "cancel",
+  portalLifetime: 3600,
   latencyMs: 0,
 } as const;

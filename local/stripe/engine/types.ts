@@ -27,6 +27,11 @@ export type InvoiceItem = Wire<Stripe.InvoiceItem>;
 export type InvoiceLine = Wire<Stripe.InvoiceLineItem>;
 export type InvoicePayment = Wire<Stripe.InvoicePayment>;
 export type Subscription = Wire<Stripe.Subscription>;
+export type Coupon = Wire<Stripe.Coupon>;
+export type PromotionCode = Wire<Stripe.PromotionCode>;
+export type Discount = Wire<Stripe.Discount>;
+export type PriceOption = NonNullable<Price["currency_options"]>[string];
+export type PriceTier = NonNullable<Price["tiers"]>[number];
 export type Schedule = Wire<Stripe.SubscriptionSchedule>;
 export type SchedulePhase = Schedule["phases"][number];
 export type SubscriptionItem = Wire<Stripe.SubscriptionItem>;
@@ -66,7 +71,9 @@ export interface Objects {
   "billing_portal.session": PortalSession;
   "charge": Charge;
   "checkout.session": CheckoutSession;
+  "coupon": Coupon;
   "customer": Customer;
+  "discount": Discount;
   "event": StripeEvent;
   "invoice": Invoice;
   "invoice_payment": InvoicePayment;
@@ -75,6 +82,7 @@ export interface Objects {
   "payment_method": PaymentMethod;
   "price": Price;
   "product": Product;
+  "promotion_code": PromotionCode;
   "refund": Refund;
   "setup_intent": SetupIntent;
   "subscription": Subscription;
@@ -88,6 +96,10 @@ export type Kind = keyof Objects;
 export interface HiddenByKind {
   "checkout.session": CheckoutHidden;
   "invoice": { payment_intent: string | null; subscription: string | null; retries: number };
+  "coupon": CouponHidden;
+  "discount": Terms;
+  /** Shown only when expanded. */
+  "price": { tiers?: PriceTier[]; currency_options?: Record<string, PriceOption> };
   "payment_method": { card: string; authenticated: boolean };
   "payment_intent": { invoice: string | null };
   "subscription": SubscriptionHidden;
@@ -95,10 +107,19 @@ export interface HiddenByKind {
   "subscription_schedule": { warned: boolean };
   "test_helpers.test_clock": { target: number | null };
   "webhook_endpoint": { secret: string };
-  "billing_portal.session": { waiting: PortalWaiting | null };
+  "billing_portal.session": { waiting: PortalWaiting | null; made_ms?: number };
 }
 export type Hidden<K extends Kind> = K extends keyof HiddenByKind ? HiddenByKind[K]
   : Record<never, never>;
+
+/** Shown only when expanded: the products a coupon is for, its amounts in other currencies. */
+export interface CouponHidden {
+  products: string[] | null;
+  currency_options: Record<string, { amount_off: number }> | null;
+}
+export type Terms =
+  & Pick<Coupon, "amount_off" | "currency" | "duration" | "percent_off">
+  & CouponHidden;
 
 export interface CheckoutHidden {
   lines: { price: string; quantity: number; id: string }[];

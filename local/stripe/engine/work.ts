@@ -65,7 +65,7 @@ export class Work {
     hidden: Hidden<K>,
     options: { clock?: string; event?: EventType } = {},
   ): Objects[K] {
-    const created = "created" in data ? data.created : data.date;
+    const created = "created" in data ? data.created : "date" in data ? data.date : data.start;
     this.store.insert({ id: data.id, kind, created, clock: options.clock ?? "", data, hidden });
     this.store.update(data.id, data, hidden, dueAt(kind, data, hidden));
     if (options.event) this.emit(options.event, data);

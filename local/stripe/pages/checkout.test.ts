@@ -155,3 +155,27 @@ Deno.test("another site's form changes nothing", () =>
     await response.body?.cancel();
     assert.equal((await shop.stripe.checkout.sessions.retrieve(session.id)).status, "open");
   }));
+
+Deno.test("a promotion code is taken on the page, shown, and can be taken away again", () =>
+  withShop(async (shop) => {
+    const coupon = (await shop.stripe.coupons.create({ percent_off: 50, name: "Launch" })).id;
+    const promotion = { type: "coupon" as const, coupon };
+    await shop.stripe.promotionCodes.create({ promotion, code: "LAUNCH" });
+    const session = await checkout(shop, { allow_promotion_codes: true });
+    const person = await new Person().open(session.url);
+    const code = (promotion_code: string) => person.submit({ promotion_code }, "/promotion-code");
+    await code("nonsense");
+    assert.match(person.text, /This code is not valid\./);
+    assert.equal(person.value("promotion_code"), "nonsense");
+    await code("launch");
+    assert.match(person.text, /Discount Launch \(LAUNCH\) −\$/);
+    await person.submit({ remove: "1" }, "/promotion-code");
+    assert.doesNotMatch(person.text, /Discount/);
+    await code("LAUNCH");
+    await person.submit({ ...CARD, email: "ada@example.com" });
+    assert.match(person.left ?? "", /checkout=success/);
+    const done = await shop.stripe.checkout.sessions.retrieve(session.id);
+    assert.equal(done.amount_total, (done.amount_subtotal ?? 0) / 2);
+    const plain = await new Person().open((await checkout(shop)).url);
+    assert.doesNotMatch(plain.text, /Promotion code/);
+  }));

@@ -14,6 +14,7 @@ const pathOf = (id: string): string => `/c/pay/${encodeURIComponent(id)}`;
 export function mountCheckout(app: Hono, kit: Kit): void {
   app.get("/c/pay/:session", (c) => show(c, kit));
   app.post("/c/pay/:session", (c) => pay(c, kit));
+  app.post("/c/pay/:session/promotion-code", (c) => promotionCode(c, kit));
   app.get("/c/pay/:session/authenticate", (c) => showChallenge(c, kit));
   app.post("/c/pay/:session/authenticate", (c) => answerChallenge(c, kit));
   app.get("/c/pay/:session/back", (c) => abandon(c, kit));
@@ -64,6 +65,27 @@ function payWith(kit: Kit, view: CheckoutView, form: URLSearchParams): string {
   const tried = attempt(() => kit.hosted.payCheckout(view.id, read.input));
   if ("refused" in tried) return again([{ field: null, message: tried.refused.message }]);
   return after(path, view, tried.value, again);
+}
+
+async function promotionCode(c: Context, kit: Kit): Promise<Response> {
+  const form = await formOf(c);
+  const found = openView(c, kit);
+  if ("page" in found) return await found.page;
+  const { view } = found;
+  const path = pathOf(view.id);
+  if (form.has("remove")) {
+    attempt(() => kit.hosted.removePromotionCode(view.id));
+    return c.redirect(path, 303);
+  }
+  const values = { promotion_code: (form.get("promotion_code") ?? "").trim().slice(0, 500) };
+  const again = (message: string) => {
+    const problems: Problem[] = [{ field: "promotion_code", message }];
+    return c.redirect(kit.flashes.leave(path, { problems, values }), 303);
+  };
+  if (values.promotion_code === "") return again("Enter a promotion code.");
+  const tried = attempt(() => kit.hosted.applyPromotionCode(view.id, values.promotion_code));
+  if ("refused" in tried) return again(tried.refused.message);
+  return tried.value.outcome === "refused" ? again(tried.value.message) : c.redirect(path, 303);
 }
 
 type Payment = Parameters<Kit["hosted"]["payCheckout"]>[1];

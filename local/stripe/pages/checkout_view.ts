@@ -36,6 +36,7 @@ export function checkoutPage(view: CheckoutView, path: string, flash: Flash): Ht
               <button class="button primary wide">${verb(view)}</button>
               ${consent(view)}
             </form>
+            ${promotion(view, path, flash)}
           </section>
         </div>
       ${testCards(FORM)}
@@ -75,10 +76,16 @@ function summary(view: CheckoutView): Html {
                 <dt>Subtotal</dt>
                 <dd>${money(view.amount_subtotal, view.currency)}</dd>
               </div>
-              <div>
-                <dt>Discount</dt>
-                <dd>−${money(view.amount_discount, view.currency)}</dd>
-              </div>
+              ${view.discounts.map((each) =>
+                html`
+                  <div>
+                    <dt>Discount <span class="quiet">${each.code
+                      ? `${each.name} (${each.code})`
+                      : each.name}</span></dt>
+                    <dd>−${money(each.amount, view.currency)}</dd>
+                  </div>
+                `
+              )}
             `
             : ""}
           <div class="total"><dt>Total due today</dt><dd>${dueText(view)}</dd></div>
@@ -120,6 +127,25 @@ function email(view: CheckoutView, flash: Flash): Html {
       <p class="hint" id="email-hint">From your account with ${view.merchant_name}.</p>
     </div>
   `;
+}
+
+/** A form of its own after the payment's, so that Enter in the card's fields pays. */
+function promotion(view: CheckoutView, path: string, flash: Flash): Html | "" {
+  if (!view.allow_promotion_codes) return "";
+  const action = `${path}/promotion-code`;
+  if (view.promotion_code !== null) {
+    return html`
+      <form class="promotion" method="post" action="${action}" data-once>
+        <p>Promotion code <strong>${view.promotion_code}</strong></p>
+        <button class="button" name="remove" value="1">Remove code</button>
+      </form>
+    `;
+  }
+  const input = { name: "promotion_code", label: "Promotion code", autocomplete: "off" };
+  return html`<form class="promotion" method="post" action="${action}" novalidate data-once>
+    ${field({ ...input, required: false, maxlength: 500 }, flash)}
+    <button class="button">Apply</button>
+  </form>`;
 }
 
 function savedCards(view: CheckoutView, flash: Flash): Html | "" {

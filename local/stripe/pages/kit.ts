@@ -1,19 +1,13 @@
 /** What the handlers of all pages share. */
 import type { Context } from "hono";
 import { StripeError } from "../engine/errors.ts";
-import type { Hosted, PortalResult } from "../hosted.ts";
+import type { Hosted } from "../hosted.ts";
 import { type Flash, Flashes, Once } from "./memory.ts";
-
-/** The core's operations, and those it may still lack (see `Hosted`). */
-export type PageHosted = Hosted & {
-  portalSetDefaultPaymentMethod?(sessionId: string, paymentMethodId: string): PortalResult;
-  portalDetachPaymentMethod?(sessionId: string, paymentMethodId: string): PortalResult;
-};
 
 export class Kit {
   readonly flashes = new Flashes();
   readonly once = new Once();
-  constructor(readonly hosted: PageHosted) {}
+  constructor(readonly hosted: Hosted) {}
 
   flash(c: Context): Flash {
     return this.flashes.read(c.req.path, c.req.query("note"));

@@ -66,8 +66,8 @@ function entry({ c, view, paths }: Visit): Answer {
 function overview({ c, kit, view, paths }: Visit): Answer {
   if (view.awaiting_authentication) return c.redirect(paths.authenticate, 303);
   return c.html(overviewPage(view, paths, kit.flash(c), {
-    setDefault: kit.hosted.portalSetDefaultPaymentMethod !== undefined,
-    remove: kit.hosted.portalDetachPaymentMethod !== undefined,
+    setDefault: true,
+    remove: true,
   }));
 }
 

@@ -28,7 +28,7 @@ export function setDefault(visit: Visit): string {
   const id = c.req.param("card") ?? "";
   return cardAction(
     visit,
-    () => kit.hosted.portalSetDefaultPaymentMethod?.(view.id, id),
+    () => kit.hosted.portalSetDefaultPaymentMethod(view.id, id),
     "Default card changed.",
   );
 }
@@ -38,7 +38,7 @@ export function removeCard(visit: Visit): string {
   const id = c.req.param("card") ?? "";
   return cardAction(
     visit,
-    () => kit.hosted.portalDetachPaymentMethod?.(view.id, id),
+    () => kit.hosted.portalDetachPaymentMethod(view.id, id),
     "The card was removed.",
   );
 }

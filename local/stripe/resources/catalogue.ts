@@ -11,15 +11,24 @@ import {
   metadata,
   obj,
   oneOf,
+  record,
   required,
   str,
   unset,
   url,
   type Values,
+  wordOr,
 } from "../engine/params.ts";
 import { listPage, pagination, where } from "../engine/answer.ts";
 import { retrieveRoute, type Route, route } from "../engine/route.ts";
-import { newId, type Plan, type Price, type Product } from "../engine/types.ts";
+import {
+  newId,
+  type Plan,
+  type Price,
+  type PriceOption,
+  type PriceTier,
+  type Product,
+} from "../engine/types.ts";
 import { intervalOf } from "../billing/period.ts";
 import type { Work } from "../engine/work.ts";
 
@@ -40,9 +49,25 @@ const priceBase = {
   unit_amount: int(0),
   unit_amount_decimal: decimal(),
 };
+const tier = obj({
+  flat_amount: int(0),
+  flat_amount_decimal: decimal(),
+  unit_amount: int(0),
+  unit_amount_decimal: decimal(),
+  up_to: required(wordOr("inf", int(1))),
+});
+const currency_options = record(obj({
+  tax_behavior: oneOf("exclusive", "inclusive", "unspecified"),
+  tiers: arr(tier),
+  unit_amount: int(0),
+  unit_amount_decimal: decimal(),
+}));
 const priceCreate = {
   ...priceBase,
-  billing_scheme: oneOf("per_unit"),
+  billing_scheme: oneOf("per_unit", "tiered"),
+  currency_options,
+  tiers: arr(tier),
+  tiers_mode: oneOf("graduated", "volume"),
   product: str(),
   product_data: obj({
     name: required(str()),
@@ -134,7 +159,11 @@ export function createPrice(work: Work, p: PriceInput): Price {
       "product_inactive",
     );
   }
-  const amount = amountOf(p);
+  const isTiered = p.billing_scheme === "tiered";
+  checkScheme(p, isTiered);
+  const tiers = isTiered ? readTiers(p.tiers, "tiers") : undefined;
+  const amount = isTiered ? null : amountOf(p);
+  const options = readOptions(p.currency_options ?? {}, isTiered, p.currency);
   if (p.lookup_key !== undefined) {
     claimLookupKey(work, p.lookup_key, p.transfer_lookup_key ?? false);
   }
@@ -142,7 +171,7 @@ export function createPrice(work: Work, p: PriceInput): Price {
     id: newId("price_"),
     object: "price",
     active: p.active ?? true,
-    billing_scheme: "per_unit",
+    billing_scheme: p.billing_scheme ?? "per_unit",
     created: work.now(),
     currency: p.currency,
     custom_unit_amount: null,
@@ -161,13 +190,95 @@ export function createPrice(work: Work, p: PriceInput): Price {
       }
       : null,
     tax_behavior: p.tax_behavior ?? "unspecified",
-    tiers_mode: null,
+    tiers_mode: p.tiers_mode ?? null,
     transform_quantity: null,
     type: p.recurring ? "recurring" : "one_time",
     unit_amount: amount,
-    unit_amount_decimal: p.unit_amount_decimal ?? String(amount),
+    unit_amount_decimal: amount === null ? null : p.unit_amount_decimal ?? String(amount),
   };
-  return work.create("price", price, {}, { event: "price.created" });
+  const base: PriceOption = {
+    custom_unit_amount: null,
+    tax_behavior: price.tax_behavior,
+    unit_amount: price.unit_amount,
+    unit_amount_decimal: price.unit_amount_decimal,
+    ...(tiers ? { tiers } : {}),
+  };
+  return work.create("price", price, {
+    ...(tiers ? { tiers } : {}),
+    // With its own currency among them, as Stripe shows them.
+    currency_options: { [p.currency]: base, ...options },
+  }, { event: "price.created" });
+}
+
+function checkScheme(p: PriceInput, isTiered: boolean): void {
+  if (!isTiered) {
+    const other = p.tiers ? "tiers" : p.tiers_mode ? "tiers_mode" : null;
+    if (other) {
+      throw invalid(`\`${other}\` can only be set when \`billing_scheme=tiered\`.`, other);
+    }
+    return;
+  }
+  requiredValue(p.tiers_mode, "tiers_mode");
+  if (p.unit_amount !== undefined || p.unit_amount_decimal !== undefined) {
+    throw invalid("`unit_amount` cannot be set when `billing_scheme=tiered`.", "unit_amount");
+  }
+}
+
+type TierInput = NonNullable<Values<typeof priceCreate>["tiers"]>;
+
+function readTiers(given: TierInput | undefined, param: string): PriceTier[] {
+  const tiers = requiredValue(given, param);
+  let below = 0;
+  return tiers.map((each, i) => {
+    const at = `${param}[${i}]`;
+    const isLast = i === tiers.length - 1;
+    if ((each.up_to === "inf") !== isLast) {
+      throw invalid("The last tier, and only it, must be `up_to=inf`.", `${at}[up_to]`);
+    }
+    if (each.up_to !== "inf" && each.up_to <= below) {
+      throw invalid("Tiers must be in ascending order of `up_to`.", `${at}[up_to]`);
+    }
+    if (each.up_to !== "inf") below = each.up_to;
+    const text = (amount?: number, decimal?: string) =>
+      decimal ?? (amount === undefined ? null : String(amount));
+    const flat = text(each.flat_amount, each.flat_amount_decimal);
+    const unit = text(each.unit_amount, each.unit_amount_decimal);
+    if (flat === null && unit === null) {
+      throw invalid("Each tier needs a `unit_amount` or a `flat_amount`.", `${at}[unit_amount]`);
+    }
+    return {
+      flat_amount: each.flat_amount ?? null,
+      flat_amount_decimal: flat,
+      unit_amount: each.unit_amount ?? null,
+      unit_amount_decimal: unit,
+      up_to: each.up_to === "inf" ? null : each.up_to,
+    };
+  });
+}
+
+function readOptions(
+  given: NonNullable<Values<typeof priceCreate>["currency_options"]>,
+  isTiered: boolean,
+  base: string,
+): Record<string, PriceOption> {
+  return Object.fromEntries(
+    Object.entries(given).map(([code, option]) => {
+      const param = `currency_options[${code}]`;
+      if (!/^[a-z]{3}$/.test(code)) throw invalid(`Invalid currency: ${code}.`, param);
+      if (code === base) {
+        throw invalid("`currency_options` must not have the price's own currency.", param);
+      }
+      const tiers = isTiered ? readTiers(option.tiers, `${param}[tiers]`) : undefined;
+      const amount = isTiered ? null : amountOf(option);
+      return [code, {
+        custom_unit_amount: null,
+        tax_behavior: option.tax_behavior ?? "unspecified",
+        unit_amount: amount,
+        unit_amount_decimal: amount === null ? null : option.unit_amount_decimal ?? String(amount),
+        ...(tiers ? { tiers } : {}),
+      }];
+    }),
+  );
 }
 
 export function requiredValue<T>(value: T | undefined, name: string): T {
@@ -177,7 +288,7 @@ export function requiredValue<T>(value: T | undefined, name: string): T {
   return value;
 }
 
-function amountOf(p: PriceInput): number {
+function amountOf(p: Pick<PriceInput, "unit_amount" | "unit_amount_decimal">): number {
   if (p.unit_amount !== undefined) return p.unit_amount;
   const decimalAmount = requiredValue(p.unit_amount_decimal, "unit_amount");
   if (!/^\d+(\.0+)?$/.test(decimalAmount)) {
@@ -218,7 +329,7 @@ export function planOf(price: Price): Plan {
     meter: null,
     nickname: price.nickname,
     product: price.product,
-    tiers_mode: null,
+    tiers_mode: price.tiers_mode,
     transform_usage: null,
     trial_period_days: null,
     usage_type: "licensed",
@@ -228,6 +339,7 @@ export function planOf(price: Price): Plan {
 const updateProduct = { ...productFields, name: str(), default_price: unset(str()) };
 const updatePrice = {
   active: bool(),
+  currency_options: unset(currency_options),
   lookup_key: unset(str(200)),
   metadata: metadata(),
   nickname: unset(str()),
@@ -285,6 +397,12 @@ export const catalogueRoutes: Route[] = [
   route("POST", "/v1/prices", priceCreate, createPrice),
   route("POST", "/v1/prices/:id", updatePrice, (work, p, id) => {
     const old = work.require("price", id);
+    if (p.currency_options) {
+      const isTiered = old.billing_scheme === "tiered";
+      const options = readOptions(p.currency_options, isTiered, old.currency);
+      const { currency_options: before } = work.hidden("price", id);
+      work.changeHidden("price", id, { currency_options: { ...before, ...options } });
+    }
     if (p.lookup_key) claimLookupKey(work, p.lookup_key, p.transfer_lookup_key ?? false, id);
     return work.change("price", id, {
       active: given(p.active, old.active),

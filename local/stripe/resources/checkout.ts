@@ -20,8 +20,17 @@ import {
 import { listRoute, retrieveRoute, type Route, route } from "../engine/route.ts";
 import { type CheckoutHidden, type CheckoutSession, newId, type Price } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
-import { expireCheckout, lineItems, openSession, payCheckout } from "../billing/checkout.ts";
-import { amountFor } from "../billing/lines.ts";
+import { optionOf, wrongCurrency } from "../billing/amounts.ts";
+import {
+  dueNow,
+  expireCheckout,
+  lineItems,
+  openSession,
+  payCheckout,
+  pricedLines,
+} from "../billing/checkout.ts";
+import { couponOf } from "../billing/discounts.ts";
+import { currencyOf } from "../billing/subscriptions.ts";
 import { cardError, resolveMethod } from "../billing/methods.ts";
 import { createPrice } from "./catalogue.ts";
 import { newSession } from "./checkout_object.ts";
@@ -79,6 +88,7 @@ const createShape = {
   customer: str(),
   customer_creation: oneOf("always", "if_required"),
   customer_email: str(800),
+  discounts: arr(obj({ coupon: str(), promotion_code: str() })),
   expires_at: time(),
   line_items: arr(line),
   locale: oneOf(...LOCALES),
@@ -152,18 +162,41 @@ function create(work: Work, p: Create): CheckoutSession {
   };
   const isTrial = hidden.subscription?.trial_end != null ||
     hidden.subscription?.trial_period_days != null;
-  const subtotal = lines.reduce((sum, each) => sum + amountFor(each.price, each.quantity), 0);
-  const due = lines.filter((each) => !(isTrial && each.price.type === "recurring"))
-    .reduce((sum, each) => sum + amountFor(each.price, each.quantity), 0);
+  const prices = lines.map((each) => each.price);
+  const currency = p.mode === "setup"
+    ? p.currency ?? null
+    : currencyOf(work, customer, prices, p.currency) ?? null;
+  for (const [i, price] of prices.entries()) {
+    if (currency !== null && !optionOf(work, price, currency)) {
+      throw wrongCurrency(price, currency, `line_items[${i}][price]`);
+    }
+  }
+  const [discount] = p.discounts ?? [];
+  const detailed = lines.map((each) => ({ ...each, id: "" }));
+  if (discount) {
+    const { total } = dueNow(pricedLines(work, detailed, currency ?? "", null, false), false);
+    const target = {
+      customer: customer?.id ?? null,
+      currency: currency ?? undefined,
+      amount: total,
+    };
+    couponOf(work, discount, target, "discounts[0]");
+  }
+  const priced = pricedLines(work, detailed, currency ?? "", discount ?? null, isTrial);
+  const due = dueNow(priced, isTrial);
   const session = newSession(work, p, {
     id,
     now,
     expires_at,
     customer: customer?.id ?? null,
     email: customer?.email ?? p.customer_email ?? null,
-    currency: lines[0]?.price.currency ?? p.currency ?? null,
-    subtotal: p.mode === "setup" ? null : isTrial ? due : subtotal,
-    total: p.mode === "setup" ? null : due,
+    currency,
+    subtotal: p.mode === "setup" ? null : due.subtotal,
+    total: p.mode === "setup" ? null : due.total,
+    discount: due.discount,
+    discounts: discount
+      ? [{ coupon: discount.coupon ?? null, promotion_code: discount.promotion_code ?? null }]
+      : [],
   });
   // Sessions live in real time even for a customer with a test clock, so that a page can be opened after advancing it.
   return work.create("checkout.session", session, hidden);
@@ -181,6 +214,12 @@ function checkModes(p: Create): void {
   if (p.success_url === undefined) {
     throw invalid("Missing required param: success_url.", "success_url", "parameter_missing");
   }
+  if (p.discounts && p.allow_promotion_codes !== undefined) {
+    throw exclusive("allow_promotion_codes", "discounts");
+  }
+  if (p.discounts && p.discounts.length > 1) {
+    throw invalid("You can pass at most one discount.", "discounts");
+  }
   const wrongMode = (param: string, mode: string) =>
     invalid(`You can not pass \`${param}\` in \`${mode}\` mode.`, param);
   if (p.subscription_data && p.mode !== "subscription") {
@@ -190,6 +229,7 @@ function checkModes(p: Create): void {
   if (p.customer_creation && p.mode === "subscription") {
     throw wrongMode("customer_creation", p.mode);
   }
+  if (p.mode === "setup" && p.discounts) throw wrongMode("discounts", p.mode);
   if (p.mode === "setup" && p.line_items) throw wrongMode("line_items", p.mode);
   const { trial_end, trial_period_days } = p.subscription_data ?? {};
   if (trial_end !== undefined && trial_period_days !== undefined) {
@@ -243,9 +283,6 @@ function checkLines(p: Create, prices: Price[]): void {
   if (p.mode === "setup") return;
   if (prices.length === 0) {
     throw invalid("Missing required param: line_items.", "line_items", "parameter_missing");
-  }
-  if (new Set(prices.map((price) => price.currency)).size > 1) {
-    throw invalid("All line items must have the same currency.", "line_items");
   }
   if (p.mode === "subscription" && !prices.some((price) => price.type === "recurring")) {
     throw invalid(

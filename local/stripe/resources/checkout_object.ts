@@ -13,6 +13,8 @@ interface Made {
   currency: string | null;
   subtotal: number | null;
   total: number | null;
+  discount: number;
+  discounts: NonNullable<CheckoutSession["discounts"]>;
 }
 
 export function newSession(work: Work, p: Create, made: Made): CheckoutSession {
@@ -59,7 +61,7 @@ export function newSession(work: Work, p: Create, made: Made): CheckoutSession {
       tax_ids: null,
     },
     customer_email: p.customer_email ?? null,
-    discounts: [],
+    discounts: made.discounts,
     expires_at: made.expires_at,
     integration_identifier: null,
     invoice: null,
@@ -103,7 +105,7 @@ export function newSession(work: Work, p: Create, made: Made): CheckoutSession {
     success_url: p.success_url ?? null,
     total_details: made.total === null
       ? null
-      : { amount_discount: 0, amount_shipping: 0, amount_tax: 0 },
+      : { amount_discount: made.discount, amount_shipping: 0, amount_tax: 0 },
     ui_mode: "hosted_page",
     url: `${work.settings.publicUrl}/c/pay/${made.id}`,
     wallet_options: null,

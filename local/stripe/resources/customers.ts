@@ -18,11 +18,14 @@ import {
 import { retrieveRoute, type Route, route } from "../engine/route.ts";
 import { type Customer, type EventType, newId, type PaymentMethod } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
+import { OLD_COUPON } from "../engine/legacy.ts";
+import { redeem, removeDiscount } from "../billing/discounts.ts";
 import { cancelNow } from "../billing/lifecycle.ts";
 import { attach, cardFromToken, createCardMethod, EMPTY_ADDRESS } from "../billing/methods.ts";
 import { full } from "./payment_methods.ts";
 
 const fields = {
+  [OLD_COUPON]: unset(str()),
   address: address(),
   balance: int(),
   description: unset(str()),
@@ -94,7 +97,9 @@ export function createCustomer(work: Work, p: Values<typeof createShape>): Custo
   const chosen = wanted && wanted === p.payment_method && first
     ? first.id
     : wanted ?? (p.source ? first?.id : null);
-  const done = chosen ? setDefaultMethod(work, id, chosen) : work.require("customer", id);
+  if (chosen) setDefaultMethod(work, id, chosen);
+  discount(work, id, p[OLD_COUPON]);
+  const done = work.require("customer", id);
   work.emit("customer.created", done);
   return done;
 }
@@ -128,7 +133,17 @@ export function setDefaultMethod(
   return work.change("customer", customerId, { invoice_settings }, event);
 }
 
+/** The discount of a customer, which only requests of older versions can set. */
+function discount(work: Work, id: string, coupon: string | null | undefined): void {
+  if (coupon === undefined) return;
+  const old = work.require("customer", id).discount ?? null;
+  if (old) removeDiscount(work, old.id);
+  const made = coupon === null ? null : redeem(work, { coupon }, { customer: id }, "coupon");
+  work.change("customer", id, { discount: made });
+}
+
 function updateCustomer(work: Work, p: Patch, id: string): Customer {
+  discount(work, id, p[OLD_COUPON]);
   const old = work.require("customer", id);
   const source = p.source === undefined ? undefined : attachToken(work, p.source, id).id;
   const wanted = source ?? p.invoice_settings?.default_payment_method;

@@ -28,12 +28,13 @@ import { renew } from "../billing/lifecycle.ts";
 import { stepSchedule } from "../billing/schedules.ts";
 import { isEnded } from "../billing/status.ts";
 import { createSubscription } from "../billing/subscriptions.ts";
-import { proration, updateShape } from "./subscription_fields.ts";
+import { discounts, proration, updateShape } from "./subscription_fields.ts";
 import { cancel, update } from "./subscriptions.ts";
 
 const shape = {
   currency: currency(),
   customer: str(),
+  discounts: unset(discounts),
   preview_mode: oneOf("next", "recurring"),
   schedule: str(),
   subscription: str(),
@@ -143,9 +144,10 @@ function ofSubscription(work: Rehearsal, p: Preview): Invoice {
   const { cancel_now, ...details } = p.subscription_details ?? {};
   if (cancel_now) {
     cancel(work, { invoice_now: true, prorate: details.proration_behavior !== "none" }, sub.id);
-  } else if (Object.values(details).some((value) => value !== undefined)) {
+  } else {
     // `default_incomplete`: the invoice is made and nobody is charged for it.
-    update(work, { ...details, payment_behavior: "default_incomplete" }, sub.id);
+    const change = { ...details, discounts: p.discounts };
+    update(work, { ...change, payment_behavior: "default_incomplete" }, sub.id);
   }
   const after = work.require("subscription", sub.id);
   if (after.latest_invoice !== null && after.latest_invoice !== sub.latest_invoice) {
@@ -197,6 +199,8 @@ function ofNewSubscription(work: Rehearsal, p: Preview, details: Details): Invoi
   const sub = createSubscription(work, {
     customer,
     items,
+    currency: p.currency,
+    discounts: p.discounts ?? [],
     payment_behavior: "default_incomplete",
     trial_end: details.trial_end === undefined || details.trial_end === "now"
       ? null
@@ -237,7 +241,7 @@ function shown(work: Work, id: string, p: Preview): Invoice {
     const lines = made.lines.data.filter((line) =>
       line.parent?.type === "subscription_item_details"
     );
-    work.change("invoice", id, totals(made, lines));
+    work.change("invoice", id, totals(work, made, lines));
   }
   const invoice = made.status === "draft" ? finalize(work, id, true) : made;
   const upcoming = `upcoming_${newId("in_")}`;

@@ -19,10 +19,13 @@ import {
 import { listRoute, retrieveRoute, type Route, route } from "../engine/route.ts";
 import type { Invoice, InvoiceItem } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
+import { redeem } from "../billing/discounts.ts";
 import { createInvoice, takePendingItems, totals } from "../billing/drafts.ts";
 import { attemptPayment, finalize, markPaid, refusal, voidInvoice } from "../billing/invoices.ts";
-import { amountFor, createInvoiceItem, lineOf, productName } from "../billing/lines.ts";
+import { amountFor } from "../billing/amounts.ts";
+import { createInvoiceItem, lineOf, productName } from "../billing/lines.ts";
 import { resolveMethod } from "../billing/methods.ts";
+import { discounts } from "./subscription_fields.ts";
 
 const fields = {
   auto_advance: bool(),
@@ -35,6 +38,7 @@ const fields = {
 };
 const createShape = {
   ...fields,
+  discounts: unset(discounts),
   currency: currency(),
   customer: required(str()),
   pending_invoice_items_behavior: oneOf("exclude", "include"),
@@ -61,6 +65,11 @@ function create(work: Work, p: Values<typeof createShape>): Invoice {
     days_until_due: p.days_until_due,
     default_payment_method: p.default_payment_method,
     description: p.description,
+    discounts: p.discounts === undefined
+      ? undefined
+      : (p.discounts ?? []).map((each, i) =>
+        redeem(work, each, { customer: customer.id }, `discounts[${i}]`).id
+      ),
     footer: p.footer,
     metadata: mergeMetadata({}, p.metadata),
   });
@@ -144,7 +153,8 @@ function createItem(work: Work, p: Values<typeof itemShape>): InvoiceItem {
   if (draft && draft.status !== "draft") {
     throw invalid("This invoice is no longer editable", "invoice", "invoice_not_editable");
   }
-  const amount = p.amount ?? (price ? amountFor(price, p.quantity ?? 1) : undefined);
+  const amount = p.amount ??
+    (price ? amountFor(work, price, p.quantity ?? 1, p.currency ?? price.currency) : undefined);
   if (amount === undefined) {
     throw invalid("Missing required param: amount.", "amount", "parameter_missing");
   }
@@ -162,7 +172,7 @@ function createItem(work: Work, p: Values<typeof itemShape>): InvoiceItem {
   });
   if (draft) {
     const lines = [...draft.lines.data, lineOf(item)];
-    work.change("invoice", draft.id, totals(draft, lines), "invoice.updated");
+    work.change("invoice", draft.id, totals(work, draft, lines), "invoice.updated");
   }
   return item;
 }
@@ -180,7 +190,7 @@ function deleteItem(work: Work, id: string) {
     const lines = invoice.lines.data.filter((line) =>
       line.parent?.invoice_item_details?.invoice_item !== id
     );
-    work.change("invoice", invoice.id, totals(invoice, lines), "invoice.updated");
+    work.change("invoice", invoice.id, totals(work, invoice, lines), "invoice.updated");
   }
   return work.remove("invoiceitem", id, "invoiceitem.deleted");
 }

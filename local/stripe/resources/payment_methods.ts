@@ -91,6 +91,21 @@ function createMethod(work: Work, p: Values<typeof methodShape>): PaymentMethod 
   return createCardMethod(work, { number, exp_month, exp_year }, options);
 }
 
+export function detach(work: Work, id: string): PaymentMethod {
+  const method = work.require("payment_method", id);
+  if (method.customer === null) {
+    throw invalid(
+      "The payment method you provided is not attached to a customer so detachment is impossible.",
+      "id",
+    );
+  }
+  const customer = work.require("customer", method.customer);
+  if (customer.invoice_settings.default_payment_method === id) {
+    setDefaultMethod(work, customer.id, null, "customer.updated");
+  }
+  return work.change("payment_method", id, { customer: null }, "payment_method.detached");
+}
+
 export const paymentMethodRoutes: Route[] = [
   route(
     "GET",
@@ -133,20 +148,7 @@ export const paymentMethodRoutes: Route[] = [
     { customer: required(str()) },
     (work, p, id) => attach(work, id, work.require("customer", p.customer, "customer").id, "id"),
   ),
-  route("POST", "/v1/payment_methods/:id/detach", {}, (work, _p, id) => {
-    const method = work.require("payment_method", id);
-    if (method.customer === null) {
-      throw invalid(
-        "The payment method you provided is not attached to a customer so detachment is impossible.",
-        "id",
-      );
-    }
-    const customer = work.require("customer", method.customer);
-    if (customer.invoice_settings.default_payment_method === id) {
-      setDefaultMethod(work, customer.id, null, "customer.updated");
-    }
-    return work.change("payment_method", id, { customer: null }, "payment_method.detached");
-  }),
+  route("POST", "/v1/payment_methods/:id/detach", {}, (work, _p, id) => detach(work, id)),
   retrieveRoute("payment_method", "/v1/payment_methods"),
   listRoute("payment_method", "/v1/payment_methods", {
     customer: { param: str(), path: "customer" },

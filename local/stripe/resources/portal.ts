@@ -63,7 +63,7 @@ function createSession(work: Work, p: Values<typeof sessionShape>): PortalSessio
     return_url: p.return_url ?? configuration.default_return_url,
     url: `${work.settings.publicUrl}/p/session/${id}`,
   };
-  return work.create("billing_portal.session", session, { waiting: null }, {
+  return work.create("billing_portal.session", session, { waiting: null, made_ms: Date.now() }, {
     event: "billing_portal.session.created",
   });
 }

@@ -27,12 +27,17 @@ export const cancellation = obj({ comment: unset(str()), feedback: unset(oneOf(.
 
 export const proration = oneOf("always_invoice", "create_prorations", "none");
 
+export const discounts = arr(
+  obj({ coupon: str(), discount: str(), promotion_code: str() }),
+);
+
 export const common = {
   cancel_at_period_end: bool(),
   cancellation_details: cancellation,
   collection_method: oneOf("charge_automatically", "send_invoice"),
   days_until_due: int(0),
   default_payment_method: unset(str()),
+  discounts: unset(discounts),
   description: unset(str(500)),
   metadata: metadata(),
   off_session: bool(),

@@ -8,6 +8,7 @@ import type { Work } from "../engine/work.ts";
 import { periodEnd } from "../billing/due.ts";
 import { refusal } from "../billing/invoices.ts";
 import { cancelNow, endTrial } from "../billing/lifecycle.ts";
+import { redeem, type Redemption, removeDiscount } from "../billing/discounts.ts";
 import { discardPending, holdBack } from "../billing/pending.ts";
 import {
   applyChange,
@@ -66,7 +67,9 @@ function create(work: Work, p: Values<typeof createShape>): Subscription {
     collection_method: p.collection_method,
     days_until_due: p.days_until_due ?? null,
     default_payment_method: method,
+    currency: p.currency?.toLowerCase(),
     description: p.description ?? null,
+    discounts: p.discounts ?? [],
     metadata: mergeMetadata({}, p.metadata),
     missing_payment_method: p.trial_settings?.end_behavior.missing_payment_method,
     payment_behavior: p.payment_behavior,
@@ -99,6 +102,7 @@ export function update(work: Work, p: Values<typeof updateShape>, id: string): S
   if (p.default_payment_method) ownMethod(work, p.default_payment_method, old.customer);
   const restarts = p.billing_cycle_anchor?.type === "now";
   if (p.items || restarts || p.trial_end !== undefined) discardPending(work, id);
+  if (p.discounts !== undefined) changeDiscounts(work, old, p.discounts ?? []);
   const base = work.change("subscription", id, simpleFields(work, old, p));
   const changed = p.items || restarts ? changeItems(work, base, p) : null;
   if (p.trial_end !== undefined) changeTrial(work, id, p.trial_end);
@@ -164,6 +168,16 @@ function changeItems(work: Work, sub: Subscription, p: Values<typeof updateShape
   const isHeldBack = p.payment_behavior === "pending_if_incomplete";
   const payment = p.payment_behavior === "default_incomplete" ? null : { automatic: !isHeldBack };
   return applyChange(work, sub, plan, p.proration_behavior ?? "create_prorations", at, payment);
+}
+
+/** The whole list anew: what is not named any more is gone, what is named by its `discount` stays. */
+function changeDiscounts(work: Work, old: Subscription, wanted: Redemption[]): void {
+  const target = { customer: old.customer, subscription: old.id, currency: old.currency };
+  const discounts = wanted.map((each, i) => redeem(work, each, target, `discounts[${i}]`).id);
+  for (const id of old.discounts) {
+    if (!discounts.includes(id)) removeDiscount(work, id);
+  }
+  work.change("subscription", old.id, { discounts });
 }
 
 function changeTrial(work: Work, id: string, end: number | "now"): void {

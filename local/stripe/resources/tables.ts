@@ -5,6 +5,7 @@ import type { Route } from "../engine/route.ts";
 import { lineItems } from "../billing/checkout.ts";
 import { catalogueRoutes } from "./catalogue.ts";
 import { checkoutRoutes } from "./checkout.ts";
+import { couponRoutes } from "./coupons.ts";
 import { customerRoutes } from "./customers.ts";
 import { paymentMethodRoutes } from "./payment_methods.ts";
 import { portalConfigurationRoutes } from "./portal_configurations.ts";
@@ -21,6 +22,8 @@ import { systemRoutes } from "./system.ts";
 
 export const routes: readonly Route[] = [
   ...catalogueRoutes,
+  // Before the customers: a longer path of theirs is here.
+  ...couponRoutes,
   ...customerRoutes,
   ...paymentMethodRoutes,
   ...intentRoutes,
@@ -41,11 +44,22 @@ export const rendering: Rendering = {
   expandable: {
     "billing_portal.session": ["configuration"],
     "charge": ["customer", "payment_intent", "balance_transaction"],
-    "checkout.session": ["customer", "invoice", "payment_intent", "setup_intent", "subscription"],
+    "checkout.session": [
+      "customer",
+      "discounts.coupon",
+      "discounts.promotion_code",
+      "invoice",
+      "payment_intent",
+      "setup_intent",
+      "subscription",
+    ],
+    "discount": ["customer", "promotion_code", "source.coupon"],
+    "promotion_code": ["customer", "promotion.coupon"],
     "customer": ["default_source", "invoice_settings.default_payment_method", "test_clock"],
     "invoice": [
       "customer",
       "default_payment_method",
+      "discounts",
       "parent.subscription_details.subscription",
       "test_clock",
     ],
@@ -62,6 +76,7 @@ export const rendering: Rendering = {
     "subscription": [
       "customer",
       "default_payment_method",
+      "discounts",
       "latest_invoice",
       "pending_setup_intent",
       "schedule",
@@ -78,6 +93,14 @@ export const rendering: Rendering = {
     ],
   },
   includable: {
+    "coupon": {
+      applies_to: (work, id) => ({ products: work.hidden("coupon", id).products ?? [] }),
+      currency_options: (work, id) => work.hidden("coupon", id).currency_options ?? {},
+    },
+    "price": {
+      currency_options: (work, id) => work.hidden("price", id).currency_options ?? {},
+      tiers: (work, id) => work.hidden("price", id).tiers ?? [],
+    },
     "checkout.session": {
       line_items: (work, id) =>
         listOf(lineItems(work, id), `/v1/checkout/sessions/${id}/line_items`),
