@@ -18,6 +18,9 @@ const TRIGGERS = [
   "test_helpers.test_clock.ready",
   // Not asked of this slice, but it costs nothing to keep them working.
   "charge.captured",
+  "charge.dispute.closed",
+  "charge.dispute.created",
+  "charge.dispute.updated",
   "coupon.created",
   "coupon.deleted",
   "coupon.updated",

@@ -97,7 +97,7 @@ Deno.test("prorations give back what was paid after the discount, and charge wha
   }));
 
 Deno.test("coupons and promotion codes refuse what Stripe refuses", () =>
-  withSandbox(async ({ stripe }) => {
+  withSandbox(async ({ stripe, url }) => {
     const bad: [Stripe.CouponCreateParams, string | undefined][] = [
       [{}, "percent_off"],
       [{ percent_off: 120 }, "percent_off"],
@@ -139,6 +139,10 @@ Deno.test("coupons and promotion codes refuse what Stripe refuses", () =>
     assert.equal((await stripe.promotionCodes.list({ code: "hello" })).data.length, 1);
     await stripe.promotionCodes.update(first.id, { active: false });
     assert.match((await refusal(stripe.subscriptions.create(code))).message, /not active/);
+    const redeem_by = Math.floor(Date.now() / 1000) + 2;
+    const brief = await stripe.coupons.create({ percent_off: 5, redeem_by });
+    await fetch(`${url}/_sandbox/clock`, { method: "POST", body: JSON.stringify({ seconds: 60 }) });
+    assert.equal((await stripe.coupons.retrieve(brief.id)).valid, false);
     const euros = await stripe.coupons.create({ amount_off: 100, currency: "eur" });
     const other = { ...again, discounts: [{ coupon: euros.id }] };
     assert.match((await refusal(stripe.subscriptions.create(other))).message, /does not match/);

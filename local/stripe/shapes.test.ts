@@ -22,6 +22,7 @@ const TYPES: Record<string, string> = {
   "coupon": "Coupon",
   "customer": "Customer",
   "discount": "Discount",
+  "dispute": "Dispute",
   "event": "EventBase",
   "invoice": "Invoice",
   "invoice_payment": "InvoicePayment",
@@ -243,6 +244,12 @@ async function offers({ stripe, url }: Pick<Fixture, "stripe" | "url">, price: s
   });
   const promotion = { type: "coupon" as const, coupon: coupon.id };
   await stripe.promotionCodes.create({ promotion });
+  await stripe.paymentIntents.create({
+    amount: 500,
+    currency: "usd",
+    confirm: true,
+    payment_method: "pm_card_createDispute",
+  });
   await stripe.prices.create({
     currency: "usd",
     billing_scheme: "tiered",
@@ -282,6 +289,7 @@ const PATHS = [
   `customers`,
   "coupons?expand[]=data.applies_to&expand[]=data.currency_options",
   "promotion_codes",
+  "disputes",
   "subscription_schedules",
   "prices?expand[]=data.tiers&expand[]=data.currency_options",
   "payment_methods",

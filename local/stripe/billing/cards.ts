@@ -23,6 +23,8 @@ export interface TestCard {
   failsCharge?: Decline;
   /** `always`: each payment asks the bank. `until_set_up`: only until the first approval. */
   authentication?: "always" | "until_set_up";
+  /** The charge succeeds and is disputed at once. */
+  disputed?: "fraudulent" | "product_not_received" | "inquiry";
   names: readonly string[];
 }
 
@@ -84,6 +86,24 @@ const CARDS: readonly TestCard[] = [
     brand: "visa",
     authentication: "always",
     names: ["authenticationRequired", "threeDSecure2Required"],
+  },
+  {
+    number: "4000000000000259",
+    brand: "visa",
+    disputed: "fraudulent",
+    names: ["createDispute"],
+  },
+  {
+    number: "4000000000002685",
+    brand: "visa",
+    disputed: "product_not_received",
+    names: ["createDisputeProductNotReceived"],
+  },
+  {
+    number: "4000000000001976",
+    brand: "visa",
+    disputed: "inquiry",
+    names: ["createDisputeInquiry"],
   },
 ];
 

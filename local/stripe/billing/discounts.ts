@@ -44,7 +44,8 @@ export function couponOf(work: Work, by: Redemption, target: Target, param: stri
     : work.require("promotion_code", by.promotion_code, `${param}[promotion_code]`);
   const id = code?.promotion.coupon ?? by.coupon ?? "";
   const coupon = work.require("coupon", id, `${param}[coupon]`);
-  if (!coupon.valid) {
+  const isOver = coupon.redeem_by !== null && coupon.redeem_by <= work.now();
+  if (!coupon.valid || isOver) {
     throw invalid(`Coupon expired: ${coupon.id}`, `${param}[coupon]`, "coupon_expired");
   }
   if (code) checkCode(work, code, target, param);
@@ -66,7 +67,8 @@ function checkCode(work: Work, code: PromotionCode, target: Target, param: strin
       `${param}[promotion_code]`,
       "promotion_code_invalid",
     );
-  if (!code.active) throw refuse("it is not active");
+  const isOver = code.expires_at !== null && code.expires_at <= work.now();
+  if (!code.active || isOver) throw refuse("it is not active");
   if (code.customer !== null && code.customer !== target.customer) {
     throw refuse("it belongs to another customer");
   }

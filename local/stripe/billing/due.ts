@@ -10,6 +10,8 @@ export const PENDING_LIFETIME = 23 * 3600;
 type Rules = { [K in Kind]?: (object: Objects[K], hidden: Hidden<K>) => number | null };
 const RULES: Rules = {
   "checkout.session": (session) => session.status === "open" ? session.expires_at : null,
+  "coupon": (coupon) => coupon.valid ? coupon.redeem_by : null,
+  "promotion_code": (code) => code.active ? code.expires_at : null,
   "invoice": (invoice) => {
     if (invoice.status === "draft") return invoice.automatically_finalizes_at;
     return invoice.status === "open" ? invoice.next_payment_attempt : null;

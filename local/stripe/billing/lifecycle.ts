@@ -64,7 +64,7 @@ export function stepSubscription(work: Work, id: string): void {
     return void cancelNow(work, id, "cancellation_requested");
   }
   if (sub.status === "trialing" && sub.trial_end !== null) {
-    if (sub.trial_end <= now) return endTrial(work, sub);
+    if (sub.trial_end <= now) return void endTrial(work, sub);
     if (sub.trial_end - TRIAL_WARNING <= now && !work.hidden("subscription", id).trial_warned) {
       work.changeHidden("subscription", id, { trial_warned: true });
       return work.emit("customer.subscription.trial_will_end", sub);
@@ -82,19 +82,21 @@ function expireIncomplete(work: Work, sub: Subscription, now: number): void {
   work.change("subscription", sub.id, { ended_at: now, status: "incomplete_expired" }, UPDATED);
 }
 
-export function endTrial(work: Work, sub: Subscription): void {
+/** `quiet`: the caller tells of the update itself. Gives the invoice of what begins, when something does. */
+export function endTrial(work: Work, sub: Subscription, quiet = false): Invoice | null {
   const hasMethod = methodOf(work, sub) !== null;
   const missing = sub.trial_settings?.end_behavior.missing_payment_method;
-  if (!hasMethod && missing === "cancel") return void cancelNow(work, sub.id, null);
-  if (!hasMethod && missing === "pause") {
-    return void work.change(
-      "subscription",
-      sub.id,
-      { status: "paused" },
-      "customer.subscription.paused",
-    );
+  if (!hasMethod && missing === "cancel") {
+    cancelNow(work, sub.id, null);
+    return null;
   }
-  renew(work, sub, work.now(sub.test_clock ?? ""));
+  if (!hasMethod && missing === "pause") {
+    const event = quiet ? undefined : UPDATED;
+    const paused = work.change("subscription", sub.id, { status: "paused" }, event);
+    work.emit("customer.subscription.paused", paused);
+    return null;
+  }
+  return renew(work, sub, work.now(sub.test_clock ?? ""), quiet);
 }
 
 function methodOf(work: Work, sub: Subscription): string | null {
@@ -103,7 +105,7 @@ function methodOf(work: Work, sub: Subscription): string | null {
 }
 
 /** Rolls every item whose period is over, and drafts the invoice of the new period. */
-export function renew(work: Work, sub: Subscription, now: number): Invoice {
+export function renew(work: Work, sub: Subscription, now: number, quiet = false): Invoice {
   const lines: InvoiceLine[] = [];
   const period = { start: sub.items.data[0]?.current_period_start ?? now, end: now };
   const data = sub.items.data.map((item): SubscriptionItem => {
@@ -134,7 +136,7 @@ export function renew(work: Work, sub: Subscription, now: number): Invoice {
     items: { ...sub.items, data },
     latest_invoice: draft.id,
     status: sub.status === "trialing" ? "active" : sub.status,
-  }, UPDATED);
+  }, quiet ? undefined : UPDATED);
   return work.require("invoice", draft.id);
 }
 

@@ -3,6 +3,7 @@ import type { PaymentIntent, PaymentMethod, SetupIntent } from "../engine/types.
 import type { Work } from "../engine/work.ts";
 import type { Decline } from "./cards.ts";
 import { createCharge } from "./charges.ts";
+import { createDispute } from "./disputes.ts";
 import { attach, NOT_A_TEST_CARD, testCardOf } from "./methods.ts";
 
 type Verdict = { kind: "ok" } | { kind: "authenticate" } | { kind: "refused"; decline: Decline };
@@ -87,6 +88,8 @@ function succeedPayment(work: Work, intent: PaymentIntent, method: PaymentMethod
   if (intent.setup_future_usage && intent.customer && method.customer === null) {
     attach(work, method.id, intent.customer);
   }
+  const disputed = testCardOf(work, method)?.disputed;
+  if (disputed) createDispute(work, charge, disputed);
   const common = { last_payment_error: null, latest_charge: charge.id, next_action: null };
   if (intent.capture_method === "manual") {
     return work.change("payment_intent", intent.id, {

@@ -18,7 +18,13 @@ export function onInvoicePaid(work: Work, invoice: Invoice, quiet: boolean): voi
   const sub = id ? work.find("subscription", id) : null;
   if (!sub || isEnded(sub)) return;
   applyPending(work, sub, invoice);
-  const { unpaid_invoice } = work.hidden("subscription", sub.id);
+  const { unpaid_invoice, resumes_with } = work.hidden("subscription", sub.id);
+  if (resumes_with === invoice.id) {
+    work.changeHidden("subscription", sub.id, { resumes_with: null, unpaid_invoice: null });
+    const on = { status: "active" } as const;
+    const done = work.change("subscription", sub.id, on, "customer.subscription.updated");
+    return work.emit("customer.subscription.resumed", done);
+  }
   if (unpaid_invoice !== null && unpaid_invoice !== invoice.id) return;
   work.changeHidden("subscription", sub.id, { unpaid_invoice: null });
   if (!["incomplete", "past_due", "unpaid"].includes(sub.status)) return;

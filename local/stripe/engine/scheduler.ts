@@ -86,6 +86,10 @@ export class Scheduler {
         const work = new Work(this.store, this.settings, NOBODY);
         if (kind === "subscription") stepSubscription(work, id);
         if (kind === "subscription_schedule") stepSchedule(work, id);
+        if (kind === "coupon") work.change("coupon", id, { valid: false }, "coupon.updated");
+        if (kind === "promotion_code") {
+          work.change("promotion_code", id, { active: false }, "promotion_code.updated");
+        }
         if (kind === "invoice") stepInvoice(work, id);
         if (kind === "checkout.session") expireCheckout(work, id);
         const after = this.store.sql("select due_at from objects where id = ?").get(id);

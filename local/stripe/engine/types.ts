@@ -27,6 +27,7 @@ export type InvoiceItem = Wire<Stripe.InvoiceItem>;
 export type InvoiceLine = Wire<Stripe.InvoiceLineItem>;
 export type InvoicePayment = Wire<Stripe.InvoicePayment>;
 export type Subscription = Wire<Stripe.Subscription>;
+export type Dispute = Wire<Stripe.Dispute>;
 export type Coupon = Wire<Stripe.Coupon>;
 export type PromotionCode = Wire<Stripe.PromotionCode>;
 export type Discount = Wire<Stripe.Discount>;
@@ -74,6 +75,7 @@ export interface Objects {
   "coupon": Coupon;
   "customer": Customer;
   "discount": Discount;
+  "dispute": Dispute;
   "event": StripeEvent;
   "invoice": Invoice;
   "invoice_payment": InvoicePayment;
@@ -151,6 +153,8 @@ export interface SubscriptionHidden {
   trial_warned: boolean;
   /** The invoice whose failed payment keeps this subscription past due or incomplete. */
   unpaid_invoice: string | null;
+  /** The invoice whose payment resumes a paused subscription. */
+  resumes_with?: string | null;
   /** What `pending_update` will do once its invoice is paid. */
   pending?: { invoice: string; patch: Partial<Subscription> } | null;
 }

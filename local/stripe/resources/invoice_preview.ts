@@ -40,7 +40,7 @@ const shape = {
   subscription: str(),
   subscription_details: obj({
     billing_cycle_anchor: updateShape.billing_cycle_anchor,
-    cancel_at: unset(time()),
+    cancel_at: updateShape.cancel_at,
     cancel_at_period_end: bool(),
     cancel_now: bool(),
     items: updateShape.items,
@@ -205,7 +205,7 @@ function ofNewSubscription(work: Rehearsal, p: Preview, details: Details): Invoi
     trial_end: details.trial_end === undefined || details.trial_end === "now"
       ? null
       : details.trial_end,
-    cancel_at: details.cancel_at ?? null,
+    cancel_at: typeof details.cancel_at === "number" ? details.cancel_at : null,
   });
   work.at = now;
   return shown(work, sub.latest_invoice ?? "", p);

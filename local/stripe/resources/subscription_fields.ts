@@ -72,10 +72,12 @@ export const createShape = {
   trial_period_days: int(1, 730),
 };
 
+const cancelAt = wordOr("max_period_end", wordOr("min_period_end", time()));
+
 export const updateShape = {
   ...common,
   billing_cycle_anchor: obj({ type: required(oneOf("now", "unchanged")) }),
-  cancel_at: unset(time()),
+  cancel_at: unset(cancelAt),
   items: arr(obj({
     id: str(),
     price: str(),
@@ -151,9 +153,15 @@ function cancellationFields(
     };
   }
   if (p.cancel_at) {
-    if (p.cancel_at <= now) throw invalid("`cancel_at` must be in the future.", "cancel_at");
+    const ends = old.items.data.map((item) => item.current_period_end);
+    const cancel_at = p.cancel_at === "max_period_end"
+      ? Math.max(...ends)
+      : p.cancel_at === "min_period_end"
+      ? Math.min(...ends)
+      : p.cancel_at;
+    if (cancel_at <= now) throw invalid("`cancel_at` must be in the future.", "cancel_at");
     return {
-      cancel_at: p.cancel_at,
+      cancel_at,
       cancel_at_period_end: false,
       canceled_at: old.canceled_at ?? now,
       cancellation_details: { ...cancellation_details, reason: "cancellation_requested" },

@@ -1,13 +1,22 @@
 /** Subscriptions and subscription items. */
 import { listPage, pagination, where } from "../engine/answer.ts";
 import { invalid, missing } from "../engine/errors.ts";
-import { bool, given, mergeMetadata, oneOf, str, type Values } from "../engine/params.ts";
+import {
+  bool,
+  given,
+  mergeMetadata,
+  obj,
+  oneOf,
+  required,
+  str,
+  type Values,
+} from "../engine/params.ts";
 import { retrieveRoute, type Route, route } from "../engine/route.ts";
-import type { Subscription } from "../engine/types.ts";
+import type { Invoice, Subscription } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { periodEnd } from "../billing/due.ts";
-import { refusal } from "../billing/invoices.ts";
-import { cancelNow, endTrial } from "../billing/lifecycle.ts";
+import { attemptPayment, finalize, type PaymentOutcome, refusal } from "../billing/invoices.ts";
+import { cancelNow, endTrial, renew } from "../billing/lifecycle.ts";
 import { redeem, type Redemption, removeDiscount } from "../billing/discounts.ts";
 import { discardPending, holdBack } from "../billing/pending.ts";
 import {
@@ -105,10 +114,13 @@ export function update(work: Work, p: Values<typeof updateShape>, id: string): S
   if (p.discounts !== undefined) changeDiscounts(work, old, p.discounts ?? []);
   const base = work.change("subscription", id, simpleFields(work, old, p));
   const changed = p.items || restarts ? changeItems(work, base, p) : null;
-  if (p.trial_end !== undefined) changeTrial(work, id, p.trial_end);
-  const unpaid = changed?.invoice && changed.outcome && changed.outcome !== "paid"
-    ? { invoice: changed.invoice, outcome: changed.outcome }
-    : null;
+  const begun = p.trial_end === undefined ? null : changeTrial(work, id, p);
+  const unpaid =
+    [changed, begun].flatMap((each) =>
+      each?.invoice && each.outcome && each.outcome !== "paid"
+        ? [{ invoice: each.invoice, outcome: each.outcome }]
+        : []
+    )[0] ?? null;
   if (unpaid && p.payment_behavior === "pending_if_incomplete") {
     holdBack(work, base, unpaid.invoice);
     return emitUpdate(work, old);
@@ -142,12 +154,10 @@ export function live(work: Work, id: string): Subscription {
 /** Restores the old row for one instant, so that the change to the present one is written as one event. */
 function emitUpdate(work: Work, old: Subscription): Subscription {
   const fresh = work.require("subscription", old.id);
-  const type = fresh.status === "paused" && old.status !== "paused"
-    ? "customer.subscription.paused"
-    : "customer.subscription.updated";
-  if (type.endsWith("paused")) return fresh;
+  // It ended: `customer.subscription.deleted` has told.
+  if (isEnded(fresh)) return fresh;
   work.change("subscription", old.id, old);
-  return work.change("subscription", old.id, fresh, type);
+  return work.change("subscription", old.id, fresh, "customer.subscription.updated");
 }
 
 function changeItems(work: Work, sub: Subscription, p: Values<typeof updateShape>) {
@@ -180,19 +190,78 @@ function changeDiscounts(work: Work, old: Subscription, wanted: Redemption[]): v
   work.change("subscription", old.id, { discounts });
 }
 
-function changeTrial(work: Work, id: string, end: number | "now"): void {
+interface Billed {
+  invoice: string | null;
+  outcome: PaymentOutcome | null;
+}
+
+/** `now` ends the trial and bills at once; a later time begins or moves one. */
+function changeTrial(work: Work, id: string, p: Values<typeof updateShape>): Billed | null {
   const sub = work.require("subscription", id);
   const now = work.now(sub.test_clock ?? "");
-  const trial_end = end === "now" ? now : end;
+  const isNow = p.trial_end === "now";
+  if (isNow && sub.status !== "trialing") return null;
+  const trial_end = p.trial_end === "now" || p.trial_end === undefined ? now : p.trial_end;
+  if (!isNow && trial_end <= now) throw invalid("Trial end must be in the future.", "trial_end");
   const data = sub.items.data.map((item) => ({ ...item, current_period_end: trial_end }));
-  work.change("subscription", id, {
+  const after = work.change("subscription", id, {
     billing_cycle_anchor: trial_end,
     items: { ...sub.items, data },
-    status: end === "now" ? sub.status : "trialing",
+    status: isNow ? sub.status : "trialing",
     trial_end,
     trial_start: sub.trial_start ?? now,
   });
-  if (end === "now" && sub.status === "trialing") endTrial(work, work.require("subscription", id));
+  if (!isNow) {
+    work.changeHidden("subscription", id, { trial_warned: false });
+    return null;
+  }
+  const draft = endTrial(work, after, true);
+  return draft && collectNow(work, draft, p.payment_behavior);
+}
+
+function collectNow(
+  work: Work,
+  draft: Invoice,
+  behavior: Values<typeof updateShape>["payment_behavior"],
+): Billed {
+  const open = finalize(work, draft.id, true);
+  if (open.status === "paid") return { invoice: draft.id, outcome: "paid" };
+  if (behavior === "default_incomplete" || open.collection_method === "send_invoice") {
+    return { invoice: draft.id, outcome: null };
+  }
+  const automatic = behavior !== "pending_if_incomplete";
+  return { invoice: draft.id, outcome: attemptPayment(work, draft.id, { automatic, quiet: true }) };
+}
+
+const resumeShape = {
+  billing_cycle_anchor: obj({ type: required(oneOf("now")) }),
+  payment_behavior: oneOf("resume_on_payment_attempt", "resume_on_payment_success"),
+};
+
+/** A paused subscription goes on with a new period, once that is paid for (or, on request, whatever the attempt brings). */
+function resume(work: Work, p: Values<typeof resumeShape>, id: string): Subscription {
+  const old = work.require("subscription", id);
+  if (old.status !== "paused") {
+    throw invalid(`Only paused subscriptions can be resumed. This one is ${old.status}.`);
+  }
+  const now = work.now(old.test_clock ?? "");
+  const data = old.items.data.map((item) => ({ ...item, current_period_end: now }));
+  const ready = work.change("subscription", id, {
+    billing_cycle_anchor: now,
+    items: { ...old.items, data },
+  });
+  const { outcome } = collectNow(work, renew(work, ready, now, true), undefined);
+  const resumes = outcome === "paid" || p.payment_behavior === "resume_on_payment_attempt";
+  const status = outcome === "paid" ? "active" : resumes ? "past_due" : "paused";
+  const latest = work.require("subscription", id);
+  if (!resumes) {
+    work.changeHidden("subscription", id, { resumes_with: latest.latest_invoice });
+  }
+  work.change("subscription", id, old);
+  const after = { ...latest, status } as const;
+  const done = work.change("subscription", id, after, "customer.subscription.updated");
+  if (resumes) work.emit("customer.subscription.resumed", done);
+  return done;
 }
 
 export function cancel(work: Work, p: Values<typeof cancelShape>, id: string): Subscription {
@@ -225,6 +294,7 @@ const LIVE = STATUSES.filter((status) => status !== "canceled");
 export const subscriptionRoutes: Route[] = [
   route("POST", "/v1/subscriptions", createShape, create),
   route("POST", "/v1/subscriptions/:id", updateShape, update),
+  route("POST", "/v1/subscriptions/:id/resume", resumeShape, resume),
   route("DELETE", "/v1/subscriptions/:id", cancelShape, cancel),
   retrieveRoute("subscription", "/v1/subscriptions"),
   route("GET", "/v1/subscriptions", {

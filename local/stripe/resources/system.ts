@@ -12,6 +12,7 @@ import {
   unset,
   url,
 } from "../engine/params.ts";
+import { EVENT_TYPES } from "../engine/event_types.ts";
 import { listPage, pagination, where } from "../engine/answer.ts";
 import { listRoute, retrieveRoute, type Route, route } from "../engine/route.ts";
 import { newId, type TestClock } from "../engine/types.ts";
@@ -25,12 +26,11 @@ const DAY = 86_400;
 function checkEvents(names: readonly string[]): string[] {
   if (names.length === 0) throw invalid("You must enable at least one event.", "enabled_events");
   names.forEach((name, i) => {
-    if (name !== "*" && !/^[a-z0-9_]+(\.[a-z0-9_]+)+$/.test(name)) {
-      throw invalid(
-        `Invalid enabled_events[${i}]: ${name} is not the name of an event`,
-        `enabled_events[${i}]`,
-      );
-    }
+    if (name === "*" ? names.length === 1 : EVENT_TYPES.has(name)) return;
+    const why = name === "*"
+      ? "`*` must stand alone"
+      : `must be one of *, account.updated, … and not ${name}`;
+    throw invalid(`Invalid enabled_events[${i}]: ${why}`, `enabled_events[${i}]`);
   });
   return [...names];
 }

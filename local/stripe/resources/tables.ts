@@ -4,6 +4,7 @@ import { listOf } from "../engine/answer.ts";
 import type { Route } from "../engine/route.ts";
 import { lineItems } from "../billing/checkout.ts";
 import { catalogueRoutes } from "./catalogue.ts";
+import { disputeRoutes } from "./disputes.ts";
 import { checkoutRoutes } from "./checkout.ts";
 import { couponRoutes } from "./coupons.ts";
 import { customerRoutes } from "./customers.ts";
@@ -29,6 +30,7 @@ export const routes: readonly Route[] = [
   ...intentRoutes,
   ...setupIntentRoutes,
   ...refundRoutes,
+  ...disputeRoutes,
   ...previewRoutes,
   ...invoiceRoutes,
   ...subscriptionRoutes,
@@ -53,6 +55,7 @@ export const rendering: Rendering = {
       "setup_intent",
       "subscription",
     ],
+    "dispute": ["charge", "payment_intent"],
     "discount": ["customer", "promotion_code", "source.coupon"],
     "promotion_code": ["customer", "promotion.coupon"],
     "customer": ["default_source", "invoice_settings.default_payment_method", "test_clock"],
