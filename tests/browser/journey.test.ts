@@ -114,7 +114,7 @@ Deno.test("in a browser: sign up, chat, hit the limit, subscribe, go on, cancel,
 
     await t.step("back on the account page the plan is Pro", async () => {
       await page.waitForURL(/\/account/);
-      await page.getByText(/You are on Pro|Welcome to Pro|Pro/).first().waitFor();
+      await page.getByText("You are on Pro").waitFor();
       await page.getByRole("button", { name: /Manage billing/ }).waitFor();
       await picture(page, "06-account-pro");
       await noAccessibilityFaults(page, "account");
