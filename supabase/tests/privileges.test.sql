@@ -100,7 +100,7 @@ select results_eq(
   array['public.apply_customer_snapshot', 'public.begin_checkout', 'public.close_checkout',
     'public.due_stripe_events', 'public.fail_stripe_event', 'public.finish_stripe_event',
     'public.is_current_checkout', 'public.link_customer', 'public.next_sync_token',
-    'public.receive_stripe_event'],
+    'public.receive_stripe_event', 'public.relink_customer'],
   'the secret key executes what the functions need'
 );
 

@@ -19,6 +19,7 @@ import { retrieveRoute, type Route, route } from "../engine/route.ts";
 import { type Customer, type EventType, newId, type PaymentMethod } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { OLD_COUPON } from "../engine/legacy.ts";
+import { expireCheckout } from "../billing/checkout.ts";
 import { redeem, removeDiscount } from "../billing/discounts.ts";
 import { cancelNow } from "../billing/lifecycle.ts";
 import { attach, cardFromToken, createCardMethod, EMPTY_ADDRESS } from "../billing/methods.ts";
@@ -186,6 +187,10 @@ function deleteCustomer(work: Work, id: string) {
     if (!["canceled", "incomplete_expired"].includes(sub.status)) {
       cancelNow(work, sub.id, "cancellation_requested");
     }
+  }
+  // Nobody can pay for a customer that is gone. (Not documented by Stripe; the strict reading.)
+  for (const session of work.store.all("checkout.session", { customer: id, status: "open" })) {
+    expireCheckout(work, session.id);
   }
   return work.remove("customer", id, "customer.deleted");
 }

@@ -283,6 +283,9 @@ isOneToOne: false
                            },
 "receive_stripe_event":
 { Args: { "p_api_version"?: string,"p_created": string,"p_id": string,"p_payload": Json,"p_stripe_customer_id"?: string,"p_type": string }; Returns: string
+                           },
+"relink_customer":
+{ Args: { "p_gone": string,"p_stripe_customer_id": string,"p_user_id": string }; Returns: string
                            }
           }
           Enums: {

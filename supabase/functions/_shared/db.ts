@@ -22,6 +22,9 @@ export interface UserCall {
 
 export type SecretCall = Pick<UserCall, "supabaseAdmin">;
 
+/** SQLSTATE 23503: what a row refers to is gone. */
+const FOREIGN_KEY_VIOLATION = "23503";
+
 type Functions = Database["public"]["Functions"];
 type Tables = Database["public"]["Tables"];
 
@@ -81,6 +84,20 @@ export function linkCustomer(
 ): Promise<string> {
   return rows(admin.rpc("link_customer", {
     p_user_id: userId,
+    p_stripe_customer_id: stripeCustomerId,
+  }));
+}
+
+/** Binds a user to another Stripe customer, only if the one named is still the bound one; answers the bound one. */
+export function relinkCustomer(
+  admin: Client,
+  userId: string,
+  gone: string,
+  stripeCustomerId: string,
+): Promise<string> {
+  return rows(admin.rpc("relink_customer", {
+    p_user_id: userId,
+    p_gone: gone,
     p_stripe_customer_id: stripeCustomerId,
   }));
 }
@@ -173,13 +190,13 @@ export async function findMessage(
   return { message, reply: found.find((row) => row.reply_to === id) ?? null };
 }
 
-/** Writes the assistant's answer; null when another request already answered this message. */
-export function insertReply(
+/** Writes the assistant's answer; null when another request already did, or when its message was deleted meanwhile. */
+export async function insertReply(
   admin: Client,
   reply: Tables["messages"]["Insert"],
 ): Promise<MessageRow | null> {
-  return rows(
-    admin.from("messages").upsert(reply, { onConflict: "reply_to", ignoreDuplicates: true })
-      .select("*").maybeSingle(),
-  );
+  const answer = await admin.from("messages")
+    .upsert(reply, { onConflict: "reply_to", ignoreDuplicates: true }).select("*").maybeSingle();
+  if (answer.error?.code === FOREIGN_KEY_VIOLATION) return null;
+  return await rows(Promise.resolve(answer));
 }

@@ -3,15 +3,21 @@ import { AppError } from "../domain/errors.ts";
 import { returnUrls } from "../domain/redirect.ts";
 import { mayStillBill } from "../domain/snapshot.ts";
 import { env } from "../env.ts";
-import { callingStripe, isIdempotencyMismatch, type Stripe, stripe } from "../stripe.ts";
-import { ensureCustomer } from "./customer.ts";
+import {
+  callingStripe,
+  isCustomerMissing,
+  isIdempotencyMismatch,
+  type Stripe,
+  stripe,
+} from "../stripe.ts";
+import { ensureCustomer, replaceCustomer } from "./customer.ts";
 import { syncCustomer } from "./sync.ts";
 
 /** An attempt may turn out to be spent (paid, expired) when it is opened again; then the next one is a fresh start. */
 const MAX_ATTEMPTS = 3;
 
 interface Order {
-  userId: string;
+  user: db.User;
   customer: string;
   lookupKey: string;
   price: string;
@@ -34,9 +40,9 @@ export async function openCheckout(lookupKey: string, call: db.UserCall): Promis
   if (known.some((subscription) => mayStillBill(subscription.status))) throw alreadySubscribed();
 
   const price = await stripePrice(row);
-  const customer = await ensureCustomer(supabaseAdmin, user);
-  const order = { userId: user.id, customer, lookupKey, price: price.id };
-  const { session, attempt } = await openSession(supabaseAdmin, order);
+  const knownCustomer = await ensureCustomer(supabaseAdmin, user);
+  const order = { user, customer: knownCustomer, lookupKey, price: price.id };
+  const { session, attempt, customer } = await openSession(supabaseAdmin, order);
 
   await expireOlderSessions(customer, attempt);
   // From here on this session is the only one that can be paid, so the answer to this question stays true.
@@ -77,38 +83,40 @@ function sells(price: Stripe.Price, row: db.PriceRow): boolean {
 
 async function openSession(
   admin: db.Client,
-  order: Order,
-): Promise<{ session: { id: string; url: string }; attempt: number }> {
+  { user, lookupKey, price, customer }: Order,
+): Promise<{ session: { id: string; url: string }; attempt: number; customer: string }> {
   for (let round = 0; round < MAX_ATTEMPTS; round++) {
-    const attempt = await db.beginCheckout(admin, order.userId, order.lookupKey);
-    const session = await createSession(order, attempt);
-    if (session?.status === "open" && session.url) {
-      return { session: { id: session.id, url: session.url }, attempt };
+    const attempt = await db.beginCheckout(admin, user.id, lookupKey);
+    const session = await createSession({ user, lookupKey, price, customer }, attempt);
+    if (session === "customer_gone") {
+      customer = await replaceCustomer(admin, user, customer);
+    } else if (session !== "key_spent" && session.status === "open" && session.url) {
+      return { session: { id: session.id, url: session.url }, attempt, customer };
     }
-    await db.closeCheckout(admin, order.userId, attempt);
+    await db.closeCheckout(admin, user.id, attempt);
   }
   throw new AppError("billing_unavailable", "Checkout could not be opened. Try again.", {
     cause: new Error(`no open session after ${MAX_ATTEMPTS} attempts`),
   });
 }
 
-/** The attempt's session in its present state; null when its key was used with other parameters (a price has changed). */
+/** The attempt's session in its present state; `key_spent` when its key was used with other parameters (a price has changed). */
 async function createSession(
   order: Order,
   attempt: number,
-): Promise<Stripe.Checkout.Session | null> {
+): Promise<Stripe.Checkout.Session | "key_spent" | "customer_gone"> {
   const urls = returnUrls(env().SITE_URL);
   try {
     const session = await stripe().checkout.sessions.create({
       mode: "subscription",
       customer: order.customer,
-      client_reference_id: order.userId,
+      client_reference_id: order.user.id,
       line_items: [{ price: order.price, quantity: 1 }],
       success_url: urls.checkoutSuccess,
       cancel_url: urls.checkoutCancelled,
-      metadata: { user_id: order.userId, attempt: String(attempt) },
-      subscription_data: { metadata: { user_id: order.userId } },
-    }, { idempotencyKey: `checkout:${order.userId}:${attempt}` });
+      metadata: { user_id: order.user.id, attempt: String(attempt) },
+      subscription_data: { metadata: { user_id: order.user.id } },
+    }, { idempotencyKey: `checkout:${order.user.id}:${attempt}` });
     // A replayed answer is what the session was when it was created, not what it is.
     const headers = new Headers(session.lastResponse.headers);
     const replayed = headers.get("idempotent-replayed") === "true";
@@ -116,7 +124,8 @@ async function createSession(
       ? await callingStripe(() => stripe().checkout.sessions.retrieve(session.id))
       : session;
   } catch (error) {
-    if (isIdempotencyMismatch(error)) return null;
+    if (isIdempotencyMismatch(error)) return "key_spent";
+    if (isCustomerMissing(error)) return "customer_gone";
     return await callingStripe(() => Promise.reject(error));
   }
 }
