@@ -116,6 +116,8 @@ Deno.test("a stale GET is answered from the past, once, and changes nothing", ()
     assert.equal((await list())[0]?.cancel_at_period_end, true);
     await control(url, "faults", { kind: "stale", changes: 2, customer: customer.id });
     assert.deepEqual(await list(), []);
+    await control(url, "faults", { kind: "stale", changes: 500, customer: customer.id });
+    assert.equal((await refusal(stripe.customers.retrieve(customer.id))).statusCode, 404);
     await control(url, "faults", { kind: "stale", as_of: before });
     assert.equal((await refusal(stripe.subscriptions.retrieve(sub.id))).statusCode, 404);
     await control(url, "faults", { kind: "stale", changes: 2 });

@@ -107,6 +107,14 @@ Deno.test("a schedule of its own starts now or later, prorates a phase in mid-pe
       ],
     });
     assert.deepEqual([schedule.status, schedule.subscription], ["not_started", null]);
+    const { id: leaver } = await stripe.customers.create({});
+    const later = await stripe.subscriptionSchedules.create({
+      customer: leaver,
+      start_date: Math.floor(Date.now() / 1000) + DAY,
+      phases: [{ items: [{ price: price.id }] }],
+    });
+    await stripe.customers.del(leaver);
+    assert.equal((await stripe.subscriptionSchedules.retrieve(later.id)).status, "canceled");
     await advance(stripe, clock, START + 2 * DAY);
     const begun = await stripe.subscriptionSchedules.retrieve(schedule.id);
     assert.equal(begun.status, "active");

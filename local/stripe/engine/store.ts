@@ -168,7 +168,9 @@ export class Store {
       : this.sql(
         "select distinct change as n from history where customer = ? order by change desc limit 1 offset ?",
       ).get(customer, back - 1);
-    return row ? Number(row.n) - 1 : this.#change;
+    if (row) return Number(row.n) - 1;
+    // Fewer than that are known: before them all.
+    return Number(this.sql("select min(change) as n from history").get()?.n ?? 1) - 1;
   }
 
   /** Puts every object back to what it was just after `change`. Only inside `rehearse`. */

@@ -181,6 +181,9 @@ function setDefaultMethodCheck(work: Work, customer: string, method: string): vo
   }
 }
 
+/** Schedules that have not begun; one that has ended with its subscription. */
+const open = (customer: string) => ({ customer, status: "not_started" });
+
 function deleteCustomer(work: Work, id: string) {
   work.require("customer", id);
   for (const sub of work.store.all("subscription", { customer: id })) {
@@ -191,6 +194,10 @@ function deleteCustomer(work: Work, id: string) {
   // Nobody can pay for a customer that is gone. (Not documented by Stripe; the strict reading.)
   for (const session of work.store.all("checkout.session", { customer: id, status: "open" })) {
     expireCheckout(work, session.id);
+  }
+  for (const { id: schedule } of work.store.all("subscription_schedule", open(id))) {
+    const done = { canceled_at: work.now(work.clockOf(id)), status: "canceled" } as const;
+    work.change("subscription_schedule", schedule, done, "subscription_schedule.canceled");
   }
   return work.remove("customer", id, "customer.deleted");
 }
