@@ -181,7 +181,7 @@ function setDefaultMethodCheck(work: Work, customer: string, method: string): vo
   }
 }
 
-/** Schedules that have not begun; one that has ended with its subscription. */
+/** Schedules that have not begun. (One that has begun ended with its subscription.) */
 const open = (customer: string) => ({ customer, status: "not_started" });
 
 function deleteCustomer(work: Work, id: string) {
