@@ -93,4 +93,9 @@ export function isIdempotencyMismatch(error: unknown): boolean {
   return error instanceof Stripe.errors.StripeIdempotencyError && error.statusCode === 400;
 }
 
+/** The bank said no. */
+export function isCardError(error: unknown): boolean {
+  return error instanceof Stripe.errors.StripeCardError;
+}
+
 export type { Stripe };
