@@ -2,7 +2,7 @@ import { createAdminClient } from "@supabase/server/core";
 import type { PostgrestSingleResponse, SupabaseClient } from "@supabase/supabase-js";
 import type { Database, Json } from "./database.types.ts";
 import { AppError } from "./domain/errors.ts";
-import type { SubscriptionSnapshot } from "./domain/snapshot.ts";
+import type { CustomerSnapshot } from "./domain/snapshot.ts";
 
 export type Client = SupabaseClient<Database>;
 /** The signed-in person, as their verified access token says. */
@@ -65,6 +65,7 @@ export async function findCustomer(client: Client, userId: string): Promise<stri
   return row?.stripe_customer_id ?? null;
 }
 
+/** Whether a Stripe customer is one of our users'. */
 export async function isOurCustomer(admin: Client, stripeCustomerId: string): Promise<boolean> {
   const row = await rows(
     admin.from("customers").select("user_id").eq("stripe_customer_id", stripeCustomerId)
@@ -97,18 +98,66 @@ export function nextSyncToken(admin: Client): Promise<number> {
   return rows(admin.rpc("next_sync_token"));
 }
 
+/** Why a snapshot is applied, as the access log keeps it; `reconcile` also notes what it changes. */
+export type SyncCause = "snapshot" | "reconcile" | "rebuild";
+
 /** Applies a customer's whole state; an older token than the one applied last changes nothing. */
 export function applySnapshot(
   admin: Client,
   stripeCustomerId: string,
   token: number,
-  subscriptions: SubscriptionSnapshot[],
+  snapshot: CustomerSnapshot,
+  cause: SyncCause,
 ): Promise<Json> {
   return rows(admin.rpc("apply_customer_snapshot", {
     p_stripe_customer_id: stripeCustomerId,
     p_token: token,
-    p_subscriptions: subscriptions.map((subscription) => ({ ...subscription })),
+    p_cause: cause,
+    ...lists(snapshot),
   }));
+}
+
+/** What applying a snapshot would change; changes nothing. */
+export function compareSnapshot(
+  admin: Client,
+  stripeCustomerId: string,
+  snapshot: CustomerSnapshot,
+): Promise<Json> {
+  return rows(admin.rpc("compare_customer_snapshot", {
+    p_stripe_customer_id: stripeCustomerId,
+    ...lists(snapshot),
+  }));
+}
+
+function lists({ subscriptions, invoices }: CustomerSnapshot) {
+  return {
+    p_subscriptions: subscriptions.map((subscription) => ({ ...subscription })),
+    p_invoices: invoices.map((invoice) => ({ ...invoice })),
+  };
+}
+
+/** The lease on a customer, and the token to fetch under; null while somebody else has it. */
+export function beginSync(admin: Client, stripeCustomerId: string): Promise<number | null> {
+  return rows<number | null>(admin.rpc("begin_sync", { p_stripe_customer_id: stripeCustomerId }));
+}
+
+/** Gives the lease up, or renews it when events came in that no fetch has covered. */
+export function continueSync(
+  admin: Client,
+  stripeCustomerId: string,
+  lease: number,
+): Promise<number | null> {
+  return rows<number | null>(
+    admin.rpc("continue_sync", { p_stripe_customer_id: stripeCustomerId, p_token: lease }),
+  );
+}
+
+export async function endSync(
+  admin: Client,
+  stripeCustomerId: string,
+  lease: number,
+): Promise<void> {
+  await rows(admin.rpc("end_sync", { p_stripe_customer_id: stripeCustomerId, p_token: lease }));
 }
 
 /** The number of the user's checkout attempt; two tabs that ask for the same price share one. */
