@@ -4,6 +4,7 @@ import type { Hidden, Kind, Objects, Subscription } from "../engine/types.ts";
 const DAY = 86_400;
 export const INCOMPLETE_LIFETIME = 23 * 3600;
 export const TRIAL_WARNING = 3 * DAY;
+export const PENDING_LIFETIME = 23 * 3600;
 
 type Rules = { [K in Kind]?: (object: Objects[K], hidden: Hidden<K>) => number | null };
 const RULES: Rules = {
@@ -17,6 +18,7 @@ const RULES: Rules = {
     if (sub.status === "incomplete") return sub.created + INCOMPLETE_LIFETIME;
     const times = [periodEnd(sub)];
     if (sub.cancel_at !== null) times.push(sub.cancel_at);
+    if (sub.pending_update) times.push(sub.pending_update.expires_at);
     if (sub.status === "trialing" && sub.trial_end !== null) {
       times.push(sub.trial_end);
       if (!hidden.trial_warned) times.push(sub.trial_end - TRIAL_WARNING);

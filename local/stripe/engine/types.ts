@@ -125,6 +125,8 @@ export interface SubscriptionHidden {
   trial_warned: boolean;
   /** The invoice whose failed payment keeps this subscription past due or incomplete. */
   unpaid_invoice: string | null;
+  /** What `pending_update` will do once its invoice is paid. */
+  pending?: { invoice: string; patch: Partial<Subscription> } | null;
 }
 
 export const API_VERSION = "2026-10-28.endive";

@@ -12,6 +12,7 @@ import { refundRoutes } from "./refunds.ts";
 import { setupIntentRoutes } from "./setup_intents.ts";
 import { subscriptionItemRoutes } from "./subscription_items.ts";
 import { intentRoutes } from "./intents.ts";
+import { previewRoutes } from "./invoice_preview.ts";
 import { invoiceRoutes } from "./invoices.ts";
 import { portalRoutes } from "./portal.ts";
 import { subscriptionRoutes } from "./subscriptions.ts";
@@ -24,6 +25,7 @@ export const routes: readonly Route[] = [
   ...intentRoutes,
   ...setupIntentRoutes,
   ...refundRoutes,
+  ...previewRoutes,
   ...invoiceRoutes,
   ...subscriptionRoutes,
   ...subscriptionItemRoutes,
