@@ -621,8 +621,12 @@ create or replace function billing.explain_access (
   union all
   -- 2. What made it so.
   select e.stripe_created_at, 'event', s.plan_id, e.type || ', ' || e.status, e.id
-  from said s
-  cross join jsonb_array_elements_text(coalesce(s.ref -> 'events', '[]')) x (id)
+  from (
+    select l.* from billing.access_log l
+    where l.user_id = p_user_id and l.at <= p_at and l.ref -> 'events' <> '[]'
+    order by l.at desc, l.id desc limit 1
+  ) s
+  cross join jsonb_array_elements_text(s.ref -> 'events') x (id)
   join billing.stripe_events e on e.id = x.id
   union all
   select g.starts_at, 'grant', g.plan_id,
@@ -2308,7 +2312,8 @@ grant execute on function "public"."due_stripe_events"(integer) to "postgres", "
 
 create or replace function public.end_reconcile (
   p_run   bigint,
-  p_error text   default null::text
+  p_done  boolean,
+  p_error text    default null::text
 )
   returns jsonb
   language sql
@@ -2318,9 +2323,7 @@ create or replace function public.end_reconcile (
   update billing.reconcile_runs r set
     leased_until = null,
     last_error = left(p_error, 2000),
-    finished_at = case
-      when p_error is null and r.listed and not exists (select from billing.reconcile_queue) then now()
-    end
+    finished_at = case when p_done and r.listed then now() end
   where r.id = p_run
   returning jsonb_build_object(
     'finished', r.finished_at is not null, 'events_seen', r.events_seen, 'events_missing', r.events_missing,
@@ -2328,11 +2331,11 @@ create or replace function public.end_reconcile (
   );
 $function$;
 
-comment on function "public"."end_reconcile"(bigint, text) is 'Gives the run back: finished, or to be gone on with by the next call. {finished, events_seen, events_missing, customers, drifts}';
+comment on function "public"."end_reconcile"(bigint, boolean, text) is 'Gives the run back: finished (customers that could not be understood stay in the queue for the next one), or to be gone on with by the next call. {finished, events_seen, events_missing, customers, drifts}';
 
-revoke all on function "public"."end_reconcile"(bigint, text) from public;
+revoke all on function "public"."end_reconcile"(bigint, boolean, text) from public;
 
-grant execute on function "public"."end_reconcile"(bigint, text) to "postgres", "service_role";
+grant execute on function "public"."end_reconcile"(bigint, boolean, text) to "postgres", "service_role";
 
 -- public/functions/end_sync
 
@@ -2698,7 +2701,7 @@ begin
   where e.id in (select x.value ->> 'id' from jsonb_array_elements(p_events) x) and e.status = 'pending'
   on conflict (stripe_customer_id) do nothing;
   update billing.reconcile_runs r
-  set cursor = coalesce(p_cursor, r.cursor), listed = p_listed, events_missing = r.events_missing + v_missing,
+  set cursor = coalesce(nullif(p_cursor, ''), r.cursor), listed = p_listed, events_missing = r.events_missing + v_missing,
     events_seen = r.events_seen + jsonb_array_length(p_events), leased_until = now() + interval '3 minutes'
   where r.id = p_run;
   return v_missing;

@@ -161,7 +161,7 @@ begin
   where e.id in (select x.value ->> 'id' from jsonb_array_elements(p_events) x) and e.status = 'pending'
   on conflict (stripe_customer_id) do nothing;
   update billing.reconcile_runs r
-  set cursor = coalesce(p_cursor, r.cursor), listed = p_listed, events_missing = r.events_missing + v_missing,
+  set cursor = coalesce(nullif(p_cursor, ''), r.cursor), listed = p_listed, events_missing = r.events_missing + v_missing,
     events_seen = r.events_seen + jsonb_array_length(p_events), leased_until = now() + interval '3 minutes'
   where r.id = p_run;
   return v_missing;
@@ -210,7 +210,8 @@ $$;
 
 comment on function public.reconciled(bigint, text) is 'This customer has been looked at.';
 
-create function public.end_reconcile(p_run bigint, p_error text default null) returns jsonb
+create function public.end_reconcile(p_run bigint, p_done boolean, p_error text default null)
+returns jsonb
 language sql
 -- Definer: see public.begin_reconcile().
 security definer
@@ -219,9 +220,7 @@ as $$
   update billing.reconcile_runs r set
     leased_until = null,
     last_error = left(p_error, 2000),
-    finished_at = case
-      when p_error is null and r.listed and not exists (select from billing.reconcile_queue) then now()
-    end
+    finished_at = case when p_done and r.listed then now() end
   where r.id = p_run
   returning jsonb_build_object(
     'finished', r.finished_at is not null, 'events_seen', r.events_seen, 'events_missing', r.events_missing,
@@ -229,8 +228,9 @@ as $$
   );
 $$;
 
-comment on function public.end_reconcile(bigint, text) is
-  'Gives the run back: finished, or to be gone on with by the next call. {finished, events_seen, events_missing, customers, drifts}';
+comment on function public.end_reconcile(bigint, boolean, text) is
+  'Gives the run back: finished (customers that could not be understood stay in the queue for the next one), or to be gone '
+  'on with by the next call. {finished, events_seen, events_missing, customers, drifts}';
 
 create function public.customers_after(p_after text, p_limit integer) returns setof text
 language sql stable
@@ -262,12 +262,12 @@ comment on function public.compare_customer_snapshot(text, jsonb, jsonb) is
 
 revoke all on function billing.note_drifts(uuid, text, jsonb, jsonb), public.begin_reconcile(),
   public.note_reconcile_page(bigint, jsonb, text, boolean), public.next_reconcile_customers(bigint, integer),
-  public.reconciled(bigint, text), public.end_reconcile(bigint, text), public.customers_after(text, integer),
+  public.reconciled(bigint, text), public.end_reconcile(bigint, boolean, text), public.customers_after(text, integer),
   public.compare_customer_snapshot(text, jsonb, jsonb)
   from public, anon, authenticated, service_role;
 grant execute on function public.begin_reconcile(),
   public.note_reconcile_page(bigint, jsonb, text, boolean), public.next_reconcile_customers(bigint, integer),
-  public.reconciled(bigint, text), public.end_reconcile(bigint, text), public.customers_after(text, integer),
+  public.reconciled(bigint, text), public.end_reconcile(bigint, boolean, text), public.customers_after(text, integer),
   public.compare_customer_snapshot(text, jsonb, jsonb)
   to service_role;
 

@@ -31,8 +31,12 @@ as $$
   union all
   -- 2. What made it so.
   select e.stripe_created_at, 'event', s.plan_id, e.type || ', ' || e.status, e.id
-  from said s
-  cross join jsonb_array_elements_text(coalesce(s.ref -> 'events', '[]')) x (id)
+  from (
+    select l.* from billing.access_log l
+    where l.user_id = p_user_id and l.at <= p_at and l.ref -> 'events' <> '[]'
+    order by l.at desc, l.id desc limit 1
+  ) s
+  cross join jsonb_array_elements_text(s.ref -> 'events') x (id)
   join billing.stripe_events e on e.id = x.id
   union all
   select g.starts_at, 'grant', g.plan_id,

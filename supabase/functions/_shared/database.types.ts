@@ -317,7 +317,7 @@ isOneToOne: false
             }[]
                            },
 "end_reconcile":
-{ Args: { "p_error"?: string,"p_run": number }; Returns: Json
+{ Args: { "p_done": boolean,"p_error"?: string,"p_run": number }; Returns: Json
                            },
 "end_sync":
 { Args: { "p_stripe_customer_id": string,"p_token": number }; Returns: undefined
