@@ -4,6 +4,7 @@ import type { Hidden, Kind, Objects, Subscription } from "../engine/types.ts";
 const DAY = 86_400;
 export const INCOMPLETE_LIFETIME = 23 * 3600;
 export const TRIAL_WARNING = 3 * DAY;
+export const EXPIRY_WARNING = 7 * DAY;
 export const PENDING_LIFETIME = 23 * 3600;
 
 type Rules = { [K in Kind]?: (object: Objects[K], hidden: Hidden<K>) => number | null };
@@ -24,6 +25,13 @@ const RULES: Rules = {
       if (!hidden.trial_warned) times.push(sub.trial_end - TRIAL_WARNING);
     }
     return Math.min(...times);
+  },
+  "subscription_schedule": (schedule, { warned }) => {
+    if (schedule.status === "not_started") return schedule.phases[0]?.start_date ?? null;
+    if (schedule.status !== "active" || !schedule.current_phase) return null;
+    const { end_date } = schedule.current_phase;
+    const last = schedule.phases.at(-1)?.end_date ?? end_date;
+    return warned ? end_date : Math.min(end_date, last - EXPIRY_WARNING);
   },
 };
 

@@ -29,6 +29,7 @@ export function cancelNow(work: Work, id: string, reason: Reason): Subscription 
       });
     }
   }
+  if (sub.schedule !== null) endSchedule(work, sub.schedule, reason, now);
   const details = sub.cancellation_details ??
     { comment: null, feedback: null, feedback_option: null, reason: null };
   return work.change("subscription", id, {
@@ -36,8 +37,18 @@ export function cancelNow(work: Work, id: string, reason: Reason): Subscription 
     canceled_at: sub.canceled_at ?? now,
     cancellation_details: { ...details, reason: details.reason ?? reason },
     ended_at: now,
+    schedule: null,
     status: "canceled",
   }, "customer.subscription.deleted");
+}
+
+function endSchedule(work: Work, id: string, reason: Reason, now: number): void {
+  if (work.find("subscription_schedule", id)?.status !== "active") return;
+  const event = reason === "payment_failed"
+    ? "subscription_schedule.aborted"
+    : "subscription_schedule.canceled";
+  const done = { canceled_at: now, current_phase: null, status: "canceled" } as const;
+  work.change("subscription_schedule", id, done, event);
 }
 
 /** One due step of a subscription; the scheduler calls again until nothing is due at that time. */

@@ -10,6 +10,7 @@ import {
   unrecognized,
 } from "./errors.ts";
 import { Idempotency } from "./idempotency.ts";
+import { modernize } from "./legacy.ts";
 import { decodeForm, type Raw } from "./params.ts";
 import { match, type Route } from "./route.ts";
 import type { Settings } from "./settings.ts";
@@ -82,7 +83,8 @@ export class Api {
       );
       throw unrecognized(request.method, url.pathname);
     }
-    const raw = decodeForm([url.search.slice(1), text].filter((part) => part !== "").join("&"));
+    const form = decodeForm([url.search.slice(1), text].filter((part) => part !== "").join("&"));
+    const raw = modernize(this.store, url.pathname, form, request.headers.get("stripe-version"));
     if (key === null && asOf !== null) {
       return this.store.rehearse(() => {
         this.store.goBackTo(asOf);

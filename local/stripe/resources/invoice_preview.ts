@@ -25,6 +25,7 @@ import { createInvoice, takePendingItems, totals } from "../billing/drafts.ts";
 import { periodEnd } from "../billing/due.ts";
 import { finalize } from "../billing/invoices.ts";
 import { renew } from "../billing/lifecycle.ts";
+import { stepSchedule } from "../billing/schedules.ts";
 import { isEnded } from "../billing/status.ts";
 import { createSubscription } from "../billing/subscriptions.ts";
 import { proration, updateShape } from "./subscription_fields.ts";
@@ -34,6 +35,7 @@ const shape = {
   currency: currency(),
   customer: str(),
   preview_mode: oneOf("next", "recurring"),
+  schedule: str(),
   subscription: str(),
   subscription_details: obj({
     billing_cycle_anchor: updateShape.billing_cycle_anchor,
@@ -60,7 +62,8 @@ class Rehearsal extends Work {
   override emit(): void {}
 }
 
-function preview(work: Work, p: Preview): Invoice {
+function preview(work: Work, given: Preview): Invoice {
+  const p = bySchedule(work, given);
   if (p.subscription === undefined && p.customer === undefined) {
     throw invalid(
       "You must provide one of: customer, customer_details, schedule, or subscription.",
@@ -75,6 +78,20 @@ function preview(work: Work, p: Preview): Invoice {
       ? ofNewSubscription(rehearsal, p, p.subscription_details)
       : ofSubscription(rehearsal, p);
   });
+}
+
+/** `schedule` stands for its subscription. */
+function bySchedule(work: Work, p: Preview): Preview {
+  if (p.schedule === undefined) return p;
+  if (p.subscription_details) {
+    throw invalid(
+      "You may only specify one of these parameters: schedule, subscription_details.",
+      "schedule",
+      "parameters_exclusive",
+    );
+  }
+  const schedule = work.require("subscription_schedule", p.schedule, "schedule");
+  return { ...p, customer: schedule.customer, subscription: schedule.subscription ?? undefined };
 }
 
 function checkDetails({ subscription, subscription_details: details }: Preview): void {
@@ -138,7 +155,29 @@ function ofSubscription(work: Rehearsal, p: Preview): Invoice {
     return ofPendingItems(work, customer);
   }
   work.at = nextBilling(after);
-  return shown(work, renew(work, after, work.at).id, p);
+  const next = atPhase(work, after, work.at);
+  // A phase in mid-period that bills at once, or a schedule that ends it, comes before the renewal.
+  if (isEnded(next)) return ofPendingItems(work, customer);
+  if (next.latest_invoice !== null && next.latest_invoice !== after.latest_invoice) {
+    return shown(work, next.latest_invoice, p);
+  }
+  work.at = nextBilling(next);
+  return shown(work, renew(work, next, work.at).id, p);
+}
+
+/** The subscription after the phases its schedule goes through until `until`. */
+function atPhase(work: Rehearsal, sub: Subscription, until: number): Subscription {
+  for (let steps = 0; steps < 10; steps += 1) {
+    const now = work.require("subscription", sub.id);
+    const schedule = now.schedule ? work.find("subscription_schedule", now.schedule) : null;
+    const end = schedule?.current_phase?.end_date;
+    if (!schedule || end === undefined || end > until) return now;
+    work.at = end;
+    stepSchedule(work, schedule.id);
+    const after = work.require("subscription", sub.id);
+    if (after.latest_invoice !== sub.latest_invoice || isEnded(after)) return after;
+  }
+  return work.require("subscription", sub.id);
 }
 
 function ofNewSubscription(work: Rehearsal, p: Preview, details: Details): Invoice {

@@ -123,6 +123,15 @@ function cancellationFields(
     ...old.cancellation_details,
   };
   const now = work.now(old.test_clock ?? "");
+  if (
+    old.schedule !== null && (p.cancel_at !== undefined || p.cancel_at_period_end !== undefined)
+  ) {
+    throw invalid(
+      `The subscription is managed by the subscription schedule \`${old.schedule}\`, and updating any cancelation ` +
+        "behavior directly is not allowed. Please update the schedule instead.",
+      p.cancel_at === undefined ? "cancel_at_period_end" : "cancel_at",
+    );
+  }
   const cancellation_details = {
     ...details,
     comment: given(p.cancellation_details?.comment, details.comment),

@@ -15,6 +15,7 @@ import {
   planChange,
   settleCancellation,
 } from "../billing/proration.ts";
+import { followSubscription } from "../billing/schedules.ts";
 import { isEnded, onInvoiceFailed } from "../billing/status.ts";
 import { createSubscription, withoutWrites } from "../billing/subscriptions.ts";
 import {
@@ -109,6 +110,7 @@ export function update(work: Work, p: Values<typeof updateShape>, id: string): S
     return emitUpdate(work, old);
   }
   const done = emitUpdate(work, old);
+  if (p.items) followSubscription(work, done);
   if (!unpaid) return done;
   onInvoiceFailed(work, work.require("invoice", unpaid.invoice), false);
   if (p.payment_behavior === "error_if_incomplete") {
