@@ -94,6 +94,32 @@ export function findSubscriptions(client: Client, userId: string): Promise<Subsc
   );
 }
 
+/** A price with the rank of its plan; also one that is no longer sold. */
+export type PriceTermsRow = PriceRow & { rank: number };
+
+export async function findPriceTerms(
+  client: Client,
+  lookupKey: string,
+): Promise<PriceTermsRow | null> {
+  const row = await rows(
+    client.from("prices").select("*, plans(rank)").eq("lookup_key", lookupKey).maybeSingle(),
+  );
+  if (row === null) return null;
+  const { plans, ...price } = row;
+  return { ...price, rank: plans.rank };
+}
+
+/** The subscription that gives the user their plan, or null when none does. */
+export async function entitledSubscription(
+  client: Client,
+  userId: string,
+): Promise<string | null> {
+  const row = await rows(
+    client.from("entitlements").select("subscription_id").eq("user_id", userId).maybeSingle(),
+  );
+  return row?.subscription_id ?? null;
+}
+
 /** A number newer than every earlier one: taken before a fetch, it orders what was fetched. */
 export function nextSyncToken(admin: Client): Promise<number> {
   return rows(admin.rpc("next_sync_token"));

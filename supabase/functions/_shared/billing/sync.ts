@@ -87,7 +87,7 @@ export async function fetchCustomer(
     db.catalogueKeys(admin),
     callingStripe(() =>
       stripe().subscriptions
-        .list({ customer: stripeCustomerId, status: "all", limit: 100 })
+        .list({ customer: stripeCustomerId, status: "all", limit: 100, expand: ["data.schedule"] })
         .autoPagingToArray({ limit: MAX_SUBSCRIPTIONS })
     ),
     callingStripe(() =>
