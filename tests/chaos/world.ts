@@ -98,6 +98,17 @@ async function die(
 /** Time passes: leases end and retries come due. Then what runs by the clock runs: the drain, and reconcile. */
 export async function settle(db: postgres.Sql, customers: string[]): Promise<void> {
   await sandbox("/faults", undefined, "DELETE");
+  await drain(db, customers);
+  for (let call = 0; call < 20; call++) {
+    const { finished } = await mustAnswer("reconcile");
+    if (finished === true) break;
+  }
+  // The next batch begins after this one: what reconcile has seen it need not see again.
+  await db`update billing.reconcile_runs set started_at = now() + interval '10 minutes' where finished_at is not null`;
+}
+
+/** As often as it takes: the minutes pass until nothing about these customers waits any more. */
+export async function drain(db: postgres.Sql, customers: string[]): Promise<void> {
   for (let round = 0; round < 6; round++) {
     await db`
       update billing.sync_state s set lease_until = clock_timestamp() - interval '1 second'
@@ -109,12 +120,6 @@ export async function settle(db: postgres.Sql, customers: string[]): Promise<voi
     if (due.length === 0) break;
     await mustAnswer("events-drain");
   }
-  for (let call = 0; call < 20; call++) {
-    const { finished } = await mustAnswer("reconcile");
-    if (finished === true) break;
-  }
-  // The next batch begins after this one: what reconcile has seen it need not see again.
-  await db`update billing.reconcile_runs set started_at = now() + interval '10 minutes' where finished_at is not null`;
 }
 
 async function mustAnswer(name: string): Promise<{ finished?: boolean }> {
