@@ -433,6 +433,26 @@ revoke all on function "billing"."current_plan"(uuid) from public;
 
 grant execute on function "billing"."current_plan"(uuid) to "postgres";
 
+-- billing/functions/customer_relinked
+
+create or replace function billing.customer_relinked()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  update billing.sync_state s set lease_token = null, lease_until = null where s.user_id = new.user_id;
+  return null;
+end;
+$function$;
+
+comment on function "billing"."customer_relinked"() is 'Frees the lease of a person whose customer was replaced.';
+
+revoke all on function "billing"."customer_relinked"() from public;
+
+grant execute on function "billing"."customer_relinked"() to "postgres";
+
 -- billing/functions/ensure_counters
 
 create or replace function billing.ensure_counters (
@@ -2958,6 +2978,12 @@ create table "public"."customers" (
 
 alter table "public"."customers"
   enable row level security;
+
+create trigger customers_after_update_release
+  after update of stripe_customer_id on public.customers
+  for each row
+  when ((old.stripe_customer_id <> new.stripe_customer_id))
+  execute function billing.customer_relinked();
 
 create policy "Owners read their customer" on "public"."customers"
   for select

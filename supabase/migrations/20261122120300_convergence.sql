@@ -357,7 +357,7 @@ declare
   v_user_id uuid;
   v_plan text;
   v_events text[];
-  v_repeated jsonb := '[]';
+  v_repeated jsonb := '[]'::jsonb;
 begin
   perform billing.require(p_stripe_customer_id <> '', 'p_stripe_customer_id is missing');
   perform billing.require(p_cause in ('snapshot', 'reconcile', 'rebuild'), 'p_cause is unknown');

@@ -69,7 +69,7 @@ declare
   v_drift record;
   v_seen text[] := '{}'::text[];
   v_times integer;
-  v_repeated jsonb := '[]';
+  v_repeated jsonb := '[]'::jsonb;
 begin
   for v_drift in
     select * from billing.snapshot_differences(p_user_id, p_subscriptions, p_invoices)
