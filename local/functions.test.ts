@@ -40,10 +40,10 @@ Deno.test("the functions' process", async (t) => {
     `export default { fetch: () => { setTimeout(() => Deno.exit(3), 0); return new Response("bye"); } };\n`,
   );
   const log: string[] = [];
-  const supervisor = await Supervisor.start(dataDir);
+  const supervisor = await Supervisor.start(`${dataDir}/data`);
   const functions = await startFunctions({
     folder,
-    dataDir,
+    dataDir: `${dataDir}/data`,
     env: { ONLY: "this" },
     network: ["127.0.0.1:1"],
     watch: true,

@@ -19,7 +19,9 @@ async function batch(dryRun: boolean, after: string | null): Promise<z.infer<typ
     headers: { apikey: key, "content-type": "application/json" },
     body: JSON.stringify({ dry_run: dryRun, ...(after !== null && { after }) }),
   });
-  if (!response.ok) throw new Error(`rebuild answered ${response.status}: ${await response.text()}`);
+  if (!response.ok) {
+    throw new Error(`rebuild answered ${response.status}: ${await response.text()}`);
+  }
   return Answer.parse(await response.json());
 }
 

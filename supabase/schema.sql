@@ -433,26 +433,6 @@ revoke all on function "billing"."current_plan"(uuid) from public;
 
 grant execute on function "billing"."current_plan"(uuid) to "postgres";
 
--- billing/functions/customer_relinked
-
-create or replace function billing.customer_relinked()
-  returns trigger
-  language plpgsql
-  security definer
-  set search_path to ''
-  AS $function$
-begin
-  update billing.sync_state s set lease_token = null, lease_until = null where s.user_id = new.user_id;
-  return null;
-end;
-$function$;
-
-comment on function "billing"."customer_relinked"() is 'Frees the lease of a person whose customer was replaced.';
-
-revoke all on function "billing"."customer_relinked"() from public;
-
-grant execute on function "billing"."customer_relinked"() to "postgres";
-
 -- billing/functions/ensure_counters
 
 create or replace function billing.ensure_counters (
@@ -943,7 +923,7 @@ declare
   v_drift record;
   v_seen text[] := '{}'::text[];
   v_times integer;
-  v_repeated jsonb := '[]';
+  v_repeated jsonb := '[]'::jsonb;
 begin
   for v_drift in
     select * from billing.snapshot_differences(p_user_id, p_subscriptions, p_invoices)
@@ -2005,7 +1985,7 @@ declare
   v_user_id uuid;
   v_plan text;
   v_events text[];
-  v_repeated jsonb := '[]';
+  v_repeated jsonb := '[]'::jsonb;
 begin
   perform billing.require(p_stripe_customer_id <> '', 'p_stripe_customer_id is missing');
   perform billing.require(p_cause in ('snapshot', 'reconcile', 'rebuild'), 'p_cause is unknown');
@@ -2819,6 +2799,10 @@ begin
   perform billing.require(p_stripe_customer_id ~ '^cus_\w+$', 'p_stripe_customer_id is not a customer id');
   update public.customers c set stripe_customer_id = p_stripe_customer_id
   where c.user_id = p_user_id and c.stripe_customer_id = p_gone;
+  -- A sync of the old customer that is under way can neither apply anything nor give its lease up any more.
+  if found then
+    update billing.sync_state s set lease_token = null, lease_until = null where s.user_id = p_user_id;
+  end if;
   select c.stripe_customer_id into v_linked from public.customers c where c.user_id = p_user_id;
   perform billing.require(v_linked is not null, 'the user has no customer');
   return v_linked;
@@ -2978,12 +2962,6 @@ create table "public"."customers" (
 
 alter table "public"."customers"
   enable row level security;
-
-create trigger customers_after_update_release
-  after update of stripe_customer_id on public.customers
-  for each row
-  when ((old.stripe_customer_id <> new.stripe_customer_id))
-  execute function billing.customer_relinked();
 
 create policy "Owners read their customer" on "public"."customers"
   for select

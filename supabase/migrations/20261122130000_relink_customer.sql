@@ -14,6 +14,10 @@ begin
   perform billing.require(p_stripe_customer_id ~ '^cus_\w+$', 'p_stripe_customer_id is not a customer id');
   update public.customers c set stripe_customer_id = p_stripe_customer_id
   where c.user_id = p_user_id and c.stripe_customer_id = p_gone;
+  -- A sync of the old customer that is under way can neither apply anything nor give its lease up any more.
+  if found then
+    update billing.sync_state s set lease_token = null, lease_until = null where s.user_id = p_user_id;
+  end if;
   select c.stripe_customer_id into v_linked from public.customers c where c.user_id = p_user_id;
   perform billing.require(v_linked is not null, 'the user has no customer');
   return v_linked;

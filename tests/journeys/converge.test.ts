@@ -218,6 +218,7 @@ Deno.test("a plan that an operator grants wins over a lower paid one, until it e
 
 Deno.test("what was never delivered is found and repaired by reconcile, and by rebuild", async (t) => {
   const { person, customer, subscription } = await subscribed("lost");
+  await quiet();
   await sandbox("/delivery", { mode: "drop" });
   await stripe().subscriptions.cancel(subscription.id);
   await sandbox("/delivery", { mode: "normal" });
