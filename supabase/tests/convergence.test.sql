@@ -81,6 +81,10 @@ select pg_temp.become('service_role');
 select isnt(public.begin_sync('cus_tada'), null, 'a worker that died loses it');
 select throws_ok($$select public.begin_sync('cus_tnobody')$$, '23502', null, 'a customer that is not ours has no lease');
 
+select public.relink_customer('a0000000-0000-4000-8000-000000000001', 'cus_tada', 'cus_tnew');
+select isnt(public.begin_sync('cus_tnew'), null, 'another customer of the same person does not wait for the old one''s lease');
+select public.relink_customer('a0000000-0000-4000-8000-000000000001', 'cus_tnew', 'cus_tada');
+
 -- Replays.
 select pg_temp.receive('evt_t3');
 insert into leases select 'later', public.next_sync_token();

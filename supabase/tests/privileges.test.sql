@@ -92,7 +92,8 @@ select results_eq(
   $$select * from pg_temp.privileges('service_role')$$,
   array['public.agents delete,insert,select,update', 'public.conversations delete,insert,select,update',
     'public.customers select', 'public.entitlements select', 'public.features select',
-    'public.invoices select', 'public.messages delete,insert,select', 'public.metrics select', 'public.plan_features select',
+    'public.invoices select', 'public.messages delete,insert,select', 'public.metrics select',
+    'public.plan_features select',
     'public.plan_limits select', 'public.plans select', 'public.price_currency_options select',
     'public.prices select', 'public.subscriptions select'],
   'the secret key writes the chat, and reads billing without writing it'

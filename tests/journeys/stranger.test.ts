@@ -7,6 +7,7 @@ const OWNED = [
   "customers",
   "subscriptions",
   "entitlements",
+  "invoices",
   "conversations",
   "messages",
   "agents",
@@ -18,8 +19,9 @@ const CATALOGUE = [
   "features",
   "plan_features",
   "prices",
+  "price_currency_options",
 ] as const;
-const USER_FUNCTIONS = ["checkout", "portal", "sync", "reply"] as const;
+const USER_FUNCTIONS = ["checkout", "portal", "sync", "reply", "subscription"] as const;
 
 /** Somebody with a row in every table that has owners. */
 async function everything(): Promise<

@@ -47,11 +47,43 @@ async function rows<T>(answer: PromiseLike<PostgrestSingleResponse<T>>): Promise
   });
 }
 
-/** Active prices of the catalogue, as the caller may read them. */
-export function findActivePrice(client: Client, lookupKey: string): Promise<PriceRow | null> {
-  return rows(
-    client.from("prices").select("*").eq("lookup_key", lookupKey).eq("is_active", true)
-      .maybeSingle(),
+/** A price as it is sold; `option` is its amount in a currency beside its own, when that one was asked for. */
+export type SoldPrice = PriceRow & {
+  option?: { currency: string; unit_amount_minor: number } | undefined;
+};
+
+/** An active price of the catalogue in a currency (default: its own), as the caller may read it. */
+export async function findActivePrice(
+  client: Client,
+  lookupKey: string,
+  currency?: string,
+): Promise<SoldPrice | null> {
+  const row = await rows(
+    client.from("prices").select("*, price_currency_options(currency, unit_amount_minor)")
+      .eq("lookup_key", lookupKey).eq("is_active", true).maybeSingle(),
+  );
+  if (row === null) return null;
+  const { price_currency_options: options, ...price } = row;
+  if (currency === undefined || currency === price.currency) return price;
+  const option = options.find((candidate) => candidate.currency === currency);
+  return option === undefined ? null : { ...price, option };
+}
+
+const checkoutTermsSchema = z.object({
+  trial_days: z.number(),
+  automatic_tax: z.boolean(),
+  allow_promotion_codes: z.boolean(),
+});
+export type CheckoutTerms = z.infer<typeof checkoutTermsSchema>;
+
+/** Under which terms a user may buy a price; a trial is theirs once. */
+export async function checkoutTerms(
+  admin: Client,
+  userId: string,
+  lookupKey: string,
+): Promise<CheckoutTerms> {
+  return checkoutTermsSchema.parse(
+    await rows(admin.rpc("checkout_terms", { p_user_id: userId, p_lookup_key: lookupKey })),
   );
 }
 

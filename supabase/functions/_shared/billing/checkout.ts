@@ -22,6 +22,15 @@ interface Order {
   customer: string;
   lookupKey: string;
   price: string;
+  /** Unset: the price's own. */
+  currency: string | undefined;
+  terms: db.CheckoutTerms;
+}
+
+/** What a person may choose. */
+export interface CheckoutWish {
+  lookup_key: string;
+  currency?: string | undefined;
 }
 
 /**
@@ -33,16 +42,24 @@ interface Order {
  *
  * Errors: `price_not_found`, `already_subscribed`, `checkout_superseded`, `price_mismatch`, `billing_unavailable`.
  */
-export async function openCheckout(lookupKey: string, call: db.UserCall): Promise<{ url: string }> {
+export async function openCheckout(
+  wish: CheckoutWish,
+  call: db.UserCall,
+): Promise<{ url: string }> {
   const { user, supabase, supabaseAdmin } = call;
-  const row = await db.findActivePrice(supabase, lookupKey);
+  const { lookup_key: lookupKey, currency } = wish;
+  const row = await db.findActivePrice(supabase, lookupKey, currency);
   if (row === null) throw new AppError("price_not_found", "There is no such price.");
   const known = await db.findSubscriptions(supabase, user.id);
   if (known.some((subscription) => mayStillBill(subscription.status))) throw alreadySubscribed();
 
   const price = await stripePrice(row);
   const knownCustomer = await ensureCustomer(supabaseAdmin, user);
-  const order = { user, customer: knownCustomer, lookupKey, price: price.id };
+  const terms = await db.checkoutTerms(supabaseAdmin, user.id, lookupKey);
+  const order = {
+    ...{ user, lookupKey, terms, customer: knownCustomer, price: price.id },
+    currency: currency === price.currency ? undefined : currency,
+  };
   const { session, attempt, customer } = await openSession(supabaseAdmin, order);
 
   await expireOlderSessions(customer, attempt);
@@ -60,16 +77,27 @@ export async function openCheckout(lookupKey: string, call: db.UserCall): Promis
       "Another checkout was opened in the meantime. Continue there.",
     );
   }
+  // A trial whose end nobody had told us about yet is a trial that was used.
+  if (terms.trial_days > 0) {
+    const { trial_days } = await db.checkoutTerms(supabaseAdmin, user.id, lookupKey);
+    if (trial_days === 0) {
+      await expire(session.id);
+      await db.closeCheckout(supabaseAdmin, user.id, attempt);
+      return await openCheckout(wish, call);
+    }
+  }
   return { url: session.url };
 }
 
 async function openSession(
   admin: db.Client,
-  { user, lookupKey, price, customer }: Order,
+  order: Order,
 ): Promise<{ session: { id: string; url: string }; attempt: number; customer: string }> {
+  const { user, lookupKey } = order;
+  let customer = order.customer;
   for (let round = 0; round < MAX_ATTEMPTS; round++) {
     const attempt = await db.beginCheckout(admin, user.id, lookupKey);
-    const session = await createSession({ user, lookupKey, price, customer }, attempt);
+    const session = await createSession({ ...order, customer }, attempt);
     if (session === "customer_gone") {
       customer = await replaceCustomer(admin, user, customer);
     } else if (session !== "key_spent" && session.status === "open" && session.url) {
@@ -97,7 +125,7 @@ async function createSession(
       success_url: urls.checkoutSuccess,
       cancel_url: urls.checkoutCancelled,
       metadata: { user_id: order.user.id, attempt: String(attempt) },
-      subscription_data: { metadata: { user_id: order.user.id } },
+      ...termsOf(order),
     }, { idempotencyKey: `checkout:${order.user.id}:${attempt}` });
     // A replayed answer is what the session was when it was created, not what it is.
     const headers = new Headers(session.lastResponse.headers);
@@ -110,6 +138,21 @@ async function createSession(
     if (isCustomerMissing(error)) return "customer_gone";
     return await callingStripe(() => Promise.reject(error));
   }
+}
+
+function termsOf({ user, currency, terms }: Order): Stripe.Checkout.SessionCreateParams {
+  return {
+    subscription_data: {
+      metadata: { user_id: user.id },
+      ...(terms.trial_days > 0 && { trial_period_days: terms.trial_days }),
+    },
+    ...(currency !== undefined && { currency }),
+    ...(terms.allow_promotion_codes && { allow_promotion_codes: true }),
+    ...(terms.automatic_tax && {
+      automatic_tax: { enabled: true },
+      customer_update: { address: "auto" },
+    }),
+  };
 }
 
 /** Only sessions of earlier attempts: of two requests that race, the later one survives. */
