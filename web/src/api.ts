@@ -10,6 +10,7 @@ import { requireEnv } from "./env.ts";
 import { reportReachable, reportUnreachable } from "./lib/connectivity.ts";
 import { parseTime } from "./lib/dates.ts";
 import { ApiError, fromAuth, fromFunction, fromNetwork, fromRest } from "./lib/errors.ts";
+import { type Cursor, isBefore } from "./lib/paging.ts";
 import type { Catalogue } from "./lib/plans.ts";
 import type { Agent, Conversation, Message } from "./lib/records.ts";
 import type { Entitlements } from "./lib/subscription.ts";
@@ -307,12 +308,15 @@ export async function deleteConversation(id: string): Promise<void> {
   if (error) throw fromRest(error, status);
 }
 
-/** The newest page, or the one that ends at `before`; newest first. Rows of a tie may repeat. */
-export async function listMessages(conversationId: string, before?: string): Promise<Message[]> {
+/** The newest page, or the one before `cursor`; newest first. Rows of one moment go by their id. */
+export async function listMessages(conversationId: string, cursor?: Cursor): Promise<Message[]> {
   let query = db().from("messages").select(MESSAGE_COLUMNS).eq("conversation_id", conversationId);
-  if (before) query = query.lte("created_at", before);
+  if (cursor) {
+    query = query.lte("created_at", cursor.createdAt).or(isBefore("created_at", cursor));
+  }
   const rows = await rest(
-    query.order("created_at", { ascending: false }).order("id").limit(MESSAGES_PER_PAGE),
+    query.order("created_at", { ascending: false }).order("id", { ascending: false })
+      .limit(MESSAGES_PER_PAGE),
   );
   return rows.map(toMessage);
 }
