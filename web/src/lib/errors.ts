@@ -168,7 +168,23 @@ const EXPLANATIONS: Record<string, Explanation> = {
   },
   already_subscribed: {
     title: "You already have a subscription",
-    advice: "Change it in the billing portal, so that you are never billed twice.",
+    advice: "Change its plan instead, so that you are never billed twice.",
+  },
+  subscription_not_found: {
+    title: "There is no subscription to change",
+    advice: "It has ended, or it never began. Reload the page to see your present plan.",
+  },
+  already_on_price: {
+    title: "You are on this plan already",
+    advice: "Nothing was changed and nothing was charged.",
+  },
+  preview_expired: {
+    title: "The calculation is out of date",
+    advice: "Nothing was charged. Have it calculated again, then confirm.",
+  },
+  payment_failed: {
+    title: "The payment did not go through",
+    advice: "Your plan stays as it was. Use another payment method, then try again.",
   },
   checkout_superseded: {
     title: "You started another checkout",
