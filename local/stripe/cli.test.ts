@@ -40,6 +40,10 @@ const TRIGGERS = [
   "setup_intent.succeeded",
   "subscription.payment_failed",
   "subscription.payment_succeeded",
+  "subscription_schedule.canceled",
+  "subscription_schedule.created",
+  "subscription_schedule.released",
+  "subscription_schedule.updated",
   "test_helpers.test_clock.deleted",
 ];
 /** Names of the CLI that are no events: what they lead to. */

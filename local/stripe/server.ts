@@ -6,6 +6,9 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Hono } from "hono";
+import { Faults } from "./control/faults.ts";
+import { Relay } from "./control/relay.ts";
+import { mountControl } from "./control/routes.ts";
 import { Api } from "./engine/api.ts";
 import { Deliverer } from "./engine/deliver.ts";
 import { Scheduler } from "./engine/scheduler.ts";
@@ -55,17 +58,32 @@ function start(options: SandboxOptions): StripeSandbox {
   };
   const api = new Api(store, settings, routes, rendering, onCommit);
 
+  const faults = new Faults(store);
+  /** What each request may do to the connection it came by. */
+  const doors = new WeakMap<Request, () => Promise<void>>();
   const app = new Hono();
   app.use(onlyLoopback);
-  app.all("/v1/*", (c) => api.handle(c.req.raw));
-  app.all("/v2/*", (c) => api.handle(c.req.raw));
+  for (const path of ["/v1/*", "/v2/*"]) {
+    app.all(path, ({ req: { raw } }) => {
+      const drop = async () => await doors.get(raw)?.();
+      return faults.serve(raw, drop, (request, asOf) => api.handle(request, asOf));
+    });
+  }
   const core = { store, settings, scheduler, onCommit };
   mountSandbox(app, core);
+  mountControl(app, { store, settings, deliverer, faults });
   const hosted = createHosted(store, settings, onCommit);
   mountPages(app, hosted, storeOperator(core));
 
-  const server = Deno.serve({ port: asked, hostname: "127.0.0.1", onListen: () => {} }, app.fetch);
-  const { port } = server.addr;
+  const server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    (request, { remoteAddr }) => {
+      doors.set(request, () => relay.drop(remoteAddr.port));
+      return app.fetch(request);
+    },
+  );
+  const relay = open(asked, server);
+  const { port } = relay;
   const url = `http://127.0.0.1:${port}`;
   if (settings.publicUrl === "") settings.publicUrl = url;
   onCommit();
@@ -76,10 +94,21 @@ function start(options: SandboxOptions): StripeSandbox {
     async stop() {
       await scheduler.stop();
       await deliverer.stop();
+      await relay.stop();
       await server.shutdown();
       store.close();
     },
   };
+}
+
+/** A port that is taken must not leave a server behind. */
+function open(port: number, server: Deno.HttpServer<Deno.NetAddr>): Relay {
+  try {
+    return new Relay(port, server.addr.port);
+  } catch (error) {
+    void server.shutdown();
+    throw error;
+  }
 }
 
 /** A page on the internet that resolves to 127.0.0.1 must not reach the sandbox (DNS rebinding). */

@@ -54,7 +54,8 @@ select is(
   public.my_entitlements(),
   '{
     "plan": {"id": "free", "name": "Free", "rank": 0}, "source": "default", "status": null,
-    "features": ["basic_tools"], "limits": {"message": 50, "agent": 1}, "subscription": null
+    "features": ["basic_tools"], "limits": {"message": 50, "agent": 1}, "subscription": null,
+    "payment_problem": null, "grace_ends_at": null, "pending_change": null, "grant": null
   }',
   'and is on the default plan'
 );
@@ -95,7 +96,8 @@ select is(
   public.my_entitlements() - 'subscription',
   '{
     "plan": {"id": "pro", "name": "Pro", "rank": 10}, "source": "subscription", "status": "active",
-    "features": ["basic_tools", "all_tools", "priority"], "limits": {"message": 500, "agent": 5}
+    "features": ["basic_tools", "all_tools", "priority"], "limits": {"message": 500, "agent": 5},
+    "payment_problem": null, "grace_ends_at": null, "pending_change": null, "grant": null
   }',
   'the entitlement is that of the subscription'
 );

@@ -42,6 +42,20 @@ insert into queries values
   ('subscriptions_plan_id_idx', $$select from public.subscriptions where plan_id = 'pro'$$),
   ('entitlements_plan_id_idx', $$select from public.entitlements where plan_id = 'pro'$$),
   ('entitlements_subscription_id_idx', $$select from public.entitlements where subscription_id = 'sub_1'$$),
+  ('entitlements_grant_id_idx', $$select from public.entitlements where grant_id = 1$$),
+  ('entitlements_valid_until_idx',
+    $$select from public.entitlements where valid_until <= now() order by valid_until limit 1000$$),
+  ('grants_user_id_idx', $$select from billing.grants where user_id = gen_random_uuid()$$),
+  ('grants_plan_id_idx', $$select from billing.grants where plan_id = 'pro'$$),
+  ('access_log_user_id_at_idx',
+    $$select from billing.access_log where user_id = (select gen_random_uuid()) order by at desc limit 1$$),
+  ('access_log_plan_id_idx', $$select from billing.access_log where plan_id = 'pro'$$),
+  ('invoices_user_id_stripe_created_at_idx',
+    $$select from public.invoices where user_id = (select gen_random_uuid()) order by stripe_created_at desc$$),
+  ('sync_state_applied_at_idx',
+    $$select from billing.sync_state where applied_at < now() - interval '1 day' order by applied_at limit 10$$),
+  ('stripe_events_stripe_customer_id_idx',
+    $$select from billing.stripe_events where stripe_customer_id = 'cus_1' and status in ('pending', 'parked')$$),
   ('messages_user_id_conversation_id_created_at_idx',
     $$select from public.messages
       where user_id = (select gen_random_uuid()) and conversation_id = (select gen_random_uuid())
@@ -74,7 +88,7 @@ select is_empty(
   $$select a.attname from pg_index i
     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
     where i.indrelid = 'billing.usage_counters'::regclass
-      and a.attname in ('used', 'period_day', 'allowance')$$,
+      and a.attname in ('used', 'period_day', 'allowance', 'valid_until')$$,
   'no index holds a column of a counter that changes'
 );
 

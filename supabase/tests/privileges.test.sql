@@ -56,7 +56,8 @@ $$;
 select results_eq(
   $$select * from pg_temp.privileges('anon')$$,
   array['public.features select', 'public.metrics select', 'public.plan_features select',
-    'public.plan_limits select', 'public.plans select', 'public.prices select'],
+    'public.plan_limits select', 'public.plans select', 'public.price_currency_options select',
+    'public.prices select'],
   'anon reads the catalogue and nothing else'
 );
 select is_empty(
@@ -66,11 +67,12 @@ select is_empty($$select * from pg_temp.executable('anon')$$, 'anon executes no 
 
 select results_eq(
   $$select * from pg_temp.privileges('authenticated')$$,
-  array['billing.usage_counters select', 'public.agents delete,select',
+  array['billing.access_statuses select', 'billing.usage_counters select', 'public.agents delete,select',
     'public.conversations delete,select', 'public.customers select', 'public.entitlements select',
-    'public.features select', 'public.messages delete,select', 'public.metrics select',
-    'public.plan_features select', 'public.plan_limits select', 'public.plans select',
-    'public.prices select', 'public.subscriptions select'],
+    'public.features select', 'public.invoices select', 'public.messages delete,select',
+    'public.metrics select', 'public.plan_features select', 'public.plan_limits select',
+    'public.plans select', 'public.price_currency_options select', 'public.prices select',
+    'public.subscriptions select'],
   'a signed-in person reads, and deletes their own chat'
 );
 select results_eq(
@@ -82,25 +84,27 @@ select results_eq(
 );
 select results_eq(
   $$select * from pg_temp.executable('authenticated')$$,
-  array['public.my_entitlements', 'public.my_usage'],
-  'a signed-in person executes the two functions about themselves'
+  array['billing.grace_period', 'billing.my_payment_problem', 'public.my_entitlements', 'public.my_usage'],
+  'a signed-in person executes the functions about themselves'
 );
 
 select results_eq(
   $$select * from pg_temp.privileges('service_role')$$,
   array['public.agents delete,insert,select,update', 'public.conversations delete,insert,select,update',
     'public.customers select', 'public.entitlements select', 'public.features select',
-    'public.messages delete,insert,select', 'public.metrics select', 'public.plan_features select',
-    'public.plan_limits select', 'public.plans select', 'public.prices select',
-    'public.subscriptions select'],
+    'public.invoices select', 'public.messages delete,insert,select', 'public.metrics select', 'public.plan_features select',
+    'public.plan_limits select', 'public.plans select', 'public.price_currency_options select',
+    'public.prices select', 'public.subscriptions select'],
   'the secret key writes the chat, and reads billing without writing it'
 );
 select results_eq(
   $$select * from pg_temp.executable('service_role')$$,
-  array['public.apply_customer_snapshot', 'public.begin_checkout', 'public.close_checkout',
-    'public.due_stripe_events', 'public.fail_stripe_event', 'public.finish_stripe_event',
-    'public.is_current_checkout', 'public.link_customer', 'public.next_sync_token',
-    'public.receive_stripe_event'],
+  array['public.apply_customer_snapshot', 'public.begin_checkout', 'public.begin_reconcile', 'public.begin_sync',
+    'public.checkout_terms', 'public.close_checkout', 'public.compare_customer_snapshot', 'public.continue_sync',
+    'public.customers_after', 'public.due_stripe_events', 'public.end_reconcile', 'public.end_sync',
+    'public.fail_stripe_event', 'public.finish_stripe_event', 'public.is_current_checkout',
+    'public.link_customer', 'public.next_reconcile_customers', 'public.next_sync_token',
+    'public.note_reconcile_page', 'public.receive_stripe_event', 'public.reconciled'],
   'the secret key executes what the functions need'
 );
 

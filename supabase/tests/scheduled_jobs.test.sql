@@ -37,7 +37,9 @@ select results_eq(
   $$select jobname::text collate "default", schedule, command, active from cron.job where jobname like 'tollgate-%' order by 1$$,
   $$values
     ('tollgate-drain-events', '* * * * *', 'select billing.call_function(''events-drain'')', true),
-    ('tollgate-prune-events', '17 3 * * *', 'select billing.prune_stripe_events()', true)$$,
+    ('tollgate-expire-entitlements', '* * * * *', 'select billing.expire_entitlements()', true),
+    ('tollgate-prune-events', '17 3 * * *', 'select billing.prune_stripe_events()', true),
+    ('tollgate-reconcile', '23 * * * *', 'select billing.call_function(''reconcile'')', true)$$,
   'the jobs are scheduled'
 );
 select is_empty(

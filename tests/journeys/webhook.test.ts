@@ -112,8 +112,11 @@ Deno.test("an event that lies about its object changes nothing: only what Stripe
   const { payload, signature } = await signed(lie);
   const answers = await Promise.all([1, 2, 3].map(() => deliver(payload, signature)));
   for (const { status, body } of answers) {
-    assert.deepEqual([status, body], [200, { outcome: "processed" }]);
+    // One of them does the work; who comes while it does has nothing to add.
+    const { outcome } = body as { outcome: string };
+    assert.ok(status === 200 && ["processed", "queued"].includes(outcome), `${status} ${outcome}`);
   }
+  await eventually(() => inbox(lie.id), (row) => row?.status === "processed");
   const { data: entitlement } = await person.client.from("entitlements").select("plan_id").single();
   assert.equal(entitlement?.plan_id, "pro");
 });

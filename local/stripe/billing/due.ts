@@ -4,6 +4,8 @@ import type { Hidden, Kind, Objects, Subscription } from "../engine/types.ts";
 const DAY = 86_400;
 export const INCOMPLETE_LIFETIME = 23 * 3600;
 export const TRIAL_WARNING = 3 * DAY;
+export const EXPIRY_WARNING = 7 * DAY;
+export const PENDING_LIFETIME = 23 * 3600;
 
 type Rules = { [K in Kind]?: (object: Objects[K], hidden: Hidden<K>) => number | null };
 const RULES: Rules = {
@@ -17,11 +19,19 @@ const RULES: Rules = {
     if (sub.status === "incomplete") return sub.created + INCOMPLETE_LIFETIME;
     const times = [periodEnd(sub)];
     if (sub.cancel_at !== null) times.push(sub.cancel_at);
+    if (sub.pending_update) times.push(sub.pending_update.expires_at);
     if (sub.status === "trialing" && sub.trial_end !== null) {
       times.push(sub.trial_end);
       if (!hidden.trial_warned) times.push(sub.trial_end - TRIAL_WARNING);
     }
     return Math.min(...times);
+  },
+  "subscription_schedule": (schedule, { warned }) => {
+    if (schedule.status === "not_started") return schedule.phases[0]?.start_date ?? null;
+    if (schedule.status !== "active" || !schedule.current_phase) return null;
+    const { end_date } = schedule.current_phase;
+    const last = schedule.phases.at(-1)?.end_date ?? end_date;
+    return warned ? end_date : Math.min(end_date, last - EXPIRY_WARNING);
   },
 };
 

@@ -5,7 +5,7 @@ import type { Work } from "../engine/work.ts";
 import { createIntent } from "./intents.ts";
 import { cardError } from "./methods.ts";
 import { confirmPayment } from "./payments.ts";
-import { onInvoiceFailed, onInvoicePaid, subscriptionOf } from "./status.ts";
+import { onInvoiceFailed, onInvoicePaid, onInvoiceVoided, subscriptionOf } from "./status.ts";
 
 const DAY = 86_400;
 
@@ -202,7 +202,7 @@ export function voidInvoice(work: Work, id: string): Invoice {
     );
   }
   closePayment(work, id);
-  return work.change("invoice", id, {
+  const done = work.change("invoice", id, {
     amount_remaining: 0,
     auto_advance: false,
     next_payment_attempt: null,
@@ -212,6 +212,8 @@ export function voidInvoice(work: Work, id: string): Invoice {
       voided_at: work.now(invoice.test_clock ?? ""),
     },
   }, "invoice.voided");
+  onInvoiceVoided(work, done);
+  return done;
 }
 
 function closePayment(work: Work, id: string): void {

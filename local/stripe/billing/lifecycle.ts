@@ -6,6 +6,7 @@ import { INCOMPLETE_LIFETIME, periodEnd, TRIAL_WARNING } from "./due.ts";
 import { attemptPayment, defaultMethod, finalize, voidInvoice } from "./invoices.ts";
 import { itemLine } from "./lines.ts";
 import { intervalOf, nextBoundary } from "./period.ts";
+import { discardPending, expirePending } from "./pending.ts";
 import { isEnded, subscriptionOf } from "./status.ts";
 
 const UPDATED = "customer.subscription.updated";
@@ -13,6 +14,7 @@ const UPDATED = "customer.subscription.updated";
 type Reason = NonNullable<Subscription["cancellation_details"]>["reason"];
 
 export function cancelNow(work: Work, id: string, reason: Reason): Subscription {
+  discardPending(work, id);
   const sub = work.require("subscription", id);
   const now = work.now(sub.test_clock ?? "");
   for (const invoice of work.store.all("invoice", { customer: sub.customer })) {
@@ -27,6 +29,7 @@ export function cancelNow(work: Work, id: string, reason: Reason): Subscription 
       });
     }
   }
+  if (sub.schedule !== null) endSchedule(work, sub.schedule, reason, now);
   const details = sub.cancellation_details ??
     { comment: null, feedback: null, feedback_option: null, reason: null };
   return work.change("subscription", id, {
@@ -34,8 +37,18 @@ export function cancelNow(work: Work, id: string, reason: Reason): Subscription 
     canceled_at: sub.canceled_at ?? now,
     cancellation_details: { ...details, reason: details.reason ?? reason },
     ended_at: now,
+    schedule: null,
     status: "canceled",
   }, "customer.subscription.deleted");
+}
+
+function endSchedule(work: Work, id: string, reason: Reason, now: number): void {
+  if (work.find("subscription_schedule", id)?.status !== "active") return;
+  const event = reason === "payment_failed"
+    ? "subscription_schedule.aborted"
+    : "subscription_schedule.canceled";
+  const done = { canceled_at: now, current_phase: null, status: "canceled" } as const;
+  work.change("subscription_schedule", id, done, event);
 }
 
 /** One due step of a subscription; the scheduler calls again until nothing is due at that time. */
@@ -43,6 +56,7 @@ export function stepSubscription(work: Work, id: string): void {
   const sub = work.require("subscription", id);
   const now = work.now(sub.test_clock ?? "");
   if (sub.status === "incomplete") return expireIncomplete(work, sub, now);
+  if (sub.pending_update && sub.pending_update.expires_at <= now) return expirePending(work, sub);
   if (sub.cancel_at !== null && sub.cancel_at <= now) {
     return void cancelNow(work, id, "cancellation_requested");
   }
@@ -89,7 +103,7 @@ function methodOf(work: Work, sub: Subscription): string | null {
 }
 
 /** Rolls every item whose period is over, and drafts the invoice of the new period. */
-function renew(work: Work, sub: Subscription, now: number): Invoice {
+export function renew(work: Work, sub: Subscription, now: number): Invoice {
   const lines: InvoiceLine[] = [];
   const period = { start: sub.items.data[0]?.current_period_start ?? now, end: now };
   const data = sub.items.data.map((item): SubscriptionItem => {

@@ -8,6 +8,7 @@ import { cancelNow } from "./lifecycle.ts";
 import { amountFor } from "./lines.ts";
 import { attach } from "./methods.ts";
 import { applyChange, type Plan, planChange } from "./proration.ts";
+import { release } from "./schedules.ts";
 import { isEnded } from "./status.ts";
 import { allowedPrices } from "./views.ts";
 import { setDefaultMethod } from "../resources/customers.ts";
@@ -56,6 +57,8 @@ export function cancel(
     feedback_option: null,
     reason: "cancellation_requested",
   };
+  const schedule = sub.schedule ? work.find("subscription_schedule", sub.schedule) : null;
+  if (schedule) release(work, schedule, true);
   if (features.subscription_cancel.mode === "immediately") {
     work.change("subscription", id, { cancellation_details });
     cancelNow(work, id, "cancellation_requested");
@@ -91,6 +94,9 @@ export interface PlanChoice {
 function plan(work: Work, session: PortalSession, sub: Subscription, choice: PlanChoice): Plan {
   if (sub.cancel_at !== null || sub.cancel_at_period_end) {
     throw invalid("This subscription is set to end. Renew it before changing its plan.");
+  }
+  if (sub.schedule !== null) {
+    throw invalid("A change of this subscription is scheduled already. It cannot be changed here.");
   }
   if (!allowedPrices(work, session).some((price) => price.id === choice.price)) {
     throw invalid("The portal does not offer this plan.");

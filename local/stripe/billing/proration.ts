@@ -1,10 +1,20 @@
 /**
  * Changing the items of a running subscription.
  *
- * Proration, to the second: with `left = (period_end - now) / (period_end - period_start)`, the unused time of what was
- * is credited with `-round(old amount * left)` and the remaining time of what comes is charged `round(new amount * left)`.
- * A change of interval starts a new period now: the credit stands, and the new price is charged whole.
- * https://docs.stripe.com/billing/subscriptions/prorations
+ * Proration, to the second. With `at` the proration date and
+ *
+ *     left   = (period_end - at) / (period_end - period_start)
+ *     credit = -round(old amount * left)        "Unused time on …"
+ *     charge =  round(new amount * left)        "Remaining time on …"
+ *
+ * where an amount is the price's unit amount times the quantity and rounding is to the minor unit, half up in absolute
+ * value. A change of interval (or `billing_cycle_anchor: now`) starts a new period at `at`: everything paid for is
+ * credited, and the new items are billed for a whole period. In a trial nothing was paid, so nothing is prorated.
+ *
+ * Source: Stripe's guide "Prorations" (docs.stripe.com/billing/subscriptions/prorations): "Stripe prorates to the
+ * second"; its example, 10 USD to 20 USD halfway through the month, bills -5 USD for unused time and 10 USD for the
+ * remaining time. The guide says that the period's start and end decide, and that `proration_date` makes a later
+ * update bill exactly what was previewed. The rounding rule is not documented; half up fits the guide's examples.
  */
 import { invalid } from "../engine/errors.ts";
 import type { Price, Subscription, SubscriptionItem } from "../engine/types.ts";
@@ -37,29 +47,43 @@ export interface Plan {
   restarts: boolean;
 }
 
-/** Works out what a change would do, without doing it: the preview and the change are this one function. */
+/**
+ * Works out what a change would do, without doing it: the preview and the change are this one function. `restart` asks
+ * for a new billing cycle from `at` on (`billing_cycle_anchor: now`); another interval brings one by itself.
+ */
 export function planChange(
   work: Work,
   sub: Subscription,
   changes: readonly ItemChange[],
   at: number,
+  restart = false,
 ): Plan {
-  const plan: Plan = { items: [...sub.items.data], prorations: [], restarts: false };
-  const isFree = sub.status === "trialing";
+  const items = [...sub.items.data];
+  const pairs: Pair[] = [];
   changes.forEach((change, i) => {
-    const index = findItem(plan.items, change, i);
-    const old = index < 0 ? null : plan.items[index] ?? null;
+    const index = findItem(items, change, i);
+    const old = index < 0 ? null : items[index] ?? null;
     const fresh = change.deleted ? null : changedItem(work, sub, old, change, at, `items[${i}]`);
-    if (old && fresh && !sameInterval(old.price, fresh.price)) plan.restarts = true;
-    if (!isFree) plan.prorations.push(...prorate(work, old, fresh, at));
-    if (old && fresh) plan.items[index] = fresh;
-    else if (old) plan.items.splice(index, 1);
-    else if (fresh) plan.items.push(fresh);
+    pairs.push({ old, fresh });
+    if (old && fresh) items[index] = fresh;
+    else if (old) items.splice(index, 1);
+    else if (fresh) items.push(fresh);
   });
-  if (plan.items.length === 0) {
+  if (items.length === 0) {
     throw invalid("A subscription must have at least one active plan.", "items");
   }
-  return plan.restarts ? restart(plan, at) : plan;
+  const restarts = restart ||
+    pairs.some(({ old, fresh }) => old && fresh && !sameInterval(old.price, fresh.price));
+  const prorations = sub.status === "trialing" ? [] : restarts
+    // Everything ends here and begins again: what was paid for comes back, what comes is billed whole.
+    ? sub.items.data.map((old) => unused(work, old, at))
+    : pairs.flatMap((pair) => prorate(work, pair, at));
+  return { items: restarts ? restarted(items, at) : items, prorations, restarts };
+}
+
+interface Pair {
+  old: SubscriptionItem | null;
+  fresh: SubscriptionItem | null;
 }
 
 function findItem(items: SubscriptionItem[], change: ItemChange, i: number): number {
@@ -121,42 +145,45 @@ const sameInterval = (a: Price, b: Price) =>
   a.recurring?.interval === b.recurring?.interval &&
   a.recurring?.interval_count === b.recurring?.interval_count;
 
-function prorate(
-  work: Work,
-  old: SubscriptionItem | null,
-  fresh: SubscriptionItem | null,
-  at: number,
-): Proration[] {
+function prorate(work: Work, { old, fresh }: Pair, at: number): Proration[] {
   const same = old && fresh && old.price.id === fresh.price.id && old.quantity === fresh.quantity;
   if (same) return [];
   const out: Proration[] = [];
+  if (old) out.push(unused(work, old, at));
+  if (fresh) {
+    const amount = Math.round(
+      amountFor(fresh.price, fresh.quantity ?? 1) * share(old ?? fresh, at),
+    );
+    out.push({ item: fresh, amount, description: `Remaining time on ${label(work, fresh, at)}` });
+  }
+  return out;
+}
+
+function unused(work: Work, old: SubscriptionItem, at: number): Proration {
+  const amount = -Math.round(amountFor(old.price, old.quantity ?? 1) * share(old, at));
+  return { item: old, amount, description: `Unused time on ${label(work, old, at)}` };
+}
+
+function share(
+  { current_period_start: start, current_period_end: end }: SubscriptionItem,
+  at: number,
+) {
+  return end <= start ? 0 : Math.max(0, Math.min(1, (end - at) / (end - start)));
+}
+
+function label(work: Work, item: SubscriptionItem, at: number): string {
   const date = new Date(at * 1000).toLocaleDateString("en-GB", {
     day: "2-digit",
     month: "short",
     year: "numeric",
     timeZone: "UTC",
   });
-  const share = (item: SubscriptionItem) => {
-    const { current_period_start: start, current_period_end: end } = old ?? item;
-    return end <= start ? 0 : Math.max(0, Math.min(1, (end - at) / (end - start)));
-  };
-  const label = (item: SubscriptionItem) =>
-    `${(item.quantity ?? 1) === 1 ? "" : `${item.quantity} × `}${
-      productName(work, item.price)
-    } after ${date}`;
-  if (old) {
-    const amount = -Math.round(amountFor(old.price, old.quantity ?? 1) * share(old));
-    out.push({ item: old, amount, description: `Unused time on ${label(old)}` });
-  }
-  if (fresh && !(old && !sameInterval(old.price, fresh.price))) {
-    const amount = Math.round(amountFor(fresh.price, fresh.quantity ?? 1) * share(fresh));
-    out.push({ item: fresh, amount, description: `Remaining time on ${label(fresh)}` });
-  }
-  return out;
+  const many = (item.quantity ?? 1) === 1 ? "" : `${item.quantity} × `;
+  return `${many}${productName(work, item.price)} after ${date}`;
 }
 
-function restart(plan: Plan, at: number): Plan {
-  const items = plan.items.map((item) => {
+function restarted(items: SubscriptionItem[], at: number): SubscriptionItem[] {
+  return items.map((item) => {
     const { interval, interval_count: count } = item.price.recurring ??
       { interval: "month", interval_count: 1 };
     return {
@@ -165,7 +192,6 @@ function restart(plan: Plan, at: number): Plan {
       current_period_end: addIntervals(at, intervalOf(interval), count),
     };
   });
-  return { ...plan, items };
 }
 
 /** Applies a plan, with its prorations; gives the outcome of the payment when something was invoiced now. */
@@ -185,22 +211,7 @@ export function applyChange(
       data: plan.restarts && wasFree ? keepPeriods(plan.items, sub) : plan.items,
     },
   });
-  if (behavior !== "none") {
-    for (const { item, amount, description } of plan.prorations) {
-      createInvoiceItem(work, {
-        customer: sub.customer,
-        amount,
-        currency: sub.currency,
-        description,
-        period: { start: at, end: item.current_period_end },
-        price: item.price,
-        proration: true,
-        quantity: item.quantity,
-        subscription: sub.id,
-        subscription_item: item.id,
-      });
-    }
-  }
+  if (behavior !== "none") billProrations(work, sub, plan.prorations, at);
   const invoiceNow = !wasFree &&
     (plan.restarts || (behavior === "always_invoice" && plan.prorations.length > 0));
   if (!invoiceNow) return { outcome: null, invoice: null };
@@ -229,7 +240,7 @@ export function applyChange(
   const invoice = finalize(work, draft.id, true);
   if (invoice.status === "paid") return { outcome: "paid", invoice: draft.id };
   const outcome = payment &&
-    attemptPayment(work, draft.id, { ...payment, quiet: true, automatic: true });
+    attemptPayment(work, draft.id, { automatic: true, ...payment, quiet: true });
   return { outcome, invoice: draft.id };
 }
 
@@ -239,4 +250,56 @@ function keepPeriods(items: SubscriptionItem[], sub: Subscription): Subscription
   if (!first) return items;
   const { current_period_start, current_period_end } = first;
   return items.map((item) => ({ ...item, current_period_start, current_period_end }));
+}
+
+function billProrations(
+  work: Work,
+  sub: Subscription,
+  prorations: readonly Proration[],
+  at: number,
+): void {
+  for (const { item, amount, description } of prorations) {
+    createInvoiceItem(work, {
+      customer: sub.customer,
+      amount,
+      currency: sub.currency,
+      description,
+      period: { start: at, end: item.current_period_end },
+      price: item.price,
+      proration: true,
+      quantity: item.quantity,
+      subscription: sub.id,
+      subscription_item: item.id,
+    });
+  }
+}
+
+/** `prorate`: the unused time comes back. `invoice_now`: what is pending is billed with the cancellation. */
+export function settleCancellation(
+  work: Work,
+  sub: Subscription,
+  prorates: boolean,
+  invoicesNow: boolean,
+): void {
+  const at = work.now(sub.test_clock ?? "");
+  if (prorates && sub.status !== "trialing") {
+    billProrations(work, sub, sub.items.data.map((item) => unused(work, item, at)), at);
+  }
+  const pending = work.store.all("invoiceitem", { customer: sub.customer, invoice: null });
+  if (!invoicesNow || pending.length === 0) return;
+  const draft = createInvoice(work, {
+    customer: sub.customer,
+    currency: sub.currency,
+    reason: "subscription_update",
+    subscription: sub.id,
+    lines: [],
+    auto_advance: true,
+    collection_method: sub.collection_method,
+    days_until_due: sub.days_until_due,
+  });
+  takePendingItems(work, draft, sub.id);
+  work.change("subscription", sub.id, { latest_invoice: draft.id });
+  if (finalize(work, draft.id, true).status === "open") {
+    attemptPayment(work, draft.id, { quiet: true });
+  }
 }

@@ -34,6 +34,8 @@ export interface SubscriptionSpec {
   save_default_payment_method?: "off" | "on_subscription" | null;
   /** Already authenticated on the hosted page. */
   approved?: boolean;
+  /** Begun by a schedule: nobody waits for the payment, so the first invoice is a draft for an hour, as a renewal's. */
+  scheduled?: boolean;
 }
 
 export function createItem(spec: {
@@ -204,7 +206,7 @@ function firstInvoice(work: Work, sub: Subscription, spec: SubscriptionSpec): vo
     const period = { start: item.current_period_start, end: item.current_period_end };
     return itemLine(work, item, period, sub.trial_end !== null);
   });
-  const byInvoice = sub.collection_method === "send_invoice";
+  const byInvoice = sub.collection_method === "send_invoice" || (spec.scheduled ?? false);
   const draft = createInvoice(work, {
     customer: sub.customer,
     currency: sub.currency,

@@ -10,6 +10,7 @@ import {
   unrecognized,
 } from "./errors.ts";
 import { Idempotency } from "./idempotency.ts";
+import { modernize } from "./legacy.ts";
 import { decodeForm, type Raw } from "./params.ts";
 import { match, type Route } from "./route.ts";
 import type { Settings } from "./settings.ts";
@@ -37,12 +38,13 @@ export class Api {
     this.#idempotency = new Idempotency(store);
   }
 
-  async handle(request: Request): Promise<Response> {
+  /** `asOf`: answers as things were just after that change, and changes nothing. */
+  async handle(request: Request, asOf: number | null = null): Promise<Response> {
     const requestId = newId("req_", 14);
     const url = new URL(request.url);
     const key = request.method === "POST" ? request.headers.get("idempotency-key") : null;
     const version = request.headers.get("stripe-version") ?? API_VERSION;
-    const answer = await this.#answer(request, url, key, requestId, version)
+    const answer = await this.#answer(request, url, key, requestId, version, asOf)
       .catch((error: unknown) => this.#refusal(error));
     this.settings.log(`stripe ${answer.status} ${request.method} ${url.pathname} [${requestId}]`);
     const headers = new Headers({
@@ -65,6 +67,7 @@ export class Api {
     key: string | null,
     id: string,
     version: string,
+    asOf: number | null,
   ): Promise<Answer> {
     this.#authenticate(request.headers.get("authorization"));
     if (!/^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$/.test(version)) {
@@ -80,7 +83,14 @@ export class Api {
       );
       throw unrecognized(request.method, url.pathname);
     }
-    const raw = decodeForm([url.search.slice(1), text].filter((part) => part !== "").join("&"));
+    const form = decodeForm([url.search.slice(1), text].filter((part) => part !== "").join("&"));
+    const raw = modernize(this.store, url.pathname, form, request.headers.get("stripe-version"));
+    if (key === null && asOf !== null) {
+      return this.store.rehearse(() => {
+        this.store.goBackTo(asOf);
+        return this.#run(found, raw, { id, idempotency_key: null });
+      });
+    }
     if (key === null) return this.#run(found, raw, { id, idempotency_key: null });
     if (key === "" || key.length > 255) {
       throw invalid("Idempotency keys must be between 1 and 255 characters long.", undefined);

@@ -14,7 +14,19 @@ interface Due {
   event: string;
   endpoint: string;
   attempts: number;
+  copies: number;
 }
+
+interface Result {
+  status: number | null;
+  error: string | null;
+  body: string;
+  milliseconds: number;
+}
+
+/** Of the copies of one delivery, the one that decides what becomes of it: a failed one is sent again. */
+const worst = (results: readonly Result[]) =>
+  results.find((each) => each.error !== null) ?? results[0];
 
 export class Deliverer {
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -38,7 +50,7 @@ export class Deliverer {
   #pump(): void {
     if (this.#abort.signal.aborted) return;
     const rows = this.store.sql(
-      "select id, event_id, endpoint_id, attempts, next_at from deliveries where state = 'pending' order by next_at limit 100",
+      "select id, event_id, endpoint_id, attempts, next_at, copies from deliveries where state = 'pending' order by next_at limit 100",
     ).all();
     let soonest = 1000;
     for (const row of rows) {
@@ -54,6 +66,7 @@ export class Deliverer {
           event: String(row.event_id),
           endpoint: String(row.endpoint_id),
           attempts: Number(row.attempts),
+          copies: Number(row.copies),
         };
         const run = this.#deliver(due).catch((error: unknown) => {
           this.settings.log(`stripe: delivery ${id} failed inside the sandbox: ${String(error)}`);
@@ -72,31 +85,67 @@ export class Deliverer {
   }
 
   async #deliver(due: Due): Promise<void> {
+    const found = this.#target(due);
+    if ("refused" in found) {
+      const result = { status: null, error: found.refused, milliseconds: 0, body: "" };
+      return this.#finish(due, [result], true);
+    }
+    const results = await Promise.all(
+      Array.from({ length: due.copies }, () => this.#post(found.endpoint, found.payload)),
+    );
+    if (this.#abort.signal.aborted) return;
+    this.#finish(due, results, false);
+  }
+
+  /** Delivers just these, now, one after the other or all at once, whatever state they are in. For tests. */
+  async deliverNow(
+    ids: readonly string[],
+    atOnce: boolean,
+  ): Promise<{ id: string; event: string; status: number | null; error: string | null }[]> {
+    if (atOnce) return await Promise.all(ids.map((id) => this.#deliverOne(id)));
+    const out = [];
+    for (const id of ids) out.push(await this.#deliverOne(id));
+    return out;
+  }
+
+  async #deliverOne(id: string) {
+    const row = this.store.sql("select * from deliveries where id = ?").get(id);
+    const due: Due = {
+      id,
+      event: String(row?.event_id),
+      endpoint: String(row?.endpoint_id),
+      attempts: Number(row?.attempts ?? 0),
+      copies: 1,
+    };
+    const found = this.#target(due);
+    const result = "refused" in found
+      ? { status: null, error: found.refused, milliseconds: 0, body: "" }
+      : await this.#post(found.endpoint, found.payload);
+    this.store.transaction(() => {
+      this.#log(due, result);
+      this.store.sql("update deliveries set attempts = attempts + 1, state = ? where id = ?")
+        .run(result.error === null ? "delivered" : String(row?.state), id);
+      this.#count(due);
+    });
+    return { id, event: due.event, status: result.status, error: result.error };
+  }
+
+  #target(due: Due): { endpoint: WebhookEndpoint; payload: string } | { refused: string } {
     const event = this.store.find("event", due.event);
     const endpoint = this.store.find("webhook_endpoint", due.endpoint);
     if (!event || !endpoint || endpoint.status !== "enabled") {
-      return this.#finish(due, {
-        status: null,
-        error: "the endpoint is gone or disabled",
-        milliseconds: 0,
-        body: "",
-      }, true);
+      return { refused: "the endpoint is gone or disabled" };
     }
     if (!isLoopback(endpoint.url)) {
-      const error = "not a loopback address: the sandbox never sends anything elsewhere";
-      return this.#finish(due, { status: null, error, milliseconds: 0, body: "" }, true);
+      return { refused: "not a loopback address: the sandbox never sends anything elsewhere" };
     }
-    const started = performance.now();
-    const result = await this.#post(endpoint, JSON.stringify(event, null, 2));
-    if (this.#abort.signal.aborted) return;
-    this.#finish(due, { ...result, milliseconds: Math.round(performance.now() - started) }, false);
+    return { endpoint, payload: JSON.stringify(event, null, 2) };
   }
 
-  async #post(
-    endpoint: WebhookEndpoint,
-    payload: string,
-  ): Promise<{ status: number | null; error: string | null; body: string }> {
+  async #post(endpoint: WebhookEndpoint, payload: string): Promise<Result> {
     const { secret } = this.store.hidden("webhook_endpoint", endpoint.id);
+    const started = performance.now();
+    const took = () => Math.round(performance.now() - started);
     const signal = AbortSignal.any([
       this.#abort.signal,
       AbortSignal.timeout(this.settings.deliveryTimeoutMs),
@@ -114,56 +163,55 @@ export class Deliverer {
         signal,
       });
       const body = (await response.text()).slice(0, 1000);
-      return {
-        status: response.status,
-        error: response.ok ? null : `HTTP ${response.status}`,
-        body,
-      };
+      const error = response.ok ? null : `HTTP ${response.status}`;
+      return { status: response.status, error, body, milliseconds: took() };
     } catch (error) {
-      return {
-        status: null,
-        error: error instanceof Error ? error.message : String(error),
-        body: "",
-      };
+      const why = error instanceof Error ? error.message : String(error);
+      return { status: null, error: why, body: "", milliseconds: took() };
     }
   }
 
-  #finish(
-    due: Due,
-    result: { status: number | null; error: string | null; milliseconds: number; body: string },
-    final: boolean,
-  ): void {
+  #finish(due: Due, results: readonly Result[], final: boolean): void {
     const attempts = due.attempts + 1;
     const delay = this.settings.deliveryBackoff[due.attempts];
-    const state = result.error === null
+    const error = worst(results)?.error ?? null;
+    const state = error === null
       ? "delivered"
       : final || delay === undefined
       ? "failed"
       : "pending";
     this.store.transaction(() => {
+      for (const result of results) this.#log(due, result);
       this.store.sql(
-        "insert into attempts (delivery_id, at, status, error, body, milliseconds) values (?, ?, ?, ?, ?, ?)",
-      )
-        .run(
-          due.id,
-          Math.floor(Date.now() / 1000),
-          result.status,
-          result.error,
-          result.body,
-          result.milliseconds,
-        );
-      this.store.sql("update deliveries set state = ?, attempts = ?, next_at = ? where id = ?")
-        .run(state, attempts, Date.now() + (delay ?? 0) * 1000, due.id);
-      countPending(
-        new Work(this.store, this.settings, { id: null, idempotency_key: null }),
-        due.event,
-      );
+        "update deliveries set state = ?, attempts = ?, next_at = ?, copies = 1 where id = ?",
+      ).run(state, attempts, Date.now() + (delay ?? 0) * 1000, due.id);
+      this.#count(due);
     });
-    if (result.error !== null) {
+    if (error !== null) {
       this.settings.log(
-        `stripe: ${due.event} to ${due.endpoint}, attempt ${attempts}: ${result.error} (${state})`,
+        `stripe: ${due.event} to ${due.endpoint}, attempt ${attempts}: ${error} (${state})`,
       );
     }
+  }
+
+  #log(due: Due, result: Result): void {
+    this.store.sql(
+      "insert into attempts (delivery_id, at, status, error, body, milliseconds) values (?, ?, ?, ?, ?, ?)",
+    ).run(
+      due.id,
+      Math.floor(Date.now() / 1000),
+      result.status,
+      result.error,
+      result.body,
+      result.milliseconds,
+    );
+  }
+
+  #count(due: Due): void {
+    countPending(
+      new Work(this.store, this.settings, { id: null, idempotency_key: null }),
+      due.event,
+    );
   }
 }
 

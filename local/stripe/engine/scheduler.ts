@@ -4,6 +4,7 @@
  * the clock stands exactly at the step's due time, so a renewal three months ahead sees the dates Stripe would show.
  */
 import { expireCheckout } from "../billing/checkout.ts";
+import { stepSchedule } from "../billing/schedules.ts";
 import { stepInvoice, stepSubscription } from "../billing/lifecycle.ts";
 import type { Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
@@ -73,7 +74,9 @@ export class Scheduler {
   /** One due object of this clock, if there is one at or before `until`. */
   #step(clock: string, until: number): boolean {
     const row = this.store.sql(
-      "select id, kind, due_at from objects where clock = ? and due_at is not null and due_at <= ? order by due_at, seq limit 1",
+      "select id, kind, due_at from objects where clock = ? and due_at is not null and due_at <= ? " +
+        // A phase that begins with a period comes before the renewal that bills it.
+        "order by due_at, kind <> 'subscription_schedule', seq limit 1",
     ).get(clock, until);
     if (!row) return false;
     const [id, kind, due] = [String(row.id), String(row.kind), Number(row.due_at)];
@@ -82,6 +85,7 @@ export class Scheduler {
         this.#moveTo(clock, due);
         const work = new Work(this.store, this.settings, NOBODY);
         if (kind === "subscription") stepSubscription(work, id);
+        if (kind === "subscription_schedule") stepSchedule(work, id);
         if (kind === "invoice") stepInvoice(work, id);
         if (kind === "checkout.session") expireCheckout(work, id);
         const after = this.store.sql("select due_at from objects where id = ?").get(id);

@@ -50,7 +50,22 @@ create table if not exists idempotency (
   created integer not null
 ) strict;
 create table if not exists meta (name text primary key, value text not null) strict;
+create table if not exists history (
+  change integer not null,
+  id text not null,
+  customer text,
+  before text,
+  primary key (change, id)
+) strict, without rowid;
 `;
+
+/** Columns that came later than their table: a data folder of an older version gets them on opening. */
+const ADDED: readonly { table: string; column: string; type: string }[] = [
+  { table: "deliveries", column: "copies", type: "integer not null default 1" },
+];
+
+/** How many changes back a stale read can reach. */
+const HISTORY = 1000;
 
 export type Scalar = string | number | null;
 export interface ListQuery {
@@ -67,10 +82,18 @@ export class Store {
   readonly db: DatabaseSync;
   #statements = new Map<string, StatementSync>();
   #inTransaction = false;
+  /** The number of the last change; a change is a transaction that wrote any object but the queue's own bookkeeping. */
+  #change: number;
+  #isCounted = false;
 
   constructor(path: string) {
     this.db = new DatabaseSync(path);
     this.db.exec(SCHEMA);
+    for (const { table, column, type } of ADDED) {
+      const known = this.sql(`select 1 from pragma_table_info('${table}') where name = ?`);
+      if (!known.get(column)) this.db.exec(`alter table ${table} add column ${column} ${type}`);
+    }
+    this.#change = Number(this.sql("select max(change) as n from history").get()?.n ?? 0);
   }
 
   close(): void {
@@ -83,6 +106,7 @@ export class Store {
     if (this.#inTransaction) return run();
     this.db.exec("begin immediate");
     this.#inTransaction = true;
+    this.#isCounted = false;
     try {
       const result = run();
       this.db.exec("commit");
@@ -92,6 +116,74 @@ export class Store {
       throw error;
     } finally {
       this.#inTransaction = false;
+    }
+  }
+
+  /** Runs inside a transaction and takes everything back, whatever `run` wrote: how a preview and a stale read are made. */
+  rehearse<T>(run: () => T): T {
+    return this.transaction(() => {
+      const { isCounted, change } = { isCounted: this.#isCounted, change: this.#change };
+      this.db.exec("savepoint rehearsal");
+      try {
+        return run();
+      } finally {
+        this.db.exec("rollback to rehearsal");
+        this.db.exec("release rehearsal");
+        this.#isCounted = isCounted;
+        this.#change = change;
+      }
+    });
+  }
+
+  get change(): number {
+    return this.#change;
+  }
+
+  /** Keeps what was there before the first write of this transaction to `id`; null = nothing. */
+  #remember(id: string, customer: string | null, isNew: boolean): void {
+    if (!this.#isCounted) {
+      this.#isCounted = true;
+      this.#change += 1;
+      this.sql("delete from history where change <= ?").run(this.#change - HISTORY);
+    }
+    if (isNew) {
+      this.sql("insert or ignore into history (change, id, customer) values (?, ?, ?)")
+        .run(this.#change, id, customer);
+      return;
+    }
+    this.sql(
+      "insert or ignore into history (change, id, customer, before) " +
+        "select ?, id, coalesce(json_extract(data, '$.customer'), iif(kind = 'customer', id, null)), " +
+        "json_object('seq', seq, 'kind', kind, 'created', created, 'clock', clock, 'due_at', due_at, 'data', data, " +
+        "'hidden', hidden) from objects where id = ?",
+    ).run(this.#change, id);
+  }
+
+  /** The number of the newest change but `back`, counting only those that touched `customer`'s objects when one is named. */
+  changesAgo(back: number, customer: string | null): number {
+    const row = customer === null
+      ? this.sql(
+        "select distinct change as n from history order by change desc limit 1 offset ?",
+      ).get(back - 1)
+      : this.sql(
+        "select distinct change as n from history where customer = ? order by change desc limit 1 offset ?",
+      ).get(customer, back - 1);
+    return row ? Number(row.n) - 1 : this.#change;
+  }
+
+  /** Puts every object back to what it was just after `change`. Only inside `rehearse`. */
+  goBackTo(change: number): void {
+    const rows = this.sql("select id, before from history where change > ? order by change desc")
+      .all(change);
+    for (const row of rows) {
+      const id = String(row.id);
+      this.sql("delete from objects where id = ?").run(id);
+      if (row.before === null) continue;
+      const was = JSON.parse(String(row.before));
+      this.sql("delete from tombstones where id = ?").run(id);
+      this.sql(
+        "insert into objects (seq, id, kind, created, clock, due_at, data, hidden) values (?, ?, ?, ?, ?, ?, ?, ?)",
+      ).run(was.seq, id, was.kind, was.created, was.clock, was.due_at, was.data, was.hidden);
     }
   }
 
@@ -127,6 +219,7 @@ export class Store {
   insert(
     row: { id: string; kind: Kind; created: number; clock: string; data: unknown; hidden: unknown },
   ): void {
+    this.#remember(row.id, customerOf(row.kind, row.id, row.data), true);
     this.sql(
       "insert into objects (id, kind, created, clock, data, hidden) values (?, ?, ?, ?, ?, ?)",
     )
@@ -141,11 +234,14 @@ export class Store {
   }
 
   update(id: string, data: unknown, hidden: unknown, due: number | null): void {
+    // An event changes only in how often it was delivered, which is no change of the world.
+    if (!id.startsWith("evt_")) this.#remember(id, null, false);
     this.sql("update objects set data = ?, hidden = ?, due_at = ? where id = ?")
       .run(JSON.stringify(data), JSON.stringify(hidden), due, id);
   }
 
   remove(kind: Kind, id: string): void {
+    this.#remember(id, null, false);
     this.sql("delete from objects where id = ?").run(id);
     this.sql("insert or replace into tombstones (id, kind) values (?, ?)").run(id, kind);
   }
@@ -206,3 +302,19 @@ export class Store {
     this.sql("insert or replace into meta (name, value) values (?, ?)").run(name, value);
   }
 }
+
+/** Whose change it is: an event belongs to the customer of its object. */
+function customerOf(kind: Kind, id: string, data: unknown): string | null {
+  if (kind === "customer") return id;
+  if (typeof data !== "object" || data === null) return null;
+  const fields = new Map<string, unknown>(Object.entries(data));
+  if (kind !== "event") return textOrNull(fields.get("customer"));
+  const inner = new Map<string, unknown>(Object.entries(fields.get("data") ?? {})).get("object");
+  if (typeof inner !== "object" || inner === null) return null;
+  const object = new Map<string, unknown>(Object.entries(inner));
+  return textOrNull(
+    object.get("object") === "customer" ? object.get("id") : object.get("customer"),
+  );
+}
+
+const textOrNull = (value: unknown) => typeof value === "string" ? value : null;

@@ -27,6 +27,8 @@ export type InvoiceItem = Wire<Stripe.InvoiceItem>;
 export type InvoiceLine = Wire<Stripe.InvoiceLineItem>;
 export type InvoicePayment = Wire<Stripe.InvoicePayment>;
 export type Subscription = Wire<Stripe.Subscription>;
+export type Schedule = Wire<Stripe.SubscriptionSchedule>;
+export type SchedulePhase = Schedule["phases"][number];
 export type SubscriptionItem = Wire<Stripe.SubscriptionItem>;
 export type CheckoutSession = Wire<Stripe.Checkout.Session>;
 export type LineItem = Wire<Stripe.LineItem>;
@@ -76,6 +78,7 @@ export interface Objects {
   "refund": Refund;
   "setup_intent": SetupIntent;
   "subscription": Subscription;
+  "subscription_schedule": Schedule;
   "test_helpers.test_clock": TestClock;
   "webhook_endpoint": WebhookEndpoint;
 }
@@ -88,6 +91,8 @@ export interface HiddenByKind {
   "payment_method": { card: string; authenticated: boolean };
   "payment_intent": { invoice: string | null };
   "subscription": SubscriptionHidden;
+  /** `subscription_schedule.expiring` is sent once. */
+  "subscription_schedule": { warned: boolean };
   "test_helpers.test_clock": { target: number | null };
   "webhook_endpoint": { secret: string };
   "billing_portal.session": { waiting: PortalWaiting | null };
@@ -125,6 +130,8 @@ export interface SubscriptionHidden {
   trial_warned: boolean;
   /** The invoice whose failed payment keeps this subscription past due or incomplete. */
   unpaid_invoice: string | null;
+  /** What `pending_update` will do once its invoice is paid. */
+  pending?: { invoice: string; patch: Partial<Subscription> } | null;
 }
 
 export const API_VERSION = "2026-10-28.endive";

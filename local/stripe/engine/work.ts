@@ -1,6 +1,7 @@
 /** One unit of work: a request, a page action or a step of a clock. Every change writes its event in the same transaction. */
 import { missing } from "./errors.ts";
 import { dueAt } from "../billing/due.ts";
+import { enqueue } from "../control/delivery.ts";
 import type { Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
 import {
@@ -122,9 +123,7 @@ export class Work {
     for (const endpoint of this.store.all("webhook_endpoint", { status: "enabled" })) {
       if (!endpoint.enabled_events.some((wanted) => wanted === "*" || wanted === type)) continue;
       event.pending_webhooks += 1;
-      this.store.sql(
-        "insert into deliveries (id, event_id, endpoint_id, next_at, created) values (?, ?, ?, ?, ?)",
-      ).run(newId("dlv_"), event.id, endpoint.id, Date.now(), created);
+      enqueue(this.store, event, endpoint.id);
     }
     this.create("event", event, {});
   }

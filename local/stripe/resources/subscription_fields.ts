@@ -36,7 +36,6 @@ export const common = {
   description: unset(str(500)),
   metadata: metadata(),
   off_session: bool(),
-  payment_behavior: oneOf("allow_incomplete", "default_incomplete", "error_if_incomplete"),
   payment_settings: obj({
     payment_method_types: unset(arr(oneOf("card"))),
     save_default_payment_method: oneOf("off", "on_subscription"),
@@ -49,8 +48,16 @@ export const common = {
   }),
 };
 
+export const payment_behavior = oneOf(
+  "allow_incomplete",
+  "default_incomplete",
+  "error_if_incomplete",
+  "pending_if_incomplete",
+);
+
 export const createShape = {
   ...common,
+  payment_behavior: oneOf("allow_incomplete", "default_incomplete", "error_if_incomplete"),
   billing_mode: obj({ type: required(oneOf("flexible")) }),
   cancel_at: time(),
   currency: str(3),
@@ -62,6 +69,7 @@ export const createShape = {
 
 export const updateShape = {
   ...common,
+  billing_cycle_anchor: obj({ type: required(oneOf("now", "unchanged")) }),
   cancel_at: unset(time()),
   items: arr(obj({
     id: str(),
@@ -71,6 +79,7 @@ export const updateShape = {
     metadata: metadata(),
     clear_usage: bool(),
   })),
+  payment_behavior,
   proration_date: time(),
   trial_end: wordOr("now", time()),
 };
@@ -114,6 +123,15 @@ function cancellationFields(
     ...old.cancellation_details,
   };
   const now = work.now(old.test_clock ?? "");
+  if (
+    old.schedule !== null && (p.cancel_at !== undefined || p.cancel_at_period_end !== undefined)
+  ) {
+    throw invalid(
+      `The subscription is managed by the subscription schedule \`${old.schedule}\`, and updating any cancelation ` +
+        "behavior directly is not allowed. Please update the schedule instead.",
+      p.cancel_at === undefined ? "cancel_at_period_end" : "cancel_at",
+    );
+  }
   const cancellation_details = {
     ...details,
     comment: given(p.cancellation_details?.comment, details.comment),
@@ -145,4 +163,34 @@ function cancellationFields(
     canceled_at: null,
     cancellation_details: { ...cancellation_details, reason: null },
   };
+}
+
+/** What a pending update can hold back; the rest would have to happen at once and is refused with it, as at Stripe. */
+const PENDING = [
+  "billing_cycle_anchor",
+  "items",
+  "payment_behavior",
+  "proration_behavior",
+  "proration_date",
+  "trial_end",
+];
+
+export function checkPending(old: Subscription, p: Values<typeof updateShape>): void {
+  if (p.payment_behavior !== "pending_if_incomplete") return;
+  const others = Object.entries(p).filter(([name, value]) =>
+    value !== undefined && !PENDING.includes(name)
+  ).map(([name]) => name);
+  if (others.length > 0) {
+    throw invalid(
+      "When `payment_behavior` is set to `pending_if_incomplete`, you can only pass supported params. " +
+        `Unsupported params: ${others.join(", ")}.`,
+      others[0],
+    );
+  }
+  if (old.collection_method !== "charge_automatically") {
+    throw invalid(
+      "Pending updates need `collection_method=charge_automatically`.",
+      "payment_behavior",
+    );
+  }
 }

@@ -1,11 +1,11 @@
 /** Subscription items: each change is an update of their subscription. */
 import { arrayPage, pagination } from "../engine/answer.ts";
 import { invalid } from "../engine/errors.ts";
-import { int, metadata, required, str, time } from "../engine/params.ts";
+import { int, metadata, required, str, time, type Values } from "../engine/params.ts";
 import { type Route, route } from "../engine/route.ts";
 import type { Subscription, SubscriptionItem } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
-import { common, proration } from "./subscription_fields.ts";
+import { payment_behavior, proration } from "./subscription_fields.ts";
 import { live, update } from "./subscriptions.ts";
 
 function ownerOf(work: Work, item: string): Subscription {
@@ -22,12 +22,18 @@ const itemOf = (sub: Subscription, id: string): SubscriptionItem | undefined =>
 
 const itemShape = {
   metadata: metadata(),
-  payment_behavior: common.payment_behavior,
+  payment_behavior,
   price: str(),
   proration_behavior: proration,
   proration_date: time(),
   quantity: int(0),
 };
+
+/** What belongs to the item, and how its subscription is to be updated. */
+function split(p: Values<typeof itemShape>) {
+  const { payment_behavior, proration_behavior, proration_date, ...item } = p;
+  return { item, how: { payment_behavior, proration_behavior, proration_date } };
+}
 
 export const subscriptionItemRoutes: Route[] = [
   route("GET", "/v1/subscription_items", {
@@ -46,27 +52,15 @@ export const subscriptionItemRoutes: Route[] = [
     { ...itemShape, subscription: required(str()) },
     (work, p) => {
       const before = live(work, work.require("subscription", p.subscription, "subscription").id);
-      const { subscription: _, payment_behavior, proration_behavior, proration_date, ...item } = p;
-      const after = update(work, {
-        payment_behavior,
-        proration_behavior,
-        proration_date,
-        items: [item],
-      }, before.id);
+      const { subscription: _, ...rest } = p;
+      const { item, how } = split(rest);
+      const after = update(work, { ...how, items: [item] }, before.id);
       return after.items.data.find((each) => !itemOf(before, each.id));
     },
   ),
   route("POST", "/v1/subscription_items/:id", itemShape, (work, p, id) => {
-    const { payment_behavior, proration_behavior, proration_date, ...item } = p;
-    const items = [{ ...item, id }];
-    return itemOf(
-      update(
-        work,
-        { payment_behavior, proration_behavior, proration_date, items },
-        ownerOf(work, id).id,
-      ),
-      id,
-    );
+    const { item, how } = split(p);
+    return itemOf(update(work, { ...how, items: [{ ...item, id }] }, ownerOf(work, id).id), id);
   }),
   route("DELETE", "/v1/subscription_items/:id", {
     proration_behavior: proration,

@@ -1,23 +1,26 @@
 /** Subscriptions and subscription items. */
 import { listPage, pagination, where } from "../engine/answer.ts";
 import { invalid, missing } from "../engine/errors.ts";
-import { given, mergeMetadata, oneOf, str, type Values } from "../engine/params.ts";
+import { bool, given, mergeMetadata, oneOf, str, type Values } from "../engine/params.ts";
 import { retrieveRoute, type Route, route } from "../engine/route.ts";
 import type { Subscription } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { periodEnd } from "../billing/due.ts";
 import { refusal } from "../billing/invoices.ts";
 import { cancelNow, endTrial } from "../billing/lifecycle.ts";
+import { discardPending, holdBack } from "../billing/pending.ts";
 import {
   applyChange,
   type ItemChange,
   planChange,
-  type ProrationBehavior,
+  settleCancellation,
 } from "../billing/proration.ts";
+import { followSubscription } from "../billing/schedules.ts";
 import { isEnded, onInvoiceFailed } from "../billing/status.ts";
 import { createSubscription, withoutWrites } from "../billing/subscriptions.ts";
 import {
   cancellation,
+  checkPending,
   common,
   createShape,
   DAY,
@@ -92,23 +95,32 @@ export function update(work: Work, p: Values<typeof updateShape>, id: string): S
       "parameters_exclusive",
     );
   }
+  checkPending(old, p);
   if (p.default_payment_method) ownMethod(work, p.default_payment_method, old.customer);
-  work.change("subscription", id, simpleFields(work, old, p));
-  const outcome = p.items ? changeItems(work, id, p, p.items) : null;
+  const restarts = p.billing_cycle_anchor?.type === "now";
+  if (p.items || restarts || p.trial_end !== undefined) discardPending(work, id);
+  const base = work.change("subscription", id, simpleFields(work, old, p));
+  const changed = p.items || restarts ? changeItems(work, base, p) : null;
   if (p.trial_end !== undefined) changeTrial(work, id, p.trial_end);
-  const done = emitUpdate(work, old);
-  if (outcome?.invoice && outcome.outcome && outcome.outcome !== "paid") {
-    onInvoiceFailed(work, work.require("invoice", outcome.invoice), false);
-    if (p.payment_behavior === "error_if_incomplete") {
-      try {
-        refusal(work, outcome.invoice, outcome.outcome);
-      } catch (error) {
-        throw withoutWrites(error);
-      }
-    }
-    return work.require("subscription", id);
+  const unpaid = changed?.invoice && changed.outcome && changed.outcome !== "paid"
+    ? { invoice: changed.invoice, outcome: changed.outcome }
+    : null;
+  if (unpaid && p.payment_behavior === "pending_if_incomplete") {
+    holdBack(work, base, unpaid.invoice);
+    return emitUpdate(work, old);
   }
-  return done;
+  const done = emitUpdate(work, old);
+  if (p.items) followSubscription(work, done);
+  if (!unpaid) return done;
+  onInvoiceFailed(work, work.require("invoice", unpaid.invoice), false);
+  if (p.payment_behavior === "error_if_incomplete") {
+    try {
+      refusal(work, unpaid.invoice, unpaid.outcome);
+    } catch (error) {
+      throw withoutWrites(error);
+    }
+  }
+  return work.require("subscription", id);
 }
 
 export function live(work: Work, id: string): Subscription {
@@ -134,32 +146,24 @@ function emitUpdate(work: Work, old: Subscription): Subscription {
   return work.change("subscription", old.id, fresh, type);
 }
 
-function changeItems(
-  work: Work,
-  id: string,
-  p: { payment_behavior?: string; proration_behavior?: ProrationBehavior; proration_date?: number },
-  items: NonNullable<Values<typeof updateShape>["items"]>,
-) {
-  const sub = work.require("subscription", id);
+function changeItems(work: Work, sub: Subscription, p: Values<typeof updateShape>) {
   const now = work.now(sub.test_clock ?? "");
   const at = p.proration_date ?? now;
   const start = sub.items.data[0]?.current_period_start ?? now;
   if (at < start || at > periodEnd(sub)) {
-    throw invalid("`proration_date` must be within the current period.", "proration_date");
+    throw invalid(
+      "Invalid `proration_date`: it must be within the current period of the subscription.",
+      "proration_date",
+    );
   }
-  const changes: ItemChange[] = items.map((item) => ({
+  const changes: ItemChange[] = (p.items ?? []).map((item) => ({
     ...item,
     metadata: item.metadata === undefined ? undefined : mergeMetadata({}, item.metadata),
   }));
-  const plan = planChange(work, sub, changes, at);
-  return applyChange(
-    work,
-    sub,
-    plan,
-    p.proration_behavior ?? "create_prorations",
-    at,
-    p.payment_behavior === "default_incomplete" ? null : {},
-  );
+  const plan = planChange(work, sub, changes, at, p.billing_cycle_anchor?.type === "now");
+  const isHeldBack = p.payment_behavior === "pending_if_incomplete";
+  const payment = p.payment_behavior === "default_incomplete" ? null : { automatic: !isHeldBack };
+  return applyChange(work, sub, plan, p.proration_behavior ?? "create_prorations", at, payment);
 }
 
 function changeTrial(work: Work, id: string, end: number | "now"): void {
@@ -177,7 +181,7 @@ function changeTrial(work: Work, id: string, end: number | "now"): void {
   if (end === "now" && sub.status === "trialing") endTrial(work, work.require("subscription", id));
 }
 
-function cancel(work: Work, p: Values<typeof cancelShape>, id: string): Subscription {
+export function cancel(work: Work, p: Values<typeof cancelShape>, id: string): Subscription {
   const sub = work.require("subscription", id);
   if (isEnded(sub)) throw missing("subscription", id, "id");
   if (p.cancellation_details) {
@@ -196,10 +200,11 @@ function cancel(work: Work, p: Values<typeof cancelShape>, id: string): Subscrip
       },
     });
   }
+  settleCancellation(work, sub, p.prorate ?? false, p.invoice_now ?? false);
   return cancelNow(work, id, "cancellation_requested");
 }
 
-const cancelShape = { cancellation_details: cancellation };
+const cancelShape = { cancellation_details: cancellation, invoice_now: bool(), prorate: bool() };
 
 const LIVE = STATUSES.filter((status) => status !== "canceled");
 

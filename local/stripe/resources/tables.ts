@@ -9,9 +9,11 @@ import { customerRoutes } from "./customers.ts";
 import { paymentMethodRoutes } from "./payment_methods.ts";
 import { portalConfigurationRoutes } from "./portal_configurations.ts";
 import { refundRoutes } from "./refunds.ts";
+import { scheduleRoutes } from "./schedules.ts";
 import { setupIntentRoutes } from "./setup_intents.ts";
 import { subscriptionItemRoutes } from "./subscription_items.ts";
 import { intentRoutes } from "./intents.ts";
+import { previewRoutes } from "./invoice_preview.ts";
 import { invoiceRoutes } from "./invoices.ts";
 import { portalRoutes } from "./portal.ts";
 import { subscriptionRoutes } from "./subscriptions.ts";
@@ -24,9 +26,11 @@ export const routes: readonly Route[] = [
   ...intentRoutes,
   ...setupIntentRoutes,
   ...refundRoutes,
+  ...previewRoutes,
   ...invoiceRoutes,
   ...subscriptionRoutes,
   ...subscriptionItemRoutes,
+  ...scheduleRoutes,
   ...checkoutRoutes,
   ...portalConfigurationRoutes,
   ...portalRoutes,
@@ -61,6 +65,15 @@ export const rendering: Rendering = {
       "latest_invoice",
       "pending_setup_intent",
       "schedule",
+      "test_clock",
+    ],
+    "subscription_schedule": [
+      "customer",
+      "default_settings.default_payment_method",
+      "phases.items.price",
+      "phases.items.plan",
+      "released_subscription",
+      "subscription",
       "test_clock",
     ],
   },

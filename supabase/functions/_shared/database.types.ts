@@ -48,14 +48,14 @@ export type Database = {
                   ]
                 },"entitlements": {
                   Row: {
-                    "plan_id": string,"source": string,"subscription_id": string | null,"updated_at": string,"user_id": string
+                    "grant_id": number | null,"plan_id": string,"source": string,"subscription_id": string | null,"updated_at": string,"user_id": string,"valid_until": string | null
                   }
                   ComputedFields: never
                   Insert: {
-                    "plan_id": string,"source": string,"subscription_id"?: string | null,"updated_at"?: string,"user_id": string
+                    "grant_id"?: number | null,"plan_id": string,"source": string,"subscription_id"?: string | null,"updated_at"?: string,"user_id": string,"valid_until"?: string | null
                   }
                   Update: {
-                    "plan_id"?: string,"source"?: string,"subscription_id"?: string | null,"updated_at"?: string,"user_id"?: string
+                    "grant_id"?: number | null,"plan_id"?: string,"source"?: string,"subscription_id"?: string | null,"updated_at"?: string,"user_id"?: string,"valid_until"?: string | null
                   }
                   Relationships: [
                     {
@@ -85,6 +85,26 @@ isOneToOne: false
                   }
                   Relationships: [
                     
+                  ]
+                },"invoices": {
+                  Row: {
+                    "amount_due_minor": number,"amount_paid_minor": number,"currency": string,"hosted_invoice_url": string | null,"id": string,"invoice_pdf": string | null,"number": string | null,"period_end": string | null,"period_start": string | null,"status": string,"stripe_created_at": string,"subscription_id": string | null,"synced_at": string,"total_minor": number,"user_id": string
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "amount_due_minor": number,"amount_paid_minor": number,"currency": string,"hosted_invoice_url"?: string | null,"id": string,"invoice_pdf"?: string | null,"number"?: string | null,"period_end"?: string | null,"period_start"?: string | null,"status": string,"stripe_created_at": string,"subscription_id"?: string | null,"synced_at"?: string,"total_minor": number,"user_id": string
+                  }
+                  Update: {
+                    "amount_due_minor"?: number,"amount_paid_minor"?: number,"currency"?: string,"hosted_invoice_url"?: string | null,"id"?: string,"invoice_pdf"?: string | null,"number"?: string | null,"period_end"?: string | null,"period_start"?: string | null,"status"?: string,"stripe_created_at"?: string,"subscription_id"?: string | null,"synced_at"?: string,"total_minor"?: number,"user_id"?: string
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "invoices_user_id_fkey"
+      columns: ["user_id"]
+isOneToOne: false
+      referencedRelation: "customers"
+      referencedColumns: ["user_id"]
+    }
                   ]
                 },"messages": {
                   Row: {
@@ -192,16 +212,36 @@ isOneToOne: false
                   Relationships: [
                     
                   ]
-                },"prices": {
+                },"price_currency_options": {
                   Row: {
-                    "billing_interval": string,"currency": string,"is_active": boolean,"lookup_key": string,"plan_id": string,"unit_amount_minor": number
+                    "currency": string,"lookup_key": string,"unit_amount_minor": number
                   }
                   ComputedFields: never
                   Insert: {
-                    "billing_interval": string,"currency": string,"is_active"?: boolean,"lookup_key": string,"plan_id": string,"unit_amount_minor": number
+                    "currency": string,"lookup_key": string,"unit_amount_minor": number
                   }
                   Update: {
-                    "billing_interval"?: string,"currency"?: string,"is_active"?: boolean,"lookup_key"?: string,"plan_id"?: string,"unit_amount_minor"?: number
+                    "currency"?: string,"lookup_key"?: string,"unit_amount_minor"?: number
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "price_currency_options_lookup_key_fkey"
+      columns: ["lookup_key"]
+isOneToOne: false
+      referencedRelation: "prices"
+      referencedColumns: ["lookup_key"]
+    }
+                  ]
+                },"prices": {
+                  Row: {
+                    "billing_interval": string,"currency": string,"is_active": boolean,"lookup_key": string,"plan_id": string,"trial_days": number,"unit_amount_minor": number
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "billing_interval": string,"currency": string,"is_active"?: boolean,"lookup_key": string,"plan_id": string,"trial_days"?: number,"unit_amount_minor": number
+                  }
+                  Update: {
+                    "billing_interval"?: string,"currency"?: string,"is_active"?: boolean,"lookup_key"?: string,"plan_id"?: string,"trial_days"?: number,"unit_amount_minor"?: number
                   }
                   Relationships: [
                     {
@@ -214,14 +254,14 @@ isOneToOne: false
                   ]
                 },"subscriptions": {
                   Row: {
-                    "cancel_at": string | null,"cancel_at_period_end": boolean,"canceled_at": string | null,"currency": string | null,"current_period_end": string | null,"current_period_start": string | null,"ended_at": string | null,"id": string,"plan_id": string | null,"price_lookup_key": string | null,"quantity": number,"status": string,"stripe_created_at": string | null,"synced_at": string,"trial_end": string | null,"user_id": string
+                    "cancel_at": string | null,"cancel_at_period_end": boolean,"canceled_at": string | null,"currency": string | null,"current_period_end": string | null,"current_period_start": string | null,"ended_at": string | null,"id": string,"past_due_since": string | null,"pending_change_at": string | null,"pending_price_lookup_key": string | null,"plan_id": string | null,"price_lookup_key": string | null,"quantity": number,"status": string,"stripe_created_at": string | null,"synced_at": string,"trial_end": string | null,"user_id": string
                   }
                   ComputedFields: never
                   Insert: {
-                    "cancel_at"?: string | null,"cancel_at_period_end"?: boolean,"canceled_at"?: string | null,"currency"?: string | null,"current_period_end"?: string | null,"current_period_start"?: string | null,"ended_at"?: string | null,"id": string,"plan_id"?: string | null,"price_lookup_key"?: string | null,"quantity"?: number,"status": string,"stripe_created_at"?: string | null,"synced_at"?: string,"trial_end"?: string | null,"user_id": string
+                    "cancel_at"?: string | null,"cancel_at_period_end"?: boolean,"canceled_at"?: string | null,"currency"?: string | null,"current_period_end"?: string | null,"current_period_start"?: string | null,"ended_at"?: string | null,"id": string,"past_due_since"?: string | null,"pending_change_at"?: string | null,"pending_price_lookup_key"?: string | null,"plan_id"?: string | null,"price_lookup_key"?: string | null,"quantity"?: number,"status": string,"stripe_created_at"?: string | null,"synced_at"?: string,"trial_end"?: string | null,"user_id": string
                   }
                   Update: {
-                    "cancel_at"?: string | null,"cancel_at_period_end"?: boolean,"canceled_at"?: string | null,"currency"?: string | null,"current_period_end"?: string | null,"current_period_start"?: string | null,"ended_at"?: string | null,"id"?: string,"plan_id"?: string | null,"price_lookup_key"?: string | null,"quantity"?: number,"status"?: string,"stripe_created_at"?: string | null,"synced_at"?: string,"trial_end"?: string | null,"user_id"?: string
+                    "cancel_at"?: string | null,"cancel_at_period_end"?: boolean,"canceled_at"?: string | null,"currency"?: string | null,"current_period_end"?: string | null,"current_period_start"?: string | null,"ended_at"?: string | null,"id"?: string,"past_due_since"?: string | null,"pending_change_at"?: string | null,"pending_price_lookup_key"?: string | null,"plan_id"?: string | null,"price_lookup_key"?: string | null,"quantity"?: number,"status"?: string,"stripe_created_at"?: string | null,"synced_at"?: string,"trial_end"?: string | null,"user_id"?: string
                   }
                   Relationships: [
                     {
@@ -245,18 +285,42 @@ isOneToOne: false
           }
           Functions: {
             "apply_customer_snapshot":
-{ Args: { "p_stripe_customer_id": string,"p_subscriptions": Json,"p_token": number }; Returns: Json
+{ Args: { "p_cause"?: string,"p_invoices"?: Json,"p_stripe_customer_id": string,"p_subscriptions": Json,"p_token": number }; Returns: Json
                            },
 "begin_checkout":
 { Args: { "p_lookup_key": string,"p_user_id": string }; Returns: number
                            },
+"begin_reconcile":
+{ Args: Record<PropertyKey, never>; Returns: Json
+                           },
+"begin_sync":
+{ Args: { "p_stripe_customer_id": string }; Returns: number
+                           },
+"checkout_terms":
+{ Args: { "p_lookup_key": string,"p_user_id": string }; Returns: Json
+                           },
 "close_checkout":
 { Args: { "p_attempt": number,"p_user_id": string }; Returns: undefined
+                           },
+"compare_customer_snapshot":
+{ Args: { "p_invoices": Json,"p_stripe_customer_id": string,"p_subscriptions": Json }; Returns: Json
+                           },
+"continue_sync":
+{ Args: { "p_stripe_customer_id": string,"p_token": number }; Returns: number
+                           },
+"customers_after":
+{ Args: { "p_after": string,"p_limit": number }; Returns: string[]
                            },
 "due_stripe_events":
 { Args: { "p_limit": number }; Returns: {
               "id": string,"stripe_customer_id": string,"type": string
             }[]
+                           },
+"end_reconcile":
+{ Args: { "p_done": boolean,"p_error"?: string,"p_run": number }; Returns: Json
+                           },
+"end_sync":
+{ Args: { "p_stripe_customer_id": string,"p_token": number }; Returns: undefined
                            },
 "fail_stripe_event":
 { Args: { "p_error": string,"p_id": string }; Returns: undefined
@@ -278,11 +342,20 @@ isOneToOne: false
               "limit_value": number,"metric": string,"plan": string,"resets_at": string,"used": number
             }[]
                            },
+"next_reconcile_customers":
+{ Args: { "p_limit": number,"p_run": number }; Returns: string[]
+                           },
 "next_sync_token":
 { Args: Record<PropertyKey, never>; Returns: number
                            },
+"note_reconcile_page":
+{ Args: { "p_cursor": string,"p_events": Json,"p_listed": boolean,"p_run": number }; Returns: number
+                           },
 "receive_stripe_event":
 { Args: { "p_api_version"?: string,"p_created": string,"p_id": string,"p_payload": Json,"p_stripe_customer_id"?: string,"p_type": string }; Returns: string
+                           },
+"reconciled":
+{ Args: { "p_run": number,"p_stripe_customer_id": string }; Returns: undefined
                            }
           }
           Enums: {

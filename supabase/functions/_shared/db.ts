@@ -1,8 +1,9 @@
 import { createAdminClient } from "@supabase/server/core";
 import type { PostgrestSingleResponse, SupabaseClient } from "@supabase/supabase-js";
+import { z } from "zod";
 import type { Database, Json } from "./database.types.ts";
 import { AppError } from "./domain/errors.ts";
-import type { SubscriptionSnapshot } from "./domain/snapshot.ts";
+import type { CustomerSnapshot } from "./domain/snapshot.ts";
 
 export type Client = SupabaseClient<Database>;
 /** The signed-in person, as their verified access token says. */
@@ -65,6 +66,7 @@ export async function findCustomer(client: Client, userId: string): Promise<stri
   return row?.stripe_customer_id ?? null;
 }
 
+/** Whether a Stripe customer is one of our users'. */
 export async function isOurCustomer(admin: Client, stripeCustomerId: string): Promise<boolean> {
   const row = await rows(
     admin.from("customers").select("user_id").eq("stripe_customer_id", stripeCustomerId)
@@ -92,23 +94,97 @@ export function findSubscriptions(client: Client, userId: string): Promise<Subsc
   );
 }
 
+/** A price with the rank of its plan; also one that is no longer sold. */
+export type PriceTermsRow = PriceRow & { rank: number };
+
+export async function findPriceTerms(
+  client: Client,
+  lookupKey: string,
+): Promise<PriceTermsRow | null> {
+  const row = await rows(
+    client.from("prices").select("*, plans(rank)").eq("lookup_key", lookupKey).maybeSingle(),
+  );
+  if (row === null) return null;
+  const { plans, ...price } = row;
+  return { ...price, rank: plans.rank };
+}
+
+/** The subscription that gives the user their plan, or null when none does. */
+export async function entitledSubscription(
+  client: Client,
+  userId: string,
+): Promise<string | null> {
+  const row = await rows(
+    client.from("entitlements").select("subscription_id").eq("user_id", userId).maybeSingle(),
+  );
+  return row?.subscription_id ?? null;
+}
+
 /** A number newer than every earlier one: taken before a fetch, it orders what was fetched. */
 export function nextSyncToken(admin: Client): Promise<number> {
   return rows(admin.rpc("next_sync_token"));
 }
+
+/** Why a snapshot is applied, as the access log keeps it; `reconcile` also notes what it changes. */
+export type SyncCause = "snapshot" | "reconcile" | "rebuild";
 
 /** Applies a customer's whole state; an older token than the one applied last changes nothing. */
 export function applySnapshot(
   admin: Client,
   stripeCustomerId: string,
   token: number,
-  subscriptions: SubscriptionSnapshot[],
+  snapshot: CustomerSnapshot,
+  cause: SyncCause,
 ): Promise<Json> {
   return rows(admin.rpc("apply_customer_snapshot", {
     p_stripe_customer_id: stripeCustomerId,
     p_token: token,
-    p_subscriptions: subscriptions.map((subscription) => ({ ...subscription })),
+    p_cause: cause,
+    ...lists(snapshot),
   }));
+}
+
+/** What applying a snapshot would change; changes nothing. */
+export function compareSnapshot(
+  admin: Client,
+  stripeCustomerId: string,
+  snapshot: CustomerSnapshot,
+): Promise<Json> {
+  return rows(admin.rpc("compare_customer_snapshot", {
+    p_stripe_customer_id: stripeCustomerId,
+    ...lists(snapshot),
+  }));
+}
+
+function lists({ subscriptions, invoices }: CustomerSnapshot) {
+  return {
+    p_subscriptions: subscriptions.map((subscription) => ({ ...subscription })),
+    p_invoices: invoices.map((invoice) => ({ ...invoice })),
+  };
+}
+
+/** The lease on a customer, and the token to fetch under; null while somebody else has it. */
+export function beginSync(admin: Client, stripeCustomerId: string): Promise<number | null> {
+  return rows<number | null>(admin.rpc("begin_sync", { p_stripe_customer_id: stripeCustomerId }));
+}
+
+/** Gives the lease up, or renews it when events came in that no fetch has covered. */
+export function continueSync(
+  admin: Client,
+  stripeCustomerId: string,
+  lease: number,
+): Promise<number | null> {
+  return rows<number | null>(
+    admin.rpc("continue_sync", { p_stripe_customer_id: stripeCustomerId, p_token: lease }),
+  );
+}
+
+export async function endSync(
+  admin: Client,
+  stripeCustomerId: string,
+  lease: number,
+): Promise<void> {
+  await rows(admin.rpc("end_sync", { p_stripe_customer_id: stripeCustomerId, p_token: lease }));
 }
 
 /** The number of the user's checkout attempt; two tabs that ask for the same price share one. */
@@ -182,4 +258,80 @@ export function insertReply(
     admin.from("messages").upsert(reply, { onConflict: "reply_to", ignoreDuplicates: true })
       .select("*").maybeSingle(),
   );
+}
+
+const reconcileRun = z.object({
+  busy: z.boolean(),
+  run: z.number().default(0),
+  since: z.number().default(0),
+  cursor: z.string().nullish(),
+  listed: z.boolean().default(false),
+});
+export type ReconcileRun = z.infer<typeof reconcileRun>;
+
+/** One event of Stripe's list, as the inbox keeps it. */
+export interface ReconcileEvent {
+  id: string;
+  type: string;
+  api_version: string | null;
+  created: string;
+  customer: string | null;
+  payload: Json;
+}
+
+/** Leases the unfinished run of reconcile, or a new one; `busy` while somebody works on it. */
+export async function beginReconcile(admin: Client): Promise<ReconcileRun> {
+  return reconcileRun.parse(await rows(admin.rpc("begin_reconcile")));
+}
+
+/** Keeps a page of events and remembers the place; answers how many were never delivered. */
+export function noteReconcilePage(
+  admin: Client,
+  run: number,
+  page: { events: ReconcileEvent[]; cursor: string | null; listed: boolean },
+): Promise<number> {
+  return rows(admin.rpc("note_reconcile_page", {
+    p_run: run,
+    p_events: page.events.map((event) => ({ ...event })),
+    p_cursor: page.cursor ?? "",
+    p_listed: page.listed,
+  }));
+}
+
+export function nextReconcileCustomers(
+  admin: Client,
+  run: number,
+  limit: number,
+): Promise<string[]> {
+  return rows(admin.rpc("next_reconcile_customers", { p_run: run, p_limit: limit }));
+}
+
+export async function reconciled(
+  admin: Client,
+  run: number,
+  stripeCustomerId: string,
+): Promise<void> {
+  await rows(admin.rpc("reconciled", { p_run: run, p_stripe_customer_id: stripeCustomerId }));
+}
+
+/** Gives the run back: done, or to be gone on with. Answers its figures. */
+export function endReconcile(
+  admin: Client,
+  run: number,
+  end: { done: boolean; error?: string },
+): Promise<Json> {
+  return rows(admin.rpc("end_reconcile", {
+    p_run: run,
+    p_done: end.done,
+    ...(end.error !== undefined && { p_error: end.error }),
+  }));
+}
+
+/** Stripe customers in the order of their ids. */
+export function customersAfter(
+  admin: Client,
+  after: string | null,
+  limit: number,
+): Promise<string[]> {
+  return rows(admin.rpc("customers_after", { p_after: after ?? "", p_limit: limit }));
 }

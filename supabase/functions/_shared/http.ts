@@ -29,14 +29,15 @@ export function userFunction<Body>(
   });
 }
 
-/** A function called with the project's secret key: pg_cron or an operator. Its body is ignored. */
-export function secretFunction(
+/** A function called with the project's secret key: pg_cron (which sends `{}`) or an operator. */
+export function secretFunction<Body>(
   name: string,
-  handle: (call: SecretCall) => Promise<unknown>,
+  body: z.ZodType<Body>,
+  handle: (body: Body, call: SecretCall) => Promise<unknown>,
 ): FetchHandler {
   return answer(name, async (request) => {
     const { supabaseAdmin } = await authenticate(request, "secret");
-    return Response.json(await handle({ supabaseAdmin }));
+    return Response.json(await handle(parse(body, await readBody(request)), { supabaseAdmin }));
   });
 }
 

@@ -91,4 +91,9 @@ export function isIdempotencyMismatch(error: unknown): boolean {
   return error instanceof Stripe.errors.StripeIdempotencyError;
 }
 
+/** The bank said no. */
+export function isCardError(error: unknown): boolean {
+  return error instanceof Stripe.errors.StripeCardError;
+}
+
 export type { Stripe };

@@ -1,7 +1,10 @@
+import { z } from "zod";
 import { drainEvents } from "../_shared/billing/inbox.ts";
 import { secretFunction } from "../_shared/http.ts";
 
+const body = z.object({});
+
 /** Called by pg_cron every minute with the secret key → `{processed, failed}`. */
 export default {
-  fetch: secretFunction("events-drain", ({ supabaseAdmin }) => drainEvents(supabaseAdmin)),
+  fetch: secretFunction("events-drain", body, (_, { supabaseAdmin }) => drainEvents(supabaseAdmin)),
 };

@@ -5,6 +5,7 @@ import { mayStillBill } from "../domain/snapshot.ts";
 import { env } from "../env.ts";
 import { callingStripe, isIdempotencyMismatch, type Stripe, stripe } from "../stripe.ts";
 import { ensureCustomer } from "./customer.ts";
+import { stripePrice } from "./price.ts";
 import { syncCustomer } from "./sync.ts";
 
 /** An attempt may turn out to be spent (paid, expired) when it is opened again; then the next one is a fresh start. */
@@ -54,25 +55,6 @@ export async function openCheckout(lookupKey: string, call: db.UserCall): Promis
     );
   }
   return { url: session.url };
-}
-
-/** Stripe's price for a catalogue row; a price that says something else than the row is not sold. */
-async function stripePrice(row: db.PriceRow): Promise<Stripe.Price> {
-  const { data } = await callingStripe(() =>
-    stripe().prices.list({ lookup_keys: [row.lookup_key], active: true, limit: 1 })
-  );
-  const price = data[0];
-  if (price !== undefined && sells(price, row)) return price;
-  throw new AppError("price_mismatch", "This plan cannot be bought right now.", {
-    cause: new Error(
-      `catalogue and Stripe disagree about ${row.lookup_key}: ${price?.id ?? "no such price"}`,
-    ),
-  });
-}
-
-function sells(price: Stripe.Price, row: db.PriceRow): boolean {
-  return price.unit_amount === row.unit_amount_minor && price.currency === row.currency &&
-    price.recurring?.interval === row.billing_interval && price.recurring?.interval_count === 1;
 }
 
 async function openSession(

@@ -3,9 +3,9 @@ import { customerOf, customerToSync } from "../domain/events.ts";
 import { AppError } from "../domain/errors.ts";
 import { log } from "../log.ts";
 import { type Stripe, verifyEvent } from "../stripe.ts";
-import { syncCustomer } from "./sync.ts";
+import { workOff } from "./sync.ts";
 
-const DRAIN_BATCH = 20;
+const DRAIN_BATCH = 100;
 
 /** Verifies a delivery and takes in its event. Only the verified body names anything; the request names nothing. */
 export async function takeWebhook(raw: string, headers: Headers): Promise<{ outcome: string }> {
@@ -31,39 +31,50 @@ async function takeEvent(admin: db.Client, event: Stripe.Event): Promise<{ outco
     p_payload: JSON.parse(JSON.stringify(event)),
   });
   if (state === "processed" || state === "ignored") return { outcome: state };
-  return await work(admin, { id: event.id, type: event.type, customer });
+  return await work(admin, [{ id: event.id, type: event.type }], customer);
 }
 
-/** Tries again what failed before. Called by pg_cron; each event is leased to one caller at a time. */
+/**
+ * Tries again what failed before, and what was left behind by a worker that died. Called by pg_cron; each event is leased
+ * to one caller at a time, and one fetch serves all events of a customer.
+ */
 export async function drainEvents(
   admin: db.Client,
 ): Promise<{ processed: number; failed: number }> {
   const due = await db.dueEvents(admin, DRAIN_BATCH);
   let failed = 0;
-  for (const event of due) {
+  for (const events of Map.groupBy(due, (event) => event.stripe_customer_id ?? event.id).values()) {
     try {
-      await work(admin, { id: event.id, type: event.type, customer: event.stripe_customer_id });
+      await work(
+        admin,
+        events.map(({ id, type }) => ({ id, type })),
+        events[0]?.stripe_customer_id ?? null,
+      );
     } catch {
-      failed++; // Recorded and logged by `work`; the others must not wait for this one.
+      failed += events.length; // Recorded and logged by `work`; the others must not wait for this one.
     }
   }
   return { processed: due.length - failed, failed };
 }
 
+/** Does what these events about one customer hint at. `queued`: somebody else is at it. */
 async function work(
   admin: db.Client,
-  event: { id: string; type: string; customer: string | null },
+  events: { id: string; type: string }[],
+  customer: string | null,
 ): Promise<{ outcome: string }> {
   try {
-    const ours = event.customer !== null && await db.isOurCustomer(admin, event.customer);
-    if (ours && event.customer !== null) await syncCustomer(admin, event.customer);
-    const outcome = ours ? "processed" : "ignored";
-    await db.finishEvent(admin, event.id, outcome);
-    return { outcome };
+    const ours = customer !== null && await db.isOurCustomer(admin, customer);
+    // Applying the snapshot settles the events it covers; these were received before its token was taken.
+    if (ours) return { outcome: await workOff(admin, customer) };
+    for (const event of events) await db.finishEvent(admin, event.id, "ignored");
+    return { outcome: "ignored" };
   } catch (error) {
     const reason = error instanceof AppError ? error.code : "internal_error";
-    log("error", "event_failed", { event_id: event.id, type: event.type, code: reason });
-    await db.failEvent(admin, event.id, describe(error));
+    for (const event of events) {
+      log("error", "event_failed", { event_id: event.id, type: event.type, code: reason });
+      await db.failEvent(admin, event.id, describe(error));
+    }
     throw error;
   }
 }

@@ -1,30 +1,74 @@
 import type { Json } from "../database.types.ts";
 import * as db from "../db.ts";
-import { type SubscriptionSnapshot, toSnapshot } from "../domain/snapshot.ts";
-import { callingStripe, stripe } from "../stripe.ts";
+import {
+  type CustomerSnapshot,
+  lookupKeyOf,
+  pendingChange,
+  type SubscriptionSnapshot,
+  toInvoice,
+  toSnapshot,
+} from "../domain/snapshot.ts";
+import { log } from "../log.ts";
+import { callingStripe, type Stripe, stripe } from "../stripe.ts";
+
+/** More rounds than a burst of events needs; what comes in after them is left to the drain. */
+const MAX_ROUNDS = 5;
+/** Events about one change arrive within moments of each other: waiting once fetches once. */
+const GATHER_MS = 200;
+const MAX_SUBSCRIPTIONS = 1_000;
+const MAX_INVOICES = 10_000;
+/** Statuses that are nobody's problem; every other one is logged, one of tomorrow included. */
+const QUIET_STATUSES: readonly string[] = ["active", "trialing", "canceled"];
 
 /**
  * Makes our rows say what Stripe says about one customer, now.
  *
  * The token is taken before the fetch, and a snapshot is applied only if its token is newer than the one applied last:
- * whichever order events arrive in and however long a fetch takes, an older picture never replaces a newer one.
+ * whichever order events arrive in and however long a fetch takes, an older picture never replaces a newer one. Applying
+ * also settles every event of this customer that was received before the token was taken.
  */
 export async function syncCustomer(
   admin: db.Client,
   stripeCustomerId: string,
+  options: { token?: number; cause?: db.SyncCause } = {},
 ): Promise<SubscriptionSnapshot[]> {
-  const token = await db.nextSyncToken(admin);
-  const [keys, subscriptions] = await Promise.all([
-    db.catalogueKeys(admin),
-    callingStripe(() =>
-      stripe().subscriptions
-        .list({ customer: stripeCustomerId, status: "all", limit: 100 })
-        .autoPagingToArray({ limit: 1_000 })
-    ),
-  ]);
-  const snapshots = subscriptions.map((subscription) => toSnapshot(subscription, keys));
-  await db.applySnapshot(admin, stripeCustomerId, token, snapshots);
-  return snapshots;
+  const token = options.token ?? await db.nextSyncToken(admin);
+  const snapshot = await fetchCustomer(admin, stripeCustomerId);
+  const cause = options.cause ?? "snapshot";
+  const answer = await db.applySnapshot(admin, stripeCustomerId, token, snapshot, cause);
+  report(stripeCustomerId, snapshot, answer);
+  return snapshot.subscriptions;
+}
+
+/**
+ * Syncs a customer because of events in the inbox, for as long as events come in that the last fetch does not cover.
+ * One worker at a time: `queued` means that another one has the lease and will see whatever was received by now. If that
+ * one dies, the drain finds the events again.
+ */
+export async function workOff(
+  admin: db.Client,
+  stripeCustomerId: string,
+): Promise<"processed" | "queued"> {
+  let lease = await db.beginSync(admin, stripeCustomerId);
+  if (lease === null) return "queued";
+  let held = lease;
+  try {
+    await syncCustomer(admin, stripeCustomerId, { token: lease });
+    for (let round = 1; round < MAX_ROUNDS; round++) {
+      lease = await db.continueSync(admin, stripeCustomerId, held);
+      if (lease === null) return "processed";
+      held = lease;
+      await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+      await syncCustomer(admin, stripeCustomerId);
+    }
+    await db.endSync(admin, stripeCustomerId, held);
+    return "processed";
+  } catch (error) {
+    await db.endSync(admin, stripeCustomerId, held).catch(() => {
+      // It ends by itself; the reason why we are here matters more.
+    });
+    throw error;
+  }
 }
 
 /** Syncs the signed-in user, for the way back from Stripe's pages. Someone without a Stripe customer is simply on their plan. */
@@ -32,4 +76,53 @@ export async function syncMine(call: db.UserCall): Promise<{ entitlements: Json 
   const customer = await db.findCustomer(call.supabase, call.user.id);
   if (customer !== null) await syncCustomer(call.supabaseAdmin, customer);
   return { entitlements: await db.myEntitlements(call.supabase) };
+}
+
+/** Everything of a customer that we keep, as Stripe says it now. */
+export async function fetchCustomer(
+  admin: db.Client,
+  stripeCustomerId: string,
+): Promise<CustomerSnapshot> {
+  const [keys, subscriptions, invoices] = await Promise.all([
+    db.catalogueKeys(admin),
+    callingStripe(() =>
+      stripe().subscriptions
+        .list({ customer: stripeCustomerId, status: "all", limit: 100, expand: ["data.schedule"] })
+        .autoPagingToArray({ limit: MAX_SUBSCRIPTIONS })
+    ),
+    callingStripe(() =>
+      stripe().invoices.list({ customer: stripeCustomerId, limit: 100 })
+        .autoPagingToArray({ limit: MAX_INVOICES })
+    ),
+  ]);
+  return {
+    subscriptions: await Promise.all(
+      subscriptions.map((subscription) => snapshotOf(subscription, keys)),
+    ),
+    // A draft may still change and vanish; it is nobody's invoice yet.
+    invoices: invoices.filter((invoice) => invoice.status !== "draft").map(toInvoice),
+  };
+}
+
+async function snapshotOf(
+  subscription: Stripe.Subscription,
+  keys: ReadonlySet<string>,
+): Promise<SubscriptionSnapshot> {
+  const pending = pendingChange(subscription);
+  if (pending === null || pending.lookupKey !== null) {
+    return toSnapshot(subscription, keys, pending);
+  }
+  const price = await callingStripe(() => stripe().prices.retrieve(pending.price));
+  return toSnapshot(subscription, keys, { ...pending, lookupKey: lookupKeyOf(price) ?? price.id });
+}
+
+function report(customer: string, { subscriptions }: CustomerSnapshot, answer: Json): void {
+  for (const { id, status } of subscriptions) {
+    if (QUIET_STATUSES.includes(status)) continue;
+    log("warn", "subscription_needs_attention", { subscription: id, status });
+  }
+  if (typeof answer !== "object" || answer === null || Array.isArray(answer)) return;
+  const repeated = answer["repeated_drifts"];
+  if (!Array.isArray(repeated)) return;
+  log("error", "drift_repeated", { customer, fields: repeated.join(", ") });
 }

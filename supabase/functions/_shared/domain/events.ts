@@ -2,9 +2,10 @@ import type Stripe from "stripe";
 
 /**
  * The events after which a customer's subscriptions may look different. An event is only a hint to fetch that customer,
- * so the list may be generous; what is not listed is stored, marked as ignored, and answered with 200.
+ * so the list may be generous; what is not listed is stored, marked as ignored, and answered with 200. At most twenty: Stripe
+ * lists no more types at once, and reconcile asks for these.
  */
-const HINTS: readonly string[] = [
+export const HINTS: readonly string[] = [
   "checkout.session.async_payment_failed",
   "checkout.session.async_payment_succeeded",
   "checkout.session.completed",

@@ -63,6 +63,8 @@ Deno.test("a subscription becomes a row with its item's period", () => {
     ended_at: null,
     trial_end: null,
     created: new Date(START * 1000).toISOString(),
+    pending_price_lookup_key: null,
+    pending_change_at: null,
   });
 });
 

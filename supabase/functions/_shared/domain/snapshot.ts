@@ -16,6 +16,38 @@ export interface SubscriptionSnapshot {
   ended_at: string | null;
   trial_end: string | null;
   created: string;
+  pending_price_lookup_key: string | null;
+  pending_change_at: string | null;
+}
+
+/** One finalized invoice as the database keeps it; amounts in the smallest unit of its currency. */
+export interface InvoiceSnapshot {
+  id: string;
+  subscription_id: string | null;
+  number: string | null;
+  status: string;
+  currency: string;
+  total_minor: number;
+  amount_due_minor: number;
+  amount_paid_minor: number;
+  period_start: string | null;
+  period_end: string | null;
+  hosted_invoice_url: string | null;
+  invoice_pdf: string | null;
+  created: string;
+}
+
+/** Everything we keep of a customer, whole: what is not in these lists does not exist. */
+export interface CustomerSnapshot {
+  subscriptions: SubscriptionSnapshot[];
+  invoices: InvoiceSnapshot[];
+}
+
+/** What a schedule will change a subscription to, and when (Unix seconds). */
+export interface PendingChange {
+  price: string;
+  lookupKey: string | null;
+  at: number;
 }
 
 /** Statuses after which Stripe never bills a subscription again. */
@@ -36,6 +68,7 @@ export function mayStillBill(status: string): boolean {
 export function toSnapshot(
   subscription: Stripe.Subscription,
   catalogueKeys: ReadonlySet<string>,
+  pending: PendingChange | null = null,
 ): SubscriptionSnapshot {
   const item = planItem(subscription, catalogueKeys);
   return {
@@ -52,6 +85,47 @@ export function toSnapshot(
     ended_at: timeOrNull(subscription.ended_at, "ended_at"),
     trial_end: timeOrNull(subscription.trial_end, "trial_end"),
     created: time(subscription.created, "created"),
+    pending_price_lookup_key: pending?.lookupKey ?? null,
+    pending_change_at: pending === null ? null : time(pending.at, "schedule.phases.start_date"),
+  };
+}
+
+/**
+ * The next phase of the schedule that manages a subscription (`expand: ["data.schedule"]`), or null when there is none or
+ * it keeps the price. Our own schedules carry the lookup key in the phase's metadata; one made in the portal or the
+ * dashboard names only the price.
+ */
+export function pendingChange(subscription: Stripe.Subscription): PendingChange | null {
+  const schedule = subscription.schedule;
+  if (typeof schedule !== "object" || schedule === null || schedule.status !== "active") {
+    return null;
+  }
+  const end = schedule.current_phase?.end_date;
+  const next = schedule.phases.find((phase) => end !== undefined && phase.start_date >= end);
+  const item = next?.items[0];
+  if (next === undefined || item === undefined) return null;
+  const price = idOf(item.price);
+  if (subscription.items.data.some((present) => present.price.id === price)) return null;
+  return { price, lookupKey: next.metadata?.["lookup_key"] ?? null, at: next.start_date };
+}
+
+/** Translates Stripe's invoice (API 2026-10-28.endive) into a row. Throws `stripe_shape_unknown` like `toSnapshot`. */
+export function toInvoice(invoice: Stripe.Invoice): InvoiceSnapshot {
+  const of = invoice.parent?.subscription_details?.subscription;
+  return {
+    id: text(invoice.id, "invoice.id"),
+    subscription_id: of ? idOf(of) : null,
+    number: invoice.number ?? null,
+    status: text(invoice.status, "invoice.status"),
+    currency: text(invoice.currency, "invoice.currency"),
+    total_minor: amount(invoice.total, "invoice.total"),
+    amount_due_minor: amount(invoice.amount_due, "invoice.amount_due"),
+    amount_paid_minor: amount(invoice.amount_paid, "invoice.amount_paid"),
+    period_start: timeOrNull(invoice.period_start, "invoice.period_start"),
+    period_end: timeOrNull(invoice.period_end, "invoice.period_end"),
+    hosted_invoice_url: invoice.hosted_invoice_url ?? null,
+    invoice_pdf: invoice.invoice_pdf ?? null,
+    created: time(invoice.created, "invoice.created"),
   };
 }
 
@@ -76,6 +150,15 @@ function planItem(
   return item;
 }
 
+function idOf(value: string | { id: string }): string {
+  return typeof value === "string" ? value : value.id;
+}
+
+function amount(value: unknown, field: string): number {
+  if (typeof value !== "number" || !Number.isSafeInteger(value)) throw shapeUnknown(field);
+  return value;
+}
+
 function text(value: unknown, field: string): string {
   if (typeof value !== "string" || value === "") throw shapeUnknown(field);
   return value;
@@ -93,6 +176,6 @@ function timeOrNull(value: unknown, field: string): string | null {
 function shapeUnknown(field: string): AppError {
   return new AppError(
     "stripe_shape_unknown",
-    `Stripe answered a subscription whose ${field} is not understood.`,
+    `Stripe answered something whose ${field} is not understood.`,
   );
 }

@@ -1,0 +1,47 @@
+/**
+ * Parameters of older API versions, as Stripe still takes them from a request that does not ask for the newest one (its
+ * CLI names no version at all). Only what the CLI's fixtures use; a request for the pinned version gets the pinned rules.
+ */
+import type { Raw } from "./params.ts";
+import { isRecord } from "./params.ts";
+import type { Store } from "./store.ts";
+import { API_VERSION } from "./types.ts";
+
+type Form = { [key: string]: Raw };
+
+export function modernize(
+  store: Store,
+  path: string,
+  form: Form,
+  version: string | null,
+): Form {
+  if (version === API_VERSION) return form;
+  if (path === "/v1/promotion_codes" && form.coupon !== undefined) {
+    const { coupon, ...rest } = form;
+    return { ...rest, promotion: { type: "coupon", coupon } };
+  }
+  if (/^\/v1\/subscription_schedules(\/[^/]+)?$/.test(path) && form.phases !== undefined) {
+    return { ...form, phases: mapped(form.phases, (phase) => withDuration(store, phase)) };
+  }
+  return form;
+}
+
+function mapped(raw: Raw, change: (form: Form) => Form): Raw {
+  const each = (value: Raw) => isRecord(value) ? change(value) : value;
+  if (Array.isArray(raw)) return raw.map(each);
+  if (!isRecord(raw)) return raw;
+  return Object.fromEntries(Object.entries(raw).map(([key, value]) => [key, each(value)]));
+}
+
+/** `iterations` counted intervals of the phase's price. */
+function withDuration(store: Store, phase: Form): Form {
+  const { iterations, ...rest } = phase;
+  if (typeof iterations !== "string") return phase;
+  const items = Array.isArray(phase.items) ? phase.items : Object.values(phase.items ?? {});
+  const [first] = items;
+  const id = isRecord(first) && typeof first.price === "string" ? first.price : "";
+  const { interval, interval_count } = store.find("price", id)?.recurring ??
+    { interval: "month", interval_count: 1 };
+  const count = String(Number(iterations) * interval_count);
+  return { ...rest, duration: { interval, interval_count: count } };
+}

@@ -1,0 +1,129 @@
+import type { Json } from "../database.types.ts";
+import * as db from "../db.ts";
+import { customerOf, HINTS } from "../domain/events.ts";
+import { AppError } from "../domain/errors.ts";
+import { log } from "../log.ts";
+import { callingStripe, type Stripe, stripe } from "../stripe.ts";
+import { fetchCustomer, syncCustomer } from "./sync.ts";
+
+/** A scheduled function has little more than a minute; what is left waits for the next call. */
+const BUDGET_MS = 40_000;
+const CUSTOMERS_AT_A_TIME = 50;
+const REBUILD_AT_A_TIME = 25;
+
+/**
+ * Finds and repairs what deliveries missed: events of Stripe's list that never came, customers that were fetched so soon
+ * after an event that the answer may have been old, and everybody whose snapshot is older than a day.
+ *
+ * One call at a time (`busy`). It stops when its time is up or Stripe asks for a pause (429), and the next call goes on at
+ * the same place. Answers `{busy}` or `{finished, events_seen, events_missing, customers, drifts, error?}`.
+ */
+export async function reconcile(admin: db.Client): Promise<Json> {
+  const run = await db.beginReconcile(admin);
+  if (run.busy) return { busy: true };
+  const deadline = Date.now() + BUDGET_MS;
+  try {
+    if (!run.listed) await listEvents(admin, run, deadline);
+    const done = await syncQueued(admin, run.run, deadline);
+    return await db.endReconcile(admin, run.run, { done });
+  } catch (error) {
+    const code = codeOf(error);
+    log("warn", "reconcile_stopped", { run: run.run, code });
+    await db.endReconcile(admin, run.run, { done: false, error: describe(error) });
+    // Stripe pauses us or is away: no failure of the run, which goes on at the next call.
+    if (code === "billing_unavailable") return { busy: false, finished: false, error: code };
+    throw error;
+  }
+}
+
+async function listEvents(admin: db.Client, run: db.ReconcileRun, deadline: number): Promise<void> {
+  let cursor = run.cursor ?? undefined;
+  while (Date.now() < deadline) {
+    const page = await callingStripe(() =>
+      stripe().events.list({
+        types: [...HINTS],
+        created: { gte: run.since },
+        limit: 100,
+        ...(cursor && { starting_after: cursor }),
+      })
+    );
+    cursor = page.data.at(-1)?.id ?? cursor;
+    const missing = await db.noteReconcilePage(admin, run.run, {
+      events: page.data.map(toRow),
+      cursor: cursor ?? null,
+      listed: !page.has_more,
+    });
+    if (missing > 0) log("warn", "events_never_delivered", { run: run.run, count: missing });
+    if (!page.has_more) return;
+  }
+}
+
+function toRow(event: Stripe.Event): db.ReconcileEvent {
+  return {
+    id: event.id,
+    type: event.type,
+    api_version: event.api_version,
+    created: new Date(event.created * 1000).toISOString(),
+    customer: customerOf(event),
+    payload: JSON.parse(JSON.stringify(event)),
+  };
+}
+
+/**
+ * Syncs who is in the queue; false when time was up first. A customer that cannot be understood must not hold up the others:
+ * it stays in the queue for the next run.
+ */
+async function syncQueued(admin: db.Client, run: number, deadline: number): Promise<boolean> {
+  const failed = new Set<string>();
+  while (true) {
+    const queued = await db.nextReconcileCustomers(admin, run, CUSTOMERS_AT_A_TIME + failed.size);
+    const customers = queued.filter((customer) => !failed.has(customer));
+    if (customers.length === 0) return true;
+    for (const customer of customers) {
+      if (Date.now() >= deadline) return false;
+      try {
+        await syncCustomer(admin, customer, { cause: "reconcile" });
+        await db.reconciled(admin, run, customer);
+      } catch (error) {
+        if (codeOf(error) === "billing_unavailable") throw error;
+        failed.add(customer);
+        log("error", "reconcile_failed", { customer, code: codeOf(error) });
+      }
+    }
+  }
+}
+
+/**
+ * Recomputes snapshots from Stripe, a batch of customers at a time in the order of their ids; `dryRun` only compares.
+ * Answers `{customers, differences: [{customer, field, ours, stripe}], next}`; call again with `after: next` until it is null.
+ */
+export async function rebuild(
+  options: { dry_run: boolean; after?: string | undefined },
+  admin: db.Client,
+): Promise<Json> {
+  const customers = await db.customersAfter(admin, options.after ?? null, REBUILD_AT_A_TIME);
+  const differences: Json[] = [];
+  for (const customer of customers) {
+    const token = await db.nextSyncToken(admin);
+    const snapshot = await fetchCustomer(admin, customer);
+    const found = await db.compareSnapshot(admin, customer, snapshot);
+    if (Array.isArray(found)) {
+      differences.push(...found.map((one) => ({ customer, ...(isObject(one) ? one : {}) })));
+    }
+    if (!options.dry_run) await db.applySnapshot(admin, customer, token, snapshot, "rebuild");
+  }
+  const next = customers.length < REBUILD_AT_A_TIME ? null : customers.at(-1) ?? null;
+  return { customers: customers.length, differences, next };
+}
+
+function isObject(value: Json): value is { [key: string]: Json | undefined } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof AppError ? error.code : "internal_error";
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? `${codeOf(error)}: ${error.message}` : codeOf(error);
+}
