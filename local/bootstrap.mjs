@@ -33,7 +33,6 @@ const SCRIPTS = {
   reset: ["local/main.ts", "reset"],
   test: ["tests/run.ts"],
   bench: ["bench/main.ts"],
-  types: ["supabase/tests/schema.ts"],
   schema: ["supabase/tests/schema.ts"],
 };
 

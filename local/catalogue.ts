@@ -92,6 +92,8 @@ async function ensurePrice(
   product: string,
   existing: Stripe.Price | undefined,
 ): Promise<string> {
+  // Before the key moves on: the metadata goes on saying what the old price's subscribers bought.
+  if (existing) await keepLookupKey(stripe, existing, row.lookup_key);
   if (existing && isSamePrice(existing, row, product)) return existing.id;
   // An amount cannot be changed in Stripe: a new price takes the key over, running subscriptions keep the old one.
   const created = await stripe.prices.create({
@@ -101,9 +103,14 @@ async function ensurePrice(
     currency: row.currency,
     unit_amount: row.unit_amount_minor,
     recurring: { interval: row.billing_interval },
-    metadata: { plan: row.plan_id },
+    metadata: { plan: row.plan_id, lookup_key: row.lookup_key },
   });
   return created.id;
+}
+
+async function keepLookupKey(stripe: Stripe, price: Stripe.Price, key: string): Promise<void> {
+  if (price.metadata["lookup_key"] === key) return;
+  await stripe.prices.update(price.id, { metadata: { lookup_key: key } });
 }
 
 function isSamePrice(price: Stripe.Price, row: PriceRow, product: string): boolean {
@@ -137,7 +144,8 @@ function portalFeatures(
     subscription_update: {
       enabled: true,
       default_allowed_updates: ["price"],
-      proration_behavior: "create_prorations",
+      // At once: pending prorations of a plan that is then cancelled may never be paid.
+      proration_behavior: "always_invoice",
       products: [...pricesByProduct].map(([product, prices]) => ({ product, prices })),
     },
   };

@@ -7,7 +7,10 @@ import { readTextIfAny } from "./util.ts";
 /** The settings a person may give, all documented in .env.example. */
 
 const schema = z.object({
-  TOLLGATE_PORT_BASE: z.coerce.number().int().min(1024, "must be a port from 1024 up").max(65532)
+  TOLLGATE_PORT_BASE: z.coerce.number("must be a number").int("must be a whole number").min(
+    1024,
+    "must be a port from 1024 up",
+  ).max(65532)
     .optional(),
   TOLLGATE_DATA_DIR: z.string().trim().min(1).default(".tollgate"),
   TOLLGATE_DEBUG: z.enum(["0", "1"]).default("0"),
@@ -27,6 +30,14 @@ const schema = z.object({
       code: "custom",
       path: ["STRIPE_WEBHOOK_SECRET"],
       message: "is needed with STRIPE_SECRET_KEY (`stripe listen --print-secret` shows it)",
+    });
+  }
+  for (const name of ["STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE"] as const) {
+    if (!settings[name] || settings.STRIPE_SECRET_KEY) continue;
+    context.addIssue({
+      code: "custom",
+      path: [name],
+      message: "does nothing without STRIPE_SECRET_KEY; leave all three out for the sandbox",
     });
   }
 });

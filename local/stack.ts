@@ -12,7 +12,7 @@ import { ensureWebhook, stripeClient, syncCatalogue } from "./stripe_setup.ts";
 import { type Child, Supervisor } from "./supervisor.ts";
 import { Tokens } from "./tokens.ts";
 import type Stripe from "stripe";
-import { exists, logFile, messageOf, within, writeAtomically } from "./util.ts";
+import { exists, logFile, messageOf, StartError, within, writeAtomically } from "./util.ts";
 import {
   DEFAULTS,
   JWT_SECRET,
@@ -256,7 +256,16 @@ class StackBuilder {
   }
 
   async #catalogue(database: Database, sandbox: Sandbox | null): Promise<void> {
-    if (this.#options.stripe || sandbox) await syncCatalogue(this.#stripeClient(), database);
+    if (!this.#options.stripe && !sandbox) return;
+    try {
+      await syncCatalogue(this.#stripeClient(), database);
+    } catch (error) {
+      if (!this.#options.stripe) throw error;
+      throw new StartError(
+        `Stripe (${this.#urls.stripe}) did not take the catalogue: ${messageOf(error)} ` +
+          "Look at STRIPE_SECRET_KEY and STRIPE_API_BASE, or leave them out for the sandbox.",
+      );
+    }
   }
 
   async #workers(database: Database): Promise<void> {

@@ -1,6 +1,6 @@
 import { LOCAL } from "./paths.ts";
 import { identify, isSameProcess, type ProcessIdentity } from "./process_table.ts";
-import { readTextIfAny, sleep, StartError, within, writeAtomically } from "./util.ts";
+import { exists, readTextIfAny, sleep, StartError, within, writeAtomically } from "./util.ts";
 
 /**
  * Everything the stack starts, and the promise that nothing of it survives. Children live in their own process groups, so that
@@ -57,6 +57,7 @@ export class Supervisor {
 
   /** Takes the data directory for this process and clears what an earlier one may have left running. */
   static async start(dataDir: string): Promise<Supervisor> {
+    await claim(dataDir);
     await Deno.mkdir(`${dataDir}/run`, { recursive: true, mode: 0o755 });
     const lock = await takeLock(dataDir);
     await endLeftovers(dataDir);
@@ -139,6 +140,26 @@ export class Supervisor {
       .catch(() => {});
     return this.#writing;
   }
+}
+
+/** The file that says a folder is ours: only such a one is written to, and only such a one is ever removed. */
+export const MARKER = "tollgate-data";
+
+/** Makes the folder ours if it is new or empty; TOLLGATE_DATA_DIR may name anything, a home folder included. */
+async function claim(dataDir: string): Promise<void> {
+  await Deno.mkdir(dataDir, { recursive: true, mode: 0o755 });
+  if (await exists(`${dataDir}/${MARKER}`)) return;
+  for await (const { name } of Deno.readDir(dataDir)) {
+    // The bootstrap's lock stands in the default folder while dependencies are installed.
+    if (name === "install.lock") continue;
+    throw new StartError(
+      `${dataDir} has files in it that are not Tollgate's (${name}). Give TOLLGATE_DATA_DIR a folder of its own.`,
+    );
+  }
+  await writeAtomically(
+    `${dataDir}/${MARKER}`,
+    "Everything in this folder belongs to Tollgate's local platform.\n",
+  );
 }
 
 async function takeLock(dataDir: string): Promise<Deno.FsFile> {

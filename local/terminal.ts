@@ -27,7 +27,12 @@ export class Terminal {
       ["Web client", stack.webUrl],
       ["API", stack.apiUrl],
       ["Postgres", stack.dbUrl],
-      ["Stripe", realStripe ? "your account, test mode" : `${stack.stripeUrl} (sandbox)`],
+      [
+        "Stripe",
+        realStripe
+          ? `${stack.stripeUrl} (your account, test mode)`
+          : `${stack.stripeUrl} (sandbox)`,
+      ],
       ["Demo login", `${DEMO.email} / ${DEMO.password}`],
     ];
     const width = Math.max(...rows.map(([name = ""]) => name.length));

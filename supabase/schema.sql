@@ -2781,6 +2781,36 @@ revoke all on function "public"."reconciled"(bigint, text) from public;
 
 grant execute on function "public"."reconciled"(bigint, text) to "postgres", "service_role";
 
+-- public/functions/relink_customer
+
+create or replace function public.relink_customer (
+  p_user_id            uuid,
+  p_gone               text,
+  p_stripe_customer_id text
+)
+  returns text
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_linked text;
+begin
+  perform billing.require(p_stripe_customer_id ~ '^cus_\w+$', 'p_stripe_customer_id is not a customer id');
+  update public.customers c set stripe_customer_id = p_stripe_customer_id
+  where c.user_id = p_user_id and c.stripe_customer_id = p_gone;
+  select c.stripe_customer_id into v_linked from public.customers c where c.user_id = p_user_id;
+  perform billing.require(v_linked is not null, 'the user has no customer');
+  return v_linked;
+end;
+$function$;
+
+comment on function "public"."relink_customer"(uuid, text, text) is 'Replaces the customer p_gone of a user and returns the one that is linked now: of two callers the first wins. The next snapshot removes what belonged to the old one.';
+
+revoke all on function "public"."relink_customer"(uuid, text, text) from public;
+
+grant execute on function "public"."relink_customer"(uuid, text, text) to "postgres", "service_role";
+
 -- public/tables/agents
 
 create table "public"."agents" (

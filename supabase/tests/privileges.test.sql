@@ -92,7 +92,8 @@ select results_eq(
   $$select * from pg_temp.privileges('service_role')$$,
   array['public.agents delete,insert,select,update', 'public.conversations delete,insert,select,update',
     'public.customers select', 'public.entitlements select', 'public.features select',
-    'public.invoices select', 'public.messages delete,insert,select', 'public.metrics select', 'public.plan_features select',
+    'public.invoices select', 'public.messages delete,insert,select', 'public.metrics select',
+    'public.plan_features select',
     'public.plan_limits select', 'public.plans select', 'public.price_currency_options select',
     'public.prices select', 'public.subscriptions select'],
   'the secret key writes the chat, and reads billing without writing it'
@@ -104,7 +105,8 @@ select results_eq(
     'public.customers_after', 'public.due_stripe_events', 'public.end_reconcile', 'public.end_sync',
     'public.fail_stripe_event', 'public.finish_stripe_event', 'public.is_current_checkout',
     'public.link_customer', 'public.next_reconcile_customers', 'public.next_sync_token',
-    'public.note_reconcile_page', 'public.receive_stripe_event', 'public.reconciled'],
+    'public.note_reconcile_page', 'public.receive_stripe_event', 'public.reconciled',
+    'public.relink_customer'],
   'the secret key executes what the functions need'
 );
 

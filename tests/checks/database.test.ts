@@ -76,7 +76,11 @@ Deno.test("the committed types are the ones the schema generates", async () => {
     "public",
   );
   const committed = readFileSync(`${ROOT}supabase/functions/_shared/database.types.ts`, "utf8");
-  assert.equal(generated.trim(), committed.trim(), "run `npm run types` and commit the file");
+  assert.equal(
+    generated.trim(),
+    committed.trim(),
+    "run `npm run schema` and commit what it writes",
+  );
 });
 
 Deno.test("every migration is applied, in order", async () => {

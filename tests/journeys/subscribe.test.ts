@@ -288,6 +288,43 @@ Deno.test("who paid, left at once and comes back the same day gets a fresh check
   await eventually(() => entitlements(kim), ({ plan }) => plan.id === "pro");
 });
 
+Deno.test("a changed price leaves what was bought: the old price's subscribers keep their plan", async () => {
+  const lea = await signUp("lea");
+  mustLeave(await pay(await checkout(lea, "pro_yearly"), CARDS.success));
+  await eventually(() => entitlements(lea), ({ plan }) => plan.id === "pro");
+  const [old] = (await stripe().prices.list({ lookup_keys: ["pro_yearly"] })).data;
+  assert.ok(old?.unit_amount);
+  const moved = await stripe().prices.create({
+    product: String(old.product),
+    currency: old.currency,
+    unit_amount: old.unit_amount,
+    recurring: { interval: "year" },
+    lookup_key: "pro_yearly",
+    transfer_lookup_key: true,
+    metadata: old.metadata,
+  });
+  const { data: [subscription] } = await stripe().subscriptions.list({ price: old.id, limit: 1 });
+  assert.equal(
+    subscription?.items.data[0]?.price.lookup_key,
+    null,
+    "an item answers its price as it is now",
+  );
+  await request("/functions/v1/sync", { token: lea.token, body: {} });
+  assert.equal((await entitlements(lea)).plan.id, "pro");
+  assert.notEqual(moved.id, old.id);
+});
+
+Deno.test("a customer deleted at Stripe does not lock the person out", async () => {
+  const mia = await signUp("mia");
+  await checkout(mia);
+  const [gone] = (await stripe().customers.list({ email: mia.email })).data;
+  await stripe().customers.del(gone?.id ?? "");
+  mustLeave(await pay(await checkout(mia, "business_monthly"), CARDS.success));
+  await eventually(() => entitlements(mia), ({ plan }) => plan.id === "business");
+  const { data } = await mia.client.from("customers").select("stripe_customer_id").single();
+  assert.notEqual(data?.stripe_customer_id, gone?.id);
+});
+
 Deno.test("tabs that race for different plans leave at most one session that can be paid", async () => {
   const ida = await signUp("ida");
   const keys = ["pro_monthly", "pro_yearly", "business_monthly", "business_yearly"];

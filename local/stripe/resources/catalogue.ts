@@ -196,8 +196,21 @@ function claimLookupKey(work: Work, key: string, transfer: boolean, self?: strin
         "lookup_key",
       );
     }
-    work.change("price", holder.id, { lookup_key: null }, "price.updated");
+    changePrice(work, holder.id, { lookup_key: null });
   }
+}
+
+/** Changes a price wherever it shows: a subscription's item answers the price as it is now, not as it was when it was bought. */
+function changePrice(work: Work, id: string, patch: Partial<Price>): Price {
+  const price = work.change("price", id, patch, "price.updated");
+  for (const subscription of work.store.all("subscription", {})) {
+    if (!subscription.items.data.some((item) => item.price.id === id)) continue;
+    const data = subscription.items.data.map((item) =>
+      item.price.id === id ? { ...item, price, plan: planOf(price) } : item
+    );
+    work.change("subscription", subscription.id, { items: { ...subscription.items, data } });
+  }
+  return price;
 }
 
 /** The legacy `plan` that still stands beside the price of a subscription item. */
@@ -286,13 +299,13 @@ export const catalogueRoutes: Route[] = [
   route("POST", "/v1/prices/:id", updatePrice, (work, p, id) => {
     const old = work.require("price", id);
     if (p.lookup_key) claimLookupKey(work, p.lookup_key, p.transfer_lookup_key ?? false, id);
-    return work.change("price", id, {
+    return changePrice(work, id, {
       active: given(p.active, old.active),
       lookup_key: given(p.lookup_key, old.lookup_key),
       metadata: mergeMetadata(old.metadata, p.metadata),
       nickname: given(p.nickname, old.nickname),
       tax_behavior: given(p.tax_behavior, old.tax_behavior),
-    }, "price.updated");
+    });
   }),
   retrieveRoute("price", "/v1/prices"),
   route("GET", "/v1/prices", {

@@ -18,6 +18,7 @@ import {
 import { retrieveRoute, type Route, route } from "../engine/route.ts";
 import { type Customer, type EventType, newId, type PaymentMethod } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
+import { expireCheckout } from "../billing/checkout.ts";
 import { cancelNow } from "../billing/lifecycle.ts";
 import { attach, cardFromToken, createCardMethod, EMPTY_ADDRESS } from "../billing/methods.ts";
 import { full } from "./payment_methods.ts";
@@ -171,6 +172,10 @@ function deleteCustomer(work: Work, id: string) {
     if (!["canceled", "incomplete_expired"].includes(sub.status)) {
       cancelNow(work, sub.id, "cancellation_requested");
     }
+  }
+  // Nobody can pay for a customer that is gone. (Not documented by Stripe; the strict reading.)
+  for (const session of work.store.all("checkout.session", { customer: id, status: "open" })) {
+    expireCheckout(work, session.id);
   }
   return work.remove("customer", id, "customer.deleted");
 }

@@ -356,6 +356,9 @@ isOneToOne: false
                            },
 "reconciled":
 { Args: { "p_run": number,"p_stripe_customer_id": string }; Returns: undefined
+                           },
+"relink_customer":
+{ Args: { "p_gone": string,"p_stripe_customer_id": string,"p_user_id": string }; Returns: string
                            }
           }
           Enums: {

@@ -23,6 +23,9 @@ export interface UserCall {
 
 export type SecretCall = Pick<UserCall, "supabaseAdmin">;
 
+/** SQLSTATE 23503: what a row refers to is gone. */
+const FOREIGN_KEY_VIOLATION = "23503";
+
 type Functions = Database["public"]["Functions"];
 type Tables = Database["public"]["Tables"];
 
@@ -44,11 +47,43 @@ async function rows<T>(answer: PromiseLike<PostgrestSingleResponse<T>>): Promise
   });
 }
 
-/** Active prices of the catalogue, as the caller may read them. */
-export function findActivePrice(client: Client, lookupKey: string): Promise<PriceRow | null> {
-  return rows(
-    client.from("prices").select("*").eq("lookup_key", lookupKey).eq("is_active", true)
-      .maybeSingle(),
+/** A price as it is sold; `option` is its amount in a currency beside its own, when that one was asked for. */
+export type SoldPrice = PriceRow & {
+  option?: { currency: string; unit_amount_minor: number } | undefined;
+};
+
+/** An active price of the catalogue in a currency (default: its own), as the caller may read it. */
+export async function findActivePrice(
+  client: Client,
+  lookupKey: string,
+  currency?: string,
+): Promise<SoldPrice | null> {
+  const row = await rows(
+    client.from("prices").select("*, price_currency_options(currency, unit_amount_minor)")
+      .eq("lookup_key", lookupKey).eq("is_active", true).maybeSingle(),
+  );
+  if (row === null) return null;
+  const { price_currency_options: options, ...price } = row;
+  if (currency === undefined || currency === price.currency) return price;
+  const option = options.find((candidate) => candidate.currency === currency);
+  return option === undefined ? null : { ...price, option };
+}
+
+const checkoutTermsSchema = z.object({
+  trial_days: z.number(),
+  automatic_tax: z.boolean(),
+  allow_promotion_codes: z.boolean(),
+});
+export type CheckoutTerms = z.infer<typeof checkoutTermsSchema>;
+
+/** Under which terms a user may buy a price; a trial is theirs once. */
+export async function checkoutTerms(
+  admin: Client,
+  userId: string,
+  lookupKey: string,
+): Promise<CheckoutTerms> {
+  return checkoutTermsSchema.parse(
+    await rows(admin.rpc("checkout_terms", { p_user_id: userId, p_lookup_key: lookupKey })),
   );
 }
 
@@ -83,6 +118,20 @@ export function linkCustomer(
 ): Promise<string> {
   return rows(admin.rpc("link_customer", {
     p_user_id: userId,
+    p_stripe_customer_id: stripeCustomerId,
+  }));
+}
+
+/** Binds a user to another Stripe customer, only if the one named is still the bound one; answers the bound one. */
+export function relinkCustomer(
+  admin: Client,
+  userId: string,
+  gone: string,
+  stripeCustomerId: string,
+): Promise<string> {
+  return rows(admin.rpc("relink_customer", {
+    p_user_id: userId,
+    p_gone: gone,
     p_stripe_customer_id: stripeCustomerId,
   }));
 }
@@ -249,15 +298,15 @@ export async function findMessage(
   return { message, reply: found.find((row) => row.reply_to === id) ?? null };
 }
 
-/** Writes the assistant's answer; null when another request already answered this message. */
-export function insertReply(
+/** Writes the assistant's answer; null when another request already did, or when its message was deleted meanwhile. */
+export async function insertReply(
   admin: Client,
   reply: Tables["messages"]["Insert"],
 ): Promise<MessageRow | null> {
-  return rows(
-    admin.from("messages").upsert(reply, { onConflict: "reply_to", ignoreDuplicates: true })
-      .select("*").maybeSingle(),
-  );
+  const answer = await admin.from("messages")
+    .upsert(reply, { onConflict: "reply_to", ignoreDuplicates: true }).select("*").maybeSingle();
+  if (answer.error?.code === FOREIGN_KEY_VIOLATION) return null;
+  return await rows(Promise.resolve(answer));
 }
 
 const reconcileRun = z.object({

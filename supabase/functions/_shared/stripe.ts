@@ -74,7 +74,7 @@ export async function callingStripe<T>(work: () => Promise<T>): Promise<T> {
       }: ${error.message}`,
     );
     const refused = error instanceof Stripe.errors.StripeInvalidRequestError ||
-      error instanceof Stripe.errors.StripeIdempotencyError;
+      isIdempotencyMismatch(error);
     if (refused) throw new AppError("internal_error", "Billing refused this request.", { cause });
     throw new AppError("billing_unavailable", "Billing cannot be reached. Try again in a minute.", {
       cause,
@@ -82,13 +82,15 @@ export async function callingStripe<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-export function isResourceMissing(error: unknown): boolean {
+/** Stripe does not know this customer any more, or never did: a key of another account. */
+export function isCustomerMissing(error: unknown): boolean {
   return error instanceof Stripe.errors.StripeInvalidRequestError &&
-    error.code === "resource_missing";
+    error.code === "resource_missing" && error.param === "customer";
 }
 
+/** The key was used with other parameters: 400. The 409 of a key that is in use just now passes by itself. */
 export function isIdempotencyMismatch(error: unknown): boolean {
-  return error instanceof Stripe.errors.StripeIdempotencyError;
+  return error instanceof Stripe.errors.StripeIdempotencyError && error.statusCode === 400;
 }
 
 /** The bank said no. */

@@ -3,8 +3,14 @@ import { AppError } from "../domain/errors.ts";
 import { returnUrls } from "../domain/redirect.ts";
 import { mayStillBill } from "../domain/snapshot.ts";
 import { env } from "../env.ts";
-import { callingStripe, isIdempotencyMismatch, type Stripe, stripe } from "../stripe.ts";
-import { ensureCustomer } from "./customer.ts";
+import {
+  callingStripe,
+  isCustomerMissing,
+  isIdempotencyMismatch,
+  type Stripe,
+  stripe,
+} from "../stripe.ts";
+import { ensureCustomer, replaceCustomer } from "./customer.ts";
 import { stripePrice } from "./price.ts";
 import { syncCustomer } from "./sync.ts";
 
@@ -12,10 +18,19 @@ import { syncCustomer } from "./sync.ts";
 const MAX_ATTEMPTS = 3;
 
 interface Order {
-  userId: string;
+  user: db.User;
   customer: string;
   lookupKey: string;
   price: string;
+  /** Unset: the price's own. */
+  currency: string | undefined;
+  terms: db.CheckoutTerms;
+}
+
+/** What a person may choose. */
+export interface CheckoutWish {
+  lookup_key: string;
+  currency?: string | undefined;
 }
 
 /**
@@ -27,17 +42,25 @@ interface Order {
  *
  * Errors: `price_not_found`, `already_subscribed`, `checkout_superseded`, `price_mismatch`, `billing_unavailable`.
  */
-export async function openCheckout(lookupKey: string, call: db.UserCall): Promise<{ url: string }> {
+export async function openCheckout(
+  wish: CheckoutWish,
+  call: db.UserCall,
+): Promise<{ url: string }> {
   const { user, supabase, supabaseAdmin } = call;
-  const row = await db.findActivePrice(supabase, lookupKey);
+  const { lookup_key: lookupKey, currency } = wish;
+  const row = await db.findActivePrice(supabase, lookupKey, currency);
   if (row === null) throw new AppError("price_not_found", "There is no such price.");
   const known = await db.findSubscriptions(supabase, user.id);
   if (known.some((subscription) => mayStillBill(subscription.status))) throw alreadySubscribed();
 
   const price = await stripePrice(row);
-  const customer = await ensureCustomer(supabaseAdmin, user);
-  const order = { userId: user.id, customer, lookupKey, price: price.id };
-  const { session, attempt } = await openSession(supabaseAdmin, order);
+  const knownCustomer = await ensureCustomer(supabaseAdmin, user);
+  const terms = await db.checkoutTerms(supabaseAdmin, user.id, lookupKey);
+  const order = {
+    ...{ user, lookupKey, terms, customer: knownCustomer, price: price.id },
+    currency: currency === price.currency ? undefined : currency,
+  };
+  const { session, attempt, customer } = await openSession(supabaseAdmin, order);
 
   await expireOlderSessions(customer, attempt);
   // From here on this session is the only one that can be paid, so the answer to this question stays true.
@@ -54,43 +77,56 @@ export async function openCheckout(lookupKey: string, call: db.UserCall): Promis
       "Another checkout was opened in the meantime. Continue there.",
     );
   }
+  // A trial whose end nobody had told us about yet is a trial that was used.
+  if (terms.trial_days > 0) {
+    const { trial_days } = await db.checkoutTerms(supabaseAdmin, user.id, lookupKey);
+    if (trial_days === 0) {
+      await expire(session.id);
+      await db.closeCheckout(supabaseAdmin, user.id, attempt);
+      return await openCheckout(wish, call);
+    }
+  }
   return { url: session.url };
 }
 
 async function openSession(
   admin: db.Client,
   order: Order,
-): Promise<{ session: { id: string; url: string }; attempt: number }> {
+): Promise<{ session: { id: string; url: string }; attempt: number; customer: string }> {
+  const { user, lookupKey } = order;
+  let customer = order.customer;
   for (let round = 0; round < MAX_ATTEMPTS; round++) {
-    const attempt = await db.beginCheckout(admin, order.userId, order.lookupKey);
-    const session = await createSession(order, attempt);
-    if (session?.status === "open" && session.url) {
-      return { session: { id: session.id, url: session.url }, attempt };
+    const attempt = await db.beginCheckout(admin, user.id, lookupKey);
+    const session = await createSession({ ...order, customer }, attempt);
+    if (session === "customer_gone") {
+      customer = await replaceCustomer(admin, user, customer);
+    } else if (session !== "key_spent" && session.status === "open" && session.url) {
+      return { session: { id: session.id, url: session.url }, attempt, customer };
     }
-    await db.closeCheckout(admin, order.userId, attempt);
+    await db.closeCheckout(admin, user.id, attempt);
   }
   throw new AppError("billing_unavailable", "Checkout could not be opened. Try again.", {
     cause: new Error(`no open session after ${MAX_ATTEMPTS} attempts`),
   });
 }
 
-/** The attempt's session in its present state; null when its key was used with other parameters (a price has changed). */
+/** The attempt's session in its present state; `key_spent` when its key was used with other parameters (a price has changed). */
 async function createSession(
   order: Order,
   attempt: number,
-): Promise<Stripe.Checkout.Session | null> {
+): Promise<Stripe.Checkout.Session | "key_spent" | "customer_gone"> {
   const urls = returnUrls(env().SITE_URL);
   try {
     const session = await stripe().checkout.sessions.create({
       mode: "subscription",
       customer: order.customer,
-      client_reference_id: order.userId,
+      client_reference_id: order.user.id,
       line_items: [{ price: order.price, quantity: 1 }],
       success_url: urls.checkoutSuccess,
       cancel_url: urls.checkoutCancelled,
-      metadata: { user_id: order.userId, attempt: String(attempt) },
-      subscription_data: { metadata: { user_id: order.userId } },
-    }, { idempotencyKey: `checkout:${order.userId}:${attempt}` });
+      metadata: { user_id: order.user.id, attempt: String(attempt) },
+      ...termsOf(order),
+    }, { idempotencyKey: `checkout:${order.user.id}:${attempt}` });
     // A replayed answer is what the session was when it was created, not what it is.
     const headers = new Headers(session.lastResponse.headers);
     const replayed = headers.get("idempotent-replayed") === "true";
@@ -98,9 +134,25 @@ async function createSession(
       ? await callingStripe(() => stripe().checkout.sessions.retrieve(session.id))
       : session;
   } catch (error) {
-    if (isIdempotencyMismatch(error)) return null;
+    if (isIdempotencyMismatch(error)) return "key_spent";
+    if (isCustomerMissing(error)) return "customer_gone";
     return await callingStripe(() => Promise.reject(error));
   }
+}
+
+function termsOf({ user, currency, terms }: Order): Stripe.Checkout.SessionCreateParams {
+  return {
+    subscription_data: {
+      metadata: { user_id: user.id },
+      ...(terms.trial_days > 0 && { trial_period_days: terms.trial_days }),
+    },
+    ...(currency !== undefined && { currency }),
+    ...(terms.allow_promotion_codes && { allow_promotion_codes: true }),
+    ...(terms.automatic_tax && {
+      automatic_tax: { enabled: true },
+      customer_update: { address: "auto" },
+    }),
+  };
 }
 
 /** Only sessions of earlier attempts: of two requests that race, the later one survives. */

@@ -1,4 +1,5 @@
 import * as db from "../db.ts";
+import { log } from "../log.ts";
 import { callingStripe, stripe } from "../stripe.ts";
 
 /**
@@ -11,15 +12,32 @@ import { callingStripe, stripe } from "../stripe.ts";
 export async function ensureCustomer(admin: db.Client, user: db.User): Promise<string> {
   const existing = await db.findCustomer(admin, user.id);
   if (existing !== null) return existing;
+  return await db.linkCustomer(admin, user.id, await createCustomer(user, ""));
+}
+
+/**
+ * Another customer in the place of one that Stripe does not know any more, so that a customer deleted in the dashboard
+ * does not lock a person out of paying for ever. Of two requests that race the first wins.
+ */
+export async function replaceCustomer(
+  admin: db.Client,
+  user: db.User,
+  gone: string,
+): Promise<string> {
+  log("warn", "customer_gone", { customer: gone });
+  return await db.relinkCustomer(admin, user.id, gone, await createCustomer(user, `:${gone}`));
+}
+
+async function createCustomer(user: db.User, suffix: string): Promise<string> {
   // Stripe refuses a repeated key with other parameters, so a changed e-mail must change the key as well.
   const emailHash = await shortHash(user.email ?? "");
   const customer = await callingStripe(() =>
     stripe().customers.create(
       { metadata: { user_id: user.id }, ...(user.email !== null && { email: user.email }) },
-      { idempotencyKey: `customer:${user.id}:${emailHash}` },
+      { idempotencyKey: `customer:${user.id}:${emailHash}${suffix}` },
     )
   );
-  return await db.linkCustomer(admin, user.id, customer.id);
+  return customer.id;
 }
 
 async function shortHash(text: string): Promise<string> {

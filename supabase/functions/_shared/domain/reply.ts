@@ -7,7 +7,7 @@ const OPENINGS = [
 
 /**
  * The assistant's answer until a model is wired in: short, deterministic, and honest about what it is.
- * Replace the call to this function in `reply/index.ts` with your model; everything around it stays.
+ * Replace the call to this function in `_shared/chat/reply.ts` with your model; everything around it stays.
  */
 export function composeReply(content: string): string {
   const words = content.trim().split(/\s+/u).filter((word) => word !== "");

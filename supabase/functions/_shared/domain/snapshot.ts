@@ -131,7 +131,7 @@ export function toInvoice(invoice: Stripe.Invoice): InvoiceSnapshot {
 
 /**
  * The lookup key under which a price was sold. Moving a lookup key to a new price takes it from the old one, whose
- * subscribers keep what they bought: the key is therefore also kept in the price's metadata by the catalogue.
+ * subscribers keep what they bought: the key is therefore also kept in the price's metadata by whoever makes the prices.
  */
 export function lookupKeyOf(price: Pick<Stripe.Price, "lookup_key" | "metadata">): string | null {
   return price.lookup_key ?? price.metadata?.["lookup_key"] ?? null;

@@ -1,0 +1,160 @@
+/**
+ * The races between caching an allowance and changing it, one step at a time: one transaction is held open while the
+ * other runs into it. Luck plays no part, as it does in concurrency.test.ts.
+ */
+import assert from "node:assert/strict";
+import type postgres from "postgres";
+import { as, createPerson, type Person, subscribe, withPool } from "./people.ts";
+
+type Step = (tx: postgres.Sql | postgres.TransactionSql) => Promise<unknown>;
+
+/** Holds `first` open until `second`, started after it, waits for it (or is done); then lets both finish. */
+async function interleave(sql: postgres.Sql, first: Step, second: Step): Promise<void> {
+  let pending: Promise<unknown> = Promise.resolve();
+  await sql.begin(async (tx) => {
+    await first(tx);
+    await tx`reset role`;
+    let done = false;
+    pending = second(sql).finally(() => done = true);
+    pending.catch(() => {});
+    for (let tries = 0; tries < 100 && !done && !(await somebodyWaits(sql)); tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  });
+  await pending;
+}
+
+async function somebodyWaits(sql: postgres.Sql): Promise<boolean> {
+  const [row] = await sql<{ waiting: boolean }[]>`
+    select exists (
+      select from pg_locks l join pg_stat_activity a using (pid)
+      where not l.granted and a.datname = current_database()
+    ) as waiting`;
+  return row?.waiting ?? false;
+}
+
+/** A first message, written by the backend, so that it can share a transaction with the test's own statements. */
+function firstMessage(person: Person): Step {
+  return (tx) =>
+    tx`insert into public.messages (conversation_id, user_id, role, content)
+      values (${person.conversation}, ${person.id}, 'user', 'Hello')`;
+}
+
+function entitle(person: Person, plan: string): Step {
+  return (tx) =>
+    tx`insert into public.entitlements (user_id, plan_id, source)
+      values (${person.id}, ${plan}, 'subscription')`;
+}
+
+function changeLimit(limit: number): Step {
+  return (tx) =>
+    tx`update public.plan_limits set limit_value = ${limit}
+      where plan_id = 'free' and metric_id = 'message'`;
+}
+
+async function allowance(sql: postgres.Sql, person: Person): Promise<number> {
+  const [row] = await sql<{ allowance: number }[]>`
+    select allowance::int from billing.usage_counters
+    where user_id = ${person.id} and metric_id = 'message'`;
+  return row?.allowance ?? -1;
+}
+
+Deno.test("a subscription that begins during the first message is not lost", async () => {
+  await withPool(async (sql) => {
+    const person = await createPerson(sql);
+    await interleave(sql, firstMessage(person), () => subscribe(sql, person, "pro_monthly"));
+    assert.equal(await allowance(sql, person), 500);
+  });
+});
+
+Deno.test("a first message that arrives during the change of an entitlement finds the new one", async () => {
+  await withPool(async (sql) => {
+    const person = await createPerson(sql);
+    await interleave(sql, entitle(person, "pro"), firstMessage(person));
+    assert.equal(await allowance(sql, person), 500);
+  });
+});
+
+Deno.test("an entitlement that ends during the first message has ended", async () => {
+  await withPool(async (sql) => {
+    for (const order of ["message first", "end first"]) {
+      const person = await createPerson(sql);
+      await entitle(person, "pro")(sql);
+      // As if the metric were newer than the entitlement: there is no counter yet.
+      await sql`delete from billing.usage_counters where user_id = ${person.id}`;
+      const end: Step = (tx) => tx`delete from public.entitlements where user_id = ${person.id}`;
+      const steps: [Step, Step] = order === "message first"
+        ? [firstMessage(person), end]
+        : [end, firstMessage(person)];
+      await interleave(sql, ...steps);
+      assert.equal(await allowance(sql, person), 50, order);
+    }
+  });
+});
+
+Deno.test("a limit that changes during the first message is the new limit", async () => {
+  await withPool(async (sql) => {
+    try {
+      for (const order of ["message first", "change first"]) {
+        const person = await createPerson(sql);
+        const limit = order === "message first" ? 51 : 52;
+        const steps: [Step, Step] = order === "message first"
+          ? [firstMessage(person), changeLimit(limit)]
+          : [changeLimit(limit), firstMessage(person)];
+        await interleave(sql, ...steps);
+        assert.equal(await allowance(sql, person), limit, order);
+      }
+    } finally {
+      await changeLimit(50)(sql);
+    }
+  });
+});
+
+Deno.test("a limit and an entitlement that change at once agree in the end", async () => {
+  await withPool(async (sql) => {
+    try {
+      const person = await createPerson(sql);
+      await entitle(person, "pro")(sql);
+      const end: Step = (tx) => tx`delete from public.entitlements where user_id = ${person.id}`;
+      await interleave(sql, end, changeLimit(53));
+      assert.equal(await allowance(sql, person), 53);
+      await interleave(sql, changeLimit(54), entitle(person, "business"));
+      assert.equal(await allowance(sql, person), 2000);
+      await interleave(sql, changeLimit(55), end);
+      assert.equal(await allowance(sql, person), 55);
+    } finally {
+      await changeLimit(50)(sql);
+    }
+  });
+});
+
+Deno.test("a refusal waits for the message before it, and takes its place when that one fails", async () => {
+  await withPool(async (sql) => {
+    const person = await createPerson(sql);
+    await firstMessage(person)(sql);
+    await sql`update billing.usage_counters set used = 49 where user_id = ${person.id}`;
+    let outcome = "";
+    const last = () =>
+      as(sql, person, (tx) =>
+        tx`insert into public.messages (conversation_id, role, content)
+        values (${person.conversation}, 'user', 'Hello')`).then((result) => outcome = result);
+    await interleave(sql, firstMessage(person), last);
+    assert.equal(outcome, "refused");
+    await sql`update billing.usage_counters set used = 49 where user_id = ${person.id}`;
+    await interleave(sql, async (tx) => {
+      await tx`savepoint before`;
+      await firstMessage(person)(tx);
+      await tx`rollback to savepoint before`;
+    }, last);
+    assert.equal(outcome, "written");
+  });
+});
+
+Deno.test("the catalogue is not changed under repeatable read", async () => {
+  await withPool(async (sql) => {
+    await assert.rejects(
+      sql.begin("isolation level repeatable read", (tx) => changeLimit(50)(tx)),
+      /read committed only/,
+    );
+  });
+});
