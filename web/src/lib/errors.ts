@@ -166,6 +166,10 @@ const EXPLANATIONS: Record<string, Explanation> = {
     title: "This price is no longer offered",
     advice: "Choose again from the current plans.",
   },
+  price_mismatch: {
+    title: "This plan cannot be bought right now",
+    advice: "Nothing was charged. Choose another one, or try again later.",
+  },
   already_subscribed: {
     title: "You already have a subscription",
     advice: "Change its plan instead, so that you are never billed twice.",
