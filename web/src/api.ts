@@ -8,16 +8,35 @@ import * as z from "zod/mini";
 import type { Database } from "../../supabase/functions/_shared/database.types.ts";
 import { requireEnv } from "./env.ts";
 import { reportReachable, reportUnreachable } from "./lib/connectivity.ts";
+import {
+  changeAnswer,
+  currencyOptionsAnswer,
+  entitledAnswer,
+  entitlementsAnswer,
+  invoicesAnswer,
+  messageAnswer,
+  previewAnswer,
+  pricesAnswer,
+  redirectAnswer,
+  toMessage,
+  toPrice,
+  usageAnswer,
+} from "./lib/answers.ts";
 import { parseTime } from "./lib/dates.ts";
 import { ApiError, fromAuth, fromFunction, fromNetwork, fromRest } from "./lib/errors.ts";
+import { type Cursor, isBefore } from "./lib/paging.ts";
 import type { Catalogue } from "./lib/plans.ts";
-import type { Agent, Conversation, Message } from "./lib/records.ts";
+import type { Preview } from "./lib/plan-change.ts";
+import type { Agent, Conversation, Invoice, Message } from "./lib/records.ts";
 import type { Entitlements } from "./lib/subscription.ts";
 
 const TIMEOUT_MS = 30_000;
 /** One page of a conversation; PostgREST would silently cut a longer answer at its own maximum. */
 export const MESSAGES_PER_PAGE = 60;
+export const INVOICES_PER_PAGE = 10;
 const CONVERSATIONS_SHOWN = 200;
+const INVOICE_COLUMNS =
+  "id,number,status,currency,total_minor,amount_due_minor,amount_paid_minor,hosted_invoice_url,invoice_pdf,stripe_created_at";
 
 // ---------------------------------------------------------------------------------------------------
 // Connection
@@ -62,6 +81,24 @@ async function rest<T>(
   return data;
 }
 
+/** A table that this deployment may not have yet. Its rows have no generated type: they are parsed. */
+function table(name: string) {
+  const client: SupabaseClient = db();
+  return client.from(name);
+}
+
+/** The rows of such a table; none where it does not exist. */
+async function newer(
+  request: PromiseLike<{ data: unknown; error: unknown; status: number }>,
+): Promise<unknown> {
+  try {
+    return await rest(request);
+  } catch (error) {
+    if (error instanceof ApiError && error.code === "PGRST205") return [];
+    throw error;
+  }
+}
+
 /** A shape that is not understood is an error to be seen, never a page full of blanks. */
 function understand<T>(schema: z.ZodMiniType<T>, value: unknown): T {
   const result = schema.safeParse(value);
@@ -78,49 +115,6 @@ async function call<T>(name: string, body: Record<string, unknown>, schema: z.Zo
   const response: Response = error.context;
   throw fromFunction(response.status, await response.json().catch(() => null));
 }
-
-// ---------------------------------------------------------------------------------------------------
-// Shapes
-
-/** bigint arrives as a number or, from some servers, as text. */
-const count = z.coerce.number();
-const time = z.pipe(z.nullish(z.string()), z.transform(parseTime));
-
-const entitlementsSchema = z.object({
-  plan: z.object({ id: z.string(), name: z.string(), rank: count }),
-  source: z.string(),
-  status: z.nullable(z.string()),
-  features: z.array(z.string()),
-  limits: z.record(z.string(), z.nullable(count)),
-  subscription: z.nullable(z.object({
-    id: z.string(),
-    status: z.string(),
-    price_lookup_key: z.nullable(z.string()),
-    quantity: z.nullable(count),
-    current_period_end: time,
-    ends_at: time,
-    trial_end: time,
-  })),
-});
-
-const usageSchema = z.array(z.object({
-  metric: z.string(),
-  used: count,
-  limit_value: z.nullable(count),
-  resets_at: time,
-  plan: z.string(),
-}));
-
-/** Checkout and the portal live at Stripe, or at the sandbox: any web address, nothing else. */
-const redirectSchema = z.object({ url: z.url({ protocol: /^https?$/ }) });
-const messageSchema = z.object({
-  id: z.string(),
-  conversation_id: z.string(),
-  role: z.string(),
-  content: z.string(),
-  reply_to: z.nullable(z.string()),
-  created_at: z.string(),
-});
 
 // ---------------------------------------------------------------------------------------------------
 // Who is here
@@ -161,14 +155,16 @@ export async function signOut(): Promise<void> {
 
 /** Plans with limits, features and active prices, lowest first. Readable without an account. */
 export async function getCatalogue(): Promise<Catalogue> {
-  const [plans, features] = await Promise.all([
+  const [plans, features, options] = await Promise.all([
     rest(
       db().from("plans").select(
-        "id,name,description,rank,is_default,plan_limits(metric_id,limit_value),plan_features(feature_id),prices(lookup_key,plan_id,currency,unit_amount_minor,billing_interval,is_active)",
+        "id,name,description,rank,is_default,plan_limits(metric_id,limit_value),plan_features(feature_id),prices(*)",
       ).eq("is_public", true).order("rank"),
     ),
     rest(db().from("features").select("id,name,rank").order("rank")),
+    newer(table("price_currency_options").select("lookup_key,currency,unit_amount_minor")),
   ]);
+  const currencyOptions = understand(currencyOptionsAnswer, options);
   return {
     features,
     plans: plans.map((plan) => ({
@@ -184,35 +180,14 @@ export async function getCatalogue(): Promise<Catalogue> {
         ]),
       ),
       features: plan.plan_features.map((row) => row.feature_id),
-      prices: plan.prices.filter((row) => row.is_active).map((row) => ({
-        lookupKey: row.lookup_key,
-        planId: row.plan_id,
-        currency: row.currency,
-        amountMinor: Number(row.unit_amount_minor),
-        interval: row.billing_interval === "year" ? "year" as const : "month" as const,
-      })),
+      prices: understand(pricesAnswer, plan.prices)
+        .flatMap((row) => toPrice(row, currencyOptions) ?? []),
     })),
   };
 }
 
 export async function getEntitlements(): Promise<Entitlements> {
-  return toEntitlements(await rest(db().rpc("my_entitlements")));
-}
-
-function toEntitlements(value: unknown): Entitlements {
-  const { subscription, ...rest } = understand(entitlementsSchema, value);
-  return {
-    ...rest,
-    subscription: subscription && {
-      id: subscription.id,
-      status: subscription.status,
-      priceLookupKey: subscription.price_lookup_key,
-      quantity: subscription.quantity,
-      currentPeriodEnd: subscription.current_period_end,
-      endsAt: subscription.ends_at,
-      trialEnd: subscription.trial_end,
-    },
-  };
+  return understand(entitlementsAnswer, await rest(db().rpc("my_entitlements")));
 }
 
 export interface Usage {
@@ -226,7 +201,7 @@ export interface Usage {
 }
 
 export async function getUsage(): Promise<Usage[]> {
-  const rows = understand(usageSchema, await rest(db().rpc("my_usage")));
+  const rows = understand(usageAnswer, await rest(db().rpc("my_usage")));
   return rows.map((row) => ({
     metric: row.metric,
     used: row.used,
@@ -237,23 +212,69 @@ export async function getUsage(): Promise<Usage[]> {
 }
 
 // ---------------------------------------------------------------------------------------------------
-// Money: always a page of Stripe's, never a form of ours
+// Money: paid on a page of Stripe's, never in a form of ours
 
 export type PortalFlow = "cancel" | "update" | "payment_method";
 
 /** Opens a Checkout session for a price of the catalogue and returns the address to go to. */
-export async function openCheckout(lookupKey: string): Promise<string> {
-  return (await call("checkout", { lookup_key: lookupKey }, redirectSchema)).url;
+export async function openCheckout(lookupKey: string, currency?: string): Promise<string> {
+  const body = { lookup_key: lookupKey, ...(currency && { currency }) };
+  return (await call("checkout", body, redirectAnswer)).url;
 }
 
 export async function openPortal(flow?: PortalFlow): Promise<string> {
-  return (await call("portal", flow ? { flow } : {}, redirectSchema)).url;
+  return (await call("portal", flow ? { flow } : {}, redirectAnswer)).url;
 }
 
 /** Asks the server to fetch our present state from Stripe; answers what we are entitled to now. */
 export async function syncBilling(): Promise<Entitlements> {
-  const answer = await call("sync", {}, z.object({ entitlements: z.unknown() }));
-  return toEntitlements(answer.entitlements);
+  return (await call("sync", {}, entitledAnswer)).entitlements;
+}
+
+/** What a change to this price would cost, and when it would happen. Nothing is changed by asking. */
+export function previewChange(lookupKey: string): Promise<Preview> {
+  return call("subscription", { action: "preview", lookup_key: lookupKey }, previewAnswer);
+}
+
+export interface ChangeResult {
+  outcome: "done" | "payment_required";
+  /** The page on which the payment can be finished. */
+  paymentUrl: string | null;
+  entitlements: Entitlements;
+}
+
+/** Makes exactly the change that was previewed, or is refused with `preview_expired`. */
+export async function changePlan({ toLookupKey, prorationDate }: Preview): Promise<ChangeResult> {
+  const body = { action: "change", lookup_key: toLookupKey, proration_date: prorationDate };
+  const { outcome, payment_url, entitlements } = await call("subscription", body, changeAnswer);
+  return { outcome, paymentUrl: payment_url, entitlements };
+}
+
+export type EndingAction = "cancel" | "cancel_now" | "resume";
+
+/** Ends the subscription with its period or at once, or takes an end or a planned change back. */
+export async function endSubscription(action: EndingAction): Promise<Entitlements> {
+  return (await call("subscription", { action }, entitledAnswer)).entitlements;
+}
+
+/** The currency in which a subscription is billed; it never changes. */
+export async function getSubscriptionCurrency(id: string): Promise<string | null> {
+  const rows = await rest(db().from("subscriptions").select("currency").eq("id", id));
+  return rows[0]?.currency ?? null;
+}
+
+/** The newest page of our invoices, or the one before `cursor`; newest first. */
+export async function listInvoices(cursor?: Cursor): Promise<Invoice[]> {
+  let query = table("invoices").select(INVOICE_COLUMNS);
+  if (cursor) {
+    query = query.lte("stripe_created_at", cursor.createdAt)
+      .or(isBefore("stripe_created_at", cursor));
+  }
+  const rows = await newer(
+    query.order("stripe_created_at", { ascending: false }).order("id", { ascending: false })
+      .limit(INVOICES_PER_PAGE),
+  );
+  return understand(invoicesAnswer, rows);
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -264,17 +285,6 @@ const MESSAGE_COLUMNS = "id,conversation_id,role,content,reply_to,created_at";
 
 function toConversation(row: { id: string; title: string; updated_at: string }): Conversation {
   return { id: row.id, title: row.title, updatedAt: parseTime(row.updated_at) ?? 0 };
-}
-
-function toMessage(row: z.infer<typeof messageSchema>): Message {
-  return {
-    id: row.id,
-    conversationId: row.conversation_id,
-    role: row.role === "assistant" ? "assistant" : "user",
-    content: row.content,
-    replyTo: row.reply_to,
-    createdAt: row.created_at,
-  };
 }
 
 export async function listConversations(): Promise<Conversation[]> {
@@ -307,12 +317,15 @@ export async function deleteConversation(id: string): Promise<void> {
   if (error) throw fromRest(error, status);
 }
 
-/** The newest page, or the one that ends at `before`; newest first. Rows of a tie may repeat. */
-export async function listMessages(conversationId: string, before?: string): Promise<Message[]> {
+/** The newest page, or the one before `cursor`; newest first. Rows of one moment go by their id. */
+export async function listMessages(conversationId: string, cursor?: Cursor): Promise<Message[]> {
   let query = db().from("messages").select(MESSAGE_COLUMNS).eq("conversation_id", conversationId);
-  if (before) query = query.lte("created_at", before);
+  if (cursor) {
+    query = query.lte("created_at", cursor.createdAt).or(isBefore("created_at", cursor));
+  }
   const rows = await rest(
-    query.order("created_at", { ascending: false }).order("id").limit(MESSAGES_PER_PAGE),
+    query.order("created_at", { ascending: false }).order("id", { ascending: false })
+      .limit(MESSAGES_PER_PAGE),
   );
   return rows.map(toMessage);
 }
@@ -336,7 +349,7 @@ export async function requestReply(messageId: string): Promise<Message> {
   const answer = await call(
     "reply",
     { message_id: messageId },
-    z.object({ message: messageSchema }),
+    z.object({ message: messageAnswer }),
   );
   return toMessage(answer.message);
 }

@@ -6,6 +6,7 @@ import { withNext } from "../lib/paths.ts";
 import { ConnectivityBanner } from "./connectivity-banner.tsx";
 import { Logo } from "./logo.tsx";
 import { PageLoading } from "./page.tsx";
+import { PaymentBanner } from "./payment-banner.tsx";
 import { Sidebar } from "./sidebar.tsx";
 import { SkipLink } from "./skip-link.tsx";
 import { Button } from "./ui/button.tsx";
@@ -27,6 +28,7 @@ export function AppShell() {
     <div data-app-shell className="flex h-dvh flex-col">
       <SkipLink />
       <ConnectivityBanner />
+      <PaymentBanner />
       <div className="flex min-h-0 flex-1">
         <aside
           aria-label="Sidebar"

@@ -1,14 +1,14 @@
-import { type ReactNode, useEffect, useRef } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 import { Link } from "react-router";
-import { useCatalogue } from "../hooks/use-catalogue.ts";
 import { useNow } from "../hooks/use-now.ts";
-import { usePortal } from "../hooks/use-portal.ts";
 import { useSubscription } from "../hooks/use-subscription.ts";
+import { useTariff } from "../hooks/use-tariff.ts";
 import type { MetricUsage } from "../hooks/use-usage.ts";
 import { formatCountdown, formatResetTime } from "../lib/dates.ts";
-import { formatCount, formatMoney } from "../lib/money.ts";
-import { checkoutPath } from "../lib/paths.ts";
+import { formatCount } from "../lib/money.ts";
+import { buyPath } from "../lib/paths.ts";
 import {
+  headlinePrice,
   limitText,
   type MetricId,
   nextPlan,
@@ -16,7 +16,7 @@ import {
   type Price,
   priceFor,
 } from "../lib/plans.ts";
-import { ErrorNotice } from "./notice.tsx";
+import { type Ask, BillingDialog } from "./billing/billing-dialog.tsx";
 import { Button } from "./ui/button.tsx";
 
 interface LimitPanelProps {
@@ -93,14 +93,12 @@ function Countdown({ resetsAt }: { resetsAt: number }) {
   );
 }
 
-/** The next higher plan that really helps; through the portal for those who pay already. */
+/** The next higher plan that really helps; a change with a preview for those who pay already. */
 function Upgrade({ metric }: { metric: MetricId }) {
-  const catalogue = useCatalogue();
+  const { catalogue } = useTariff();
   const { entitlements, price: currentPrice, isSubscriber } = useSubscription();
-  const portal = usePortal();
-  const plan = catalogue.data && entitlements
-    ? nextPlan(catalogue.data, entitlements.plan.id, metric)
-    : null;
+  const [ask, setAsk] = useState<Ask | null>(null);
+  const plan = catalogue && entitlements ? nextPlan(catalogue, entitlements.plan.id, metric) : null;
   const price = plan && priceFor(plan, currentPrice?.interval ?? "month");
   return (
     <div className="grid gap-3">
@@ -109,15 +107,14 @@ function Upgrade({ metric }: { metric: MetricId }) {
           ? (
             <Button
               variant="toll"
-              pending={portal.isPending}
-              onClick={() => portal.mutate("update")}
+              onClick={() => setAsk({ kind: "change", lookupKey: price.lookupKey })}
             >
               {upgradeLabel(plan, price)}
             </Button>
           )
           : (
             <Button variant="toll" asChild>
-              <Link to={checkoutPath(price.lookupKey)}>{upgradeLabel(plan, price)}</Link>
+              <Link to={buyPath(price)}>{upgradeLabel(plan, price)}</Link>
             </Button>
           ))}
         {plan && (
@@ -132,13 +129,11 @@ function Upgrade({ metric }: { metric: MetricId }) {
           Compare plans
         </Link>
       </div>
-      {portal.error && <ErrorNotice error={portal.error} />}
+      <BillingDialog ask={ask} onAsk={setAsk} />
     </div>
   );
 }
 
 function upgradeLabel(plan: Plan, price: Price): string {
-  return `Upgrade to ${plan.name} · ${
-    formatMoney(price.amountMinor, price.currency)
-  } a ${price.interval}`;
+  return `Upgrade to ${plan.name} · ${headlinePrice(price)} a ${price.interval}`;
 }

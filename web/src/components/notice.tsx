@@ -4,7 +4,7 @@ import { Link, useLocation } from "react-router";
 import { usePortal } from "../hooks/use-portal.ts";
 import { cn } from "../lib/cn.ts";
 import { explain, toApiError } from "../lib/errors.ts";
-import { withNext } from "../lib/paths.ts";
+import { changePath, withNext } from "../lib/paths.ts";
 import type { Tone } from "../lib/subscription.ts";
 import { Button } from "./ui/button.tsx";
 
@@ -60,13 +60,17 @@ interface ErrorNoticeProps {
   onRetry?: () => void;
   retryLabel?: string;
   pending?: boolean;
+  /** The price that was wanted, for who has a subscription already. */
+  changeTo?: string;
   className?: string;
 }
 
 /** A failed request: what it means, what to do, and the number to quote when writing to us. */
 export function ErrorNotice(
-  { error, title: place, onRetry, retryLabel = "Try again", pending, className }: ErrorNoticeProps,
+  props: ErrorNoticeProps,
 ) {
+  const { error, title: place, onRetry, retryLabel = "Try again", pending, changeTo, className } =
+    props;
   const { code, requestId } = toApiError(error);
   const { title, advice } = explain(error);
   const here = useLocation();
@@ -79,8 +83,14 @@ export function ErrorNotice(
     )
     : code === "already_subscribed"
     ? (
-      <Button size="sm" pending={portal.isPending} onClick={() => portal.mutate("update")}>
-        Change plan
+      <Button asChild size="sm">
+        <Link to={changePath(changeTo)}>Change plan</Link>
+      </Button>
+    )
+    : code === "payment_failed"
+    ? (
+      <Button size="sm" pending={portal.isPending} onClick={() => portal.mutate("payment_method")}>
+        Update payment method
       </Button>
     )
     : onRetry && (

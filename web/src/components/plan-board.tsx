@@ -1,47 +1,53 @@
 import { Check, Mail } from "lucide-react";
+import { useState } from "react";
 import { Link } from "react-router";
-import { usePortal } from "../hooks/use-portal.ts";
 import { useSession } from "../hooks/use-session.tsx";
 import { useSubscription } from "../hooks/use-subscription.ts";
 import { requireEnv } from "../env.ts";
 import { cn } from "../lib/cn.ts";
-import { annualSavingMinor, formatMoney } from "../lib/money.ts";
-import { checkoutPath, withNext } from "../lib/paths.ts";
+import { formatDate } from "../lib/dates.ts";
+import { buyPath, withNext } from "../lib/paths.ts";
 import {
   type Catalogue,
   featuresOf,
+  findPrice,
   type Interval,
   limitText,
   nextPlan,
   type Plan,
+  type Price,
   priceFor,
 } from "../lib/plans.ts";
-import { ErrorNotice } from "./notice.tsx";
+import { type Entitlements, isChangeable } from "../lib/subscription.ts";
+import { type Ask, type AskProps, BillingDialog } from "./billing/billing-dialog.tsx";
+import { PlanPrice } from "./plan-price.tsx";
 import { Badge } from "./ui/badge.tsx";
 import { Button } from "./ui/button.tsx";
 import { Skeleton } from "./ui/skeleton.tsx";
 
 interface PlanBoardProps {
+  /** In the reader's currency. */
   catalogue: Catalogue;
+  currency: string;
   interval: Interval;
 }
 
 /** The tariff board: one column a plan, rows that line up, everything from the database. */
-export function PlanBoard({ catalogue, interval }: PlanBoardProps) {
+export function PlanBoard({ catalogue, currency, interval }: PlanBoardProps) {
   const session = useSession();
   const { entitlements, isSubscriber, price, isLoading } = useSubscription();
-  const portal = usePortal();
+  const [ask, setAsk] = useState<Ask | null>(null);
   const currentId = entitlements?.plan.id ?? null;
   const defaultId = catalogue.plans.find((plan) => plan.isDefault)?.id ?? "";
   const suggestedId = nextPlan(catalogue, currentId ?? defaultId, "message")?.id;
   return (
-    <div className="grid gap-4">
-      {portal.error && <ErrorNotice error={portal.error} />}
+    <>
       <div className="grid overflow-hidden rounded-2xl border border-line bg-line shadow-lift max-lg:gap-px sm:max-lg:grid-cols-2 lg:auto-cols-fr lg:grid-flow-col lg:grid-rows-[auto_auto_auto_1fr] lg:gap-x-px">
         {catalogue.plans.map((plan) => (
           <PlanColumn
             key={plan.id}
             catalogue={catalogue}
+            currency={currency}
             plan={plan}
             interval={interval}
             isCurrent={plan.id === currentId}
@@ -50,31 +56,42 @@ export function PlanBoard({ catalogue, interval }: PlanBoardProps) {
               ready: !isLoading,
               signedIn: session.status === "signed-in",
               isSubscriber,
-              paidInterval: price?.interval ?? null,
+              isChangeable: entitlements !== null && isChangeable(entitlements),
+              paid: isSubscriber ? price : null,
+              startsAt: startOf(catalogue, plan, entitlements),
               currentRank: entitlements?.plan.rank ?? -1,
-              changing: portal.isPending,
-              change: (flow) => portal.mutate(flow),
+              onAsk: setAsk,
             }}
           />
         ))}
       </div>
-    </div>
+      <BillingDialog ask={ask} onAsk={setAsk} />
+    </>
   );
 }
 
-interface ActionContext {
+/** When this plan takes over by itself: a planned change, or the end of what is paid; null otherwise. */
+function startOf(catalogue: Catalogue, plan: Plan, entitlements: Entitlements | null) {
+  const pending = entitlements?.pendingChange;
+  if (pending && findPrice(catalogue, pending.lookupKey)?.planId === plan.id) return pending.at;
+  return plan.isDefault ? entitlements?.subscription?.endsAt ?? null : null;
+}
+
+interface ActionContext extends AskProps {
   /** Who is asking, and what they have, is known. */
   ready: boolean;
   signedIn: boolean;
   isSubscriber: boolean;
-  paidInterval: Interval | null;
+  isChangeable: boolean;
+  /** What is billed, whatever plan counts at the moment. */
+  paid: Price | null;
+  startsAt: number | null;
   currentRank: number;
-  changing: boolean;
-  change: (flow: "update" | "cancel") => void;
 }
 
 interface PlanColumnProps {
   catalogue: Catalogue;
+  currency: string;
   plan: Plan;
   interval: Interval;
   isCurrent: boolean;
@@ -83,7 +100,7 @@ interface PlanColumnProps {
 }
 
 function PlanColumn(
-  { catalogue, plan, interval, isCurrent, isSuggested, action }: PlanColumnProps,
+  { catalogue, currency, plan, interval, isCurrent, isSuggested, action }: PlanColumnProps,
 ) {
   const titleId = `plan-${plan.id}`;
   return (
@@ -100,11 +117,20 @@ function PlanColumn(
       <header className="grid content-start gap-1">
         <div className="flex min-h-7 items-center justify-between gap-2">
           <h3 id={titleId} className="text-lg font-semibold">{plan.name}</h3>
-          {isCurrent && <Badge tone="brand">Your plan</Badge>}
+          {isCurrent
+            ? <Badge tone="brand">Your plan</Badge>
+            : action.startsAt !== null && (
+              <Badge tone="warn">From {formatDate(action.startsAt)}</Badge>
+            )}
         </div>
         <p className="text-sm text-muted">{plan.description}</p>
       </header>
-      <PlanPrice plan={plan} interval={interval} />
+      <PlanPrice
+        plan={plan}
+        currency={currency}
+        interval={interval}
+        showTrial={!action.isSubscriber}
+      />
       <PlanAction
         plan={plan}
         interval={interval}
@@ -130,42 +156,6 @@ function PlanColumn(
   );
 }
 
-function PlanPrice({ plan, interval }: { plan: Plan; interval: Interval }) {
-  const month = priceFor(plan, "month");
-  const year = priceFor(plan, "year");
-  const price = priceFor(plan, interval);
-  if (!price) {
-    return (
-      <div className="grid min-h-[4.75rem] content-start">
-        <p className="text-4xl font-semibold tracking-[-0.04em]">
-          {plan.isDefault ? "$0" : "Custom"}
-        </p>
-        <p className="mt-1 text-sm text-muted">{plan.isDefault ? "for ever" : "by agreement"}</p>
-      </div>
-    );
-  }
-  const saving = month && year && month.currency === year.currency
-    ? annualSavingMinor(month.amountMinor, year.amountMinor)
-    : 0;
-  const money = (amount: number) => formatMoney(amount, price.currency);
-  return (
-    <div className="grid min-h-[4.75rem] content-start">
-      <p className="flex items-baseline gap-1.5">
-        <span className="text-4xl font-semibold tracking-[-0.04em] tabular-nums">
-          {money(price.amountMinor)}
-        </span>
-        <span className="text-sm text-muted">a {interval}</span>
-      </p>
-      <p className="mt-1 text-sm text-muted tabular-nums">
-        {interval === "month" ? "billed monthly" : "billed yearly"}
-        {interval === "year" && saving > 0 && (
-          <span className="font-semibold text-toll-text">, you save {money(saving)}</span>
-        )}
-      </p>
-    </div>
-  );
-}
-
 interface PlanActionProps extends ActionContext {
   plan: Plan;
   interval: Interval;
@@ -175,53 +165,21 @@ interface PlanActionProps extends ActionContext {
 
 /** The one thing that can be done with this plan from here. */
 function PlanAction(props: PlanActionProps) {
-  const { plan, interval, isCurrent, isSuggested, signedIn, isSubscriber, changing, change } =
-    props;
+  const { plan, interval, isCurrent, isSuggested, signedIn, isSubscriber } = props;
   const price = priceFor(plan, interval);
   const variant = isSuggested ? "toll" : "outline";
 
   if (!props.ready) return <Skeleton className="h-10" />;
-  if (isCurrent && isSubscriber && price && props.paidInterval && props.paidInterval !== interval) {
-    return (
-      <Button variant="outline" pending={changing} onClick={() => change("update")}>
-        {interval === "year" ? "Switch to annual" : "Switch to monthly"}
-      </Button>
-    );
+  if (isSubscriber) {
+    return <SubscriberAction {...props} price={price} variant={variant} />;
   }
-  if (isCurrent) {
-    return (
-      <Button variant="outline" asChild>
-        <Link to="/account">Manage plan</Link>
-      </Button>
-    );
-  }
-  if (!price && !plan.isDefault) {
-    const { contactEmail } = requireEnv();
-    return (
-      <Button variant="outline" asChild>
-        <a href={`mailto:${contactEmail}?subject=${encodeURIComponent(`Tollgate ${plan.name}`)}`}>
-          <Mail aria-hidden />
-          Contact us
-        </a>
-      </Button>
-    );
-  }
+  if (isCurrent) return <ManagePlan />;
+  if (!price && !plan.isDefault) return <ContactUs plan={plan} />;
   if (!signedIn) {
-    const next = price ? checkoutPath(price.lookupKey) : "/chat";
+    const next = price ? buyPath(price) : "/chat";
     return (
       <Button variant={variant} asChild>
         <Link to={withNext("/sign-up", next)}>{price ? `Choose ${plan.name}` : "Start free"}</Link>
-      </Button>
-    );
-  }
-  if (isSubscriber) {
-    return (
-      <Button
-        variant={variant}
-        pending={changing}
-        onClick={() => change(plan.isDefault ? "cancel" : "update")}
-      >
-        {`${plan.rank > props.currentRank ? "Upgrade" : "Change"} to ${plan.name}`}
       </Button>
     );
   }
@@ -230,7 +188,57 @@ function PlanAction(props: PlanActionProps) {
   }
   return (
     <Button variant={variant} asChild>
-      <Link to={checkoutPath(price.lookupKey)}>Upgrade to {plan.name}</Link>
+      <Link to={buyPath(price)}>Upgrade to {plan.name}</Link>
+    </Button>
+  );
+}
+
+interface SubscriberActionProps extends PlanActionProps {
+  price: Price | null;
+  variant: "toll" | "outline";
+}
+
+/** Who pays already changes what they have; a second Checkout would be a second bill. */
+function SubscriberAction(props: SubscriberActionProps) {
+  const { plan, price, paid, isCurrent, startsAt, variant, onAsk } = props;
+  const isPaid = paid !== null && paid.planId === plan.id;
+  const isSettled = startsAt !== null || !props.isChangeable;
+  if (isPaid && price && price.interval !== paid.interval && !isSettled) {
+    return (
+      <Button
+        variant="outline"
+        onClick={() => onAsk({ kind: "change", lookupKey: price.lookupKey })}
+      >
+        {price.interval === "year" ? "Switch to annual" : "Switch to monthly"}
+      </Button>
+    );
+  }
+  if (!price && !plan.isDefault && !isCurrent) return <ContactUs plan={plan} />;
+  if (isCurrent || isPaid || isSettled) return <ManagePlan />;
+  const ask: Ask = price ? { kind: "change", lookupKey: price.lookupKey } : { kind: "cancel" };
+  return (
+    <Button variant={variant} onClick={() => onAsk(ask)}>
+      {`${plan.rank > props.currentRank ? "Upgrade" : "Change"} to ${plan.name}`}
+    </Button>
+  );
+}
+
+function ManagePlan() {
+  return (
+    <Button variant="outline" asChild>
+      <Link to="/account">Manage plan</Link>
+    </Button>
+  );
+}
+
+function ContactUs({ plan }: { plan: Plan }) {
+  const { contactEmail } = requireEnv();
+  return (
+    <Button variant="outline" asChild>
+      <a href={`mailto:${contactEmail}?subject=${encodeURIComponent(`Tollgate ${plan.name}`)}`}>
+        <Mail aria-hidden />
+        Contact us
+      </a>
     </Button>
   );
 }

@@ -2,6 +2,7 @@ import { Link, Outlet } from "react-router";
 import { useSession } from "../hooks/use-session.tsx";
 import { ConnectivityBanner } from "./connectivity-banner.tsx";
 import { Logo } from "./logo.tsx";
+import { PaymentBanner } from "./payment-banner.tsx";
 import { SkipLink } from "./skip-link.tsx";
 import { ThemeToggle } from "./theme-choice.tsx";
 import { Button } from "./ui/button.tsx";
@@ -12,6 +13,7 @@ export function SiteLayout() {
     <div className="flex min-h-dvh flex-col">
       <SkipLink />
       <ConnectivityBanner />
+      <PaymentBanner />
       <SiteHeader />
       <main id="main" tabIndex={-1} className="flex-1 focus:outline-none">
         <Outlet />

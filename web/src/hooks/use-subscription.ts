@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
-import { getEntitlements } from "../api.ts";
+import { getEntitlements, getSubscriptionCurrency } from "../api.ts";
+import { currenciesOf, priceIn } from "../lib/currency.ts";
 import { type Catalogue, findPrice, type Plan, type Price } from "../lib/plans.ts";
 import { keys } from "../lib/query.ts";
 import {
@@ -16,11 +17,15 @@ export interface SubscriptionState {
   entitlements: Entitlements | null;
   /** The plan's row; null for a plan that is not public or not loaded yet. */
   plan: Plan | null;
-  /** What is paid; null on the default plan. */
+  /** What is paid, in the subscription's currency; null on the default plan. */
   price: Price | null;
+  /** The plan that is paid for, which need not be the one that counts; null without a subscription. */
+  paidPlanName: string | null;
+  /** What the subscription is billed in; null without one. */
+  currency: string | null;
   /** The status in words. */
   status: StatusText | null;
-  /** Has a subscription at Stripe, so changes go through the portal and never through Checkout. */
+  /** Has a subscription at Stripe, so it is changed and never opened anew by Checkout. */
   isSubscriber: boolean;
   can: (feature: string) => boolean;
   isLoading: boolean;
@@ -46,21 +51,43 @@ export function useSubscription(): SubscriptionState {
     enabled: session.status === "signed-in",
   });
   const entitlements = query.data ?? null;
+  const price = catalogue.data && entitlements?.subscription
+    ? findPrice(catalogue.data, entitlements.subscription.priceLookupKey)
+    : null;
+  const currency = useCurrencyOf(entitlements, catalogue.data, price);
   return {
     entitlements,
-    plan: planOf(catalogue.data, entitlements),
-    price: catalogue.data && entitlements?.subscription
-      ? findPrice(catalogue.data, entitlements.subscription.priceLookupKey)
-      : null,
+    plan: planOf(catalogue.data, entitlements?.plan.id),
+    paidPlanName: planOf(catalogue.data, price?.planId)?.name ??
+      (entitlements?.source === "subscription" ? entitlements.plan.name : null),
+    price: price && priceIn(price, currency.data ?? price.currency),
+    currency: currency.data,
     status: entitlements && describeStatus(entitlements),
     isSubscriber: entitlements !== null && isSubscriber(entitlements),
     can: (feature) => entitlements?.features.includes(feature) ?? false,
-    isLoading: session.status === "loading" || query.isLoading,
+    isLoading: session.status === "loading" || query.isLoading || currency.isLoading,
     error: query.data ? null : query.error,
     refetch: () => void query.refetch(),
   };
 }
 
-function planOf(catalogue: Catalogue | undefined, entitlements: Entitlements | null): Plan | null {
-  return catalogue?.plans.find((plan) => plan.id === entitlements?.plan.id) ?? null;
+/** Asked for only where there is more than one: the currency of a subscription never changes. */
+function useCurrencyOf(
+  entitlements: Entitlements | null,
+  catalogue: Catalogue | undefined,
+  price: Price | null,
+): { data: string | null; isLoading: boolean } {
+  const id = entitlements && isSubscriber(entitlements) ? entitlements.subscription?.id ?? "" : "";
+  const isOpen = catalogue !== undefined && currenciesOf(catalogue).length > 1;
+  const { data, isLoading } = useQuery({
+    queryKey: keys.currency(id),
+    queryFn: () => getSubscriptionCurrency(id),
+    enabled: id !== "" && isOpen,
+    staleTime: Infinity,
+  });
+  return { data: id ? data ?? price?.currency ?? null : null, isLoading };
+}
+
+function planOf(catalogue: Catalogue | undefined, id: string | undefined): Plan | null {
+  return catalogue?.plans.find((plan) => plan.id === id) ?? null;
 }

@@ -2,8 +2,8 @@ import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { syncBilling } from "../api.ts";
 import { isTransient } from "../lib/errors.ts";
-import { keys } from "../lib/query.ts";
 import { CONFIRMATION_WAITS_MS, type Entitlements, isSubscriber } from "../lib/subscription.ts";
+import { believeEntitlements } from "./use-billing.ts";
 
 export type Confirmation =
   | { state: "idle" }
@@ -24,8 +24,7 @@ const wait = (ms: number, signal: AbortSignal) =>
 
 async function syncInto(queries: QueryClient): Promise<Entitlements> {
   const entitlements = await syncBilling();
-  queries.setQueryData(keys.entitlements, entitlements);
-  void queries.invalidateQueries({ queryKey: keys.usage });
+  believeEntitlements(queries, entitlements);
   return entitlements;
 }
 

@@ -13,6 +13,7 @@ import {
   requestReply,
   sendMessage,
 } from "../api.ts";
+import { type Cursor, cursorAfter } from "../lib/paging.ts";
 import type { Message } from "../lib/records.ts";
 import { mergeDraft, NEW_CONVERSATION, readDraft, writeDraft } from "../lib/drafts.ts";
 import { isTransient, toApiError } from "../lib/errors.ts";
@@ -31,9 +32,8 @@ export function useMessages(conversationId: string, enabled: boolean) {
   const query = useInfiniteQuery({
     queryKey: keys.messages(conversationId),
     queryFn: ({ pageParam }) => listMessages(conversationId, pageParam),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page: Message[]) =>
-      page.length < MESSAGES_PER_PAGE ? undefined : page.at(-1)?.createdAt,
+    initialPageParam: undefined as Cursor | undefined,
+    getNextPageParam: (page: Message[]) => cursorAfter(page, MESSAGES_PER_PAGE),
     enabled,
   });
   return { ...query, messages: flatten(query.data) };

@@ -166,9 +166,29 @@ const EXPLANATIONS: Record<string, Explanation> = {
     title: "This price is no longer offered",
     advice: "Choose again from the current plans.",
   },
+  price_mismatch: {
+    title: "This plan cannot be bought right now",
+    advice: "Nothing was charged. Choose another one, or try again later.",
+  },
   already_subscribed: {
     title: "You already have a subscription",
-    advice: "Change it in the billing portal, so that you are never billed twice.",
+    advice: "Change its plan instead, so that you are never billed twice.",
+  },
+  subscription_not_found: {
+    title: "There is no subscription to change",
+    advice: "It has ended, or it never began. Reload the page to see your present plan.",
+  },
+  already_on_price: {
+    title: "You are on this plan already",
+    advice: "Nothing was changed and nothing was charged.",
+  },
+  preview_expired: {
+    title: "The calculation is out of date",
+    advice: "Nothing was charged. Have it calculated again, then confirm.",
+  },
+  payment_failed: {
+    title: "The payment did not go through",
+    advice: "Your plan stays as it was. Use another payment method, then try again.",
   },
   checkout_superseded: {
     title: "You started another checkout",

@@ -1,5 +1,5 @@
 import { equal } from "node:assert/strict";
-import { annualSavingMinor, formatCount, formatMoney } from "./money.ts";
+import { annualSavingMinor, formatCount, formatExact, formatMoney } from "./money.ts";
 
 Deno.test("minor units become money without decimals that say nothing", () => {
   equal(formatMoney(1500, "usd"), "$15");
@@ -19,4 +19,10 @@ Deno.test("ten months' price for a year saves two months", () => {
 
 Deno.test("large limits are grouped", () => {
   equal(formatCount(2000), "2,000");
+});
+
+Deno.test("amounts below each other have the same decimals", () => {
+  equal(formatExact(1700, "usd"), "$17.00");
+  equal(formatExact(-750, "eur"), "-€7.50");
+  equal(formatExact(1500, "jpy"), "¥1,500");
 });

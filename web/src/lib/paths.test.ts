@@ -1,5 +1,5 @@
 import { equal } from "node:assert/strict";
-import { checkoutPath, isUuid, safePath, withNext } from "./paths.ts";
+import { buyPath, checkoutPath, isUuid, safePath, withNext } from "./paths.ts";
 
 Deno.test("a path on our own origin is kept with its query", () => {
   equal(safePath("/checkout/pro_monthly?x=1#y"), "/checkout/pro_monthly?x=1#y");
@@ -30,4 +30,11 @@ Deno.test("links to sign in carry the way back only when it matters", () => {
 Deno.test("only a UUID is asked of the database", () => {
   equal(isUuid("0198c1a4-1111-4222-8333-abcdefabcdef"), true);
   equal(isUuid("new"), false);
+});
+
+Deno.test("another currency than the price's own travels to checkout, and through signing up", () => {
+  const price = { lookupKey: "pro_monthly", currency: "eur", ownCurrency: "usd" };
+  equal(buyPath(price), "/checkout/pro_monthly?currency=eur");
+  equal(buyPath({ ...price, currency: "usd" }), "/checkout/pro_monthly");
+  equal(safePath(buyPath(price)), buyPath(price));
 });

@@ -13,9 +13,21 @@ export function withNext(page: "/sign-in" | "/sign-up", next: string): string {
   return next === "/chat" ? page : `${page}?next=${encodeURIComponent(next)}`;
 }
 
-/** The page that opens Stripe Checkout for one price. */
-export function checkoutPath(lookupKey: string): string {
-  return `/checkout/${encodeURIComponent(lookupKey)}`;
+/** The page that opens Stripe Checkout for one price, in another currency than its own if one is given. */
+export function checkoutPath(lookupKey: string, currency?: string): string {
+  const path = `/checkout/${encodeURIComponent(lookupKey)}`;
+  return currency ? `${path}?currency=${encodeURIComponent(currency)}` : path;
+}
+
+/** The way to buy a price in the currency it is shown in. */
+export function buyPath(price: { lookupKey: string; currency: string; ownCurrency: string }) {
+  const { lookupKey, currency, ownCurrency } = price;
+  return checkoutPath(lookupKey, currency === ownCurrency ? undefined : currency);
+}
+
+/** The account page with the dialog that changes the plan, for this price if one is given. */
+export function changePath(lookupKey = ""): string {
+  return `/account?change=${encodeURIComponent(lookupKey)}`;
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;

@@ -1,6 +1,6 @@
 /** Rules about plans that more than one page needs. Pure: rows in, words and choices out. */
 
-import { formatCount } from "./money.ts";
+import { formatCount, formatMoney } from "./money.ts";
 
 export type Interval = "month" | "year";
 export type MetricId = "message" | "agent";
@@ -9,8 +9,30 @@ export interface Price {
   lookupKey: string;
   planId: string;
   currency: string;
+  /** For one; 0 where only tiers say what it costs. */
   amountMinor: number;
   interval: Interval;
+  /** Days before the first payment, for who never had a trial; 0 = none. */
+  trialDays: number;
+  /** What it costs depends on how many. */
+  tiers: TierTable | null;
+  /** The currency it is charged in when nobody asks for another. */
+  ownCurrency: string;
+  /** The amount in each currency it is sold in. */
+  amounts: Record<string, number>;
+}
+
+export interface TierTable {
+  /** `graduated`: each unit by its own tier; `volume`: all units by the tier of the last one. */
+  mode: "graduated" | "volume";
+  tiers: Tier[];
+}
+
+export interface Tier {
+  /** The last unit of this tier; null = all further ones. */
+  upTo: number | null;
+  unitAmountMinor: number;
+  flatAmountMinor: number;
 }
 
 export interface Plan {
@@ -47,6 +69,61 @@ export function findPrice(catalogue: Catalogue, lookupKey: string | null): Price
     if (price) return price;
   }
   return null;
+}
+
+/** `Business`, or only `annual billing` when the plan stays; null when the catalogue does not have it. */
+export function nameOfChange(
+  catalogue: Catalogue,
+  from: string | null,
+  lookupKey: string,
+): string | null {
+  const price = findPrice(catalogue, lookupKey);
+  if (!price) return null;
+  if (findPrice(catalogue, from)?.planId === price.planId) {
+    return price.interval === "year" ? "annual billing" : "monthly billing";
+  }
+  return catalogue.plans.find((plan) => plan.id === price.planId)?.name ?? null;
+}
+
+/** What a number of units costs for one interval, by Stripe's rules for tiers. */
+export function costOf({ tiers, amountMinor }: Price, quantity: number): number {
+  if (!tiers) return amountMinor * quantity;
+  let cost = 0;
+  let from = 0;
+  for (const { upTo, unitAmountMinor, flatAmountMinor } of tiers.tiers) {
+    const end = upTo ?? Number.POSITIVE_INFINITY;
+    if (tiers.mode === "volume" && quantity <= end) {
+      return flatAmountMinor + quantity * unitAmountMinor;
+    }
+    if (tiers.mode === "graduated" && quantity > from) {
+      cost += flatAmountMinor + (Math.min(quantity, end) - from) * unitAmountMinor;
+    }
+    from = end;
+  }
+  return cost;
+}
+
+/** `$15`, or `from $8` when it depends on how many. */
+export function headlinePrice(price: Price): string {
+  const amount = formatMoney(costOf(price, 1), price.currency);
+  return price.tiers ? `from ${amount}` : amount;
+}
+
+/** `First 5`, `6 to 20`, `From 21`: which units a tier is about. */
+export function tierRange(tiers: Tier[], index: number): string {
+  const from = (tiers[index - 1]?.upTo ?? 0) + 1;
+  const upTo = tiers[index]?.upTo ?? null;
+  if (upTo === null) return index === 0 ? "Each" : `From ${formatCount(from)}`;
+  if (index === 0) return upTo === 1 ? "The first" : `First ${formatCount(upTo)}`;
+  return `${formatCount(from)} to ${formatCount(upTo)}`;
+}
+
+/** `$8 each`, `$20 together`, or `$20 + $8 each`. */
+export function tierPrice({ unitAmountMinor, flatAmountMinor }: Tier, currency: string): string {
+  const each = `${formatMoney(unitAmountMinor, currency)} each`;
+  const flat = `${formatMoney(flatAmountMinor, currency)} together`;
+  if (flatAmountMinor === 0) return each;
+  return unitAmountMinor === 0 ? flat : `${formatMoney(flatAmountMinor, currency)} + ${each}`;
 }
 
 /** The cheapest way up: the lowest plan above this one that really gives more of the metric. */
@@ -88,7 +165,8 @@ export function annualOffer(catalogue: Catalogue): string | null {
   const offers = catalogue.plans.flatMap((plan) => {
     const month = priceFor(plan, "month");
     const year = priceFor(plan, "year");
-    if (!month || !year || month.currency !== year.currency || month.amountMinor === 0) return [];
+    if (!month || !year || month.currency !== year.currency) return [];
+    if (month.tiers || year.tiers || month.amountMinor === 0) return [];
     return [{ months: 12 - year.amountMinor / month.amountMinor }];
   });
   const months = Math.min(...offers.map((offer) => offer.months));

@@ -11,6 +11,9 @@ export const keys = {
   messages: (id: string) => ["me", "messages", id] as const,
   send: (id: string) => ["me", "send", id] as const,
   reply: (id: string) => ["me", "reply", id] as const,
+  invoices: ["me", "invoices"] as const,
+  preview: (lookupKey: string) => ["me", "preview", lookupKey] as const,
+  currency: (subscriptionId: string) => ["me", "currency", subscriptionId] as const,
   agents: ["me", "agents"] as const,
 };
 

@@ -22,3 +22,19 @@ export interface Agent {
   instructions: string;
   updatedAt: number;
 }
+
+export interface Invoice {
+  id: string;
+  /** null while it is a draft. */
+  number: string | null;
+  status: string;
+  currency: string;
+  totalMinor: number;
+  dueMinor: number;
+  paidMinor: number;
+  /** Stripe's page of it, where an open one can be paid. */
+  hostedUrl: string | null;
+  pdfUrl: string | null;
+  /** As the server wrote it: it is the cursor for older pages. */
+  createdAt: string;
+}

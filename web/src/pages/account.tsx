@@ -1,5 +1,6 @@
 import { LogOut } from "lucide-react";
 import { useState } from "react";
+import { InvoicesSection } from "../components/account/invoices-section.tsx";
 import { PlanSection } from "../components/account/plan-section.tsx";
 import { ReturnNotice } from "../components/account/return-notice.tsx";
 import { Page, Section } from "../components/page.tsx";
@@ -20,6 +21,7 @@ export default function AccountPage() {
       <ReturnNotice />
       <PlanSection />
       <UsageSection />
+      <InvoicesSection />
       <Section title="Appearance">
         <div>
           <ThemeChoice />

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
-import { Link, Navigate, useParams } from "react-router";
+import { Link, Navigate, useParams, useSearchParams } from "react-router";
 import { openCheckout } from "../api.ts";
 import { Mark } from "../components/logo.tsx";
 import { ErrorNotice } from "../components/notice.tsx";
@@ -10,28 +10,31 @@ import { useCatalogue } from "../hooks/use-catalogue.ts";
 import { useSession } from "../hooks/use-session.tsx";
 import { useTitle } from "../hooks/use-title.ts";
 import { checkoutPath, withNext } from "../lib/paths.ts";
-import { formatMoney } from "../lib/money.ts";
-import { findPrice } from "../lib/plans.ts";
+import { priceIn } from "../lib/currency.ts";
+import { findPrice, headlinePrice } from "../lib/plans.ts";
 
 /** The one way to Checkout, also for who had to sign up first: asks for the session and goes there. */
 export default function CheckoutPage() {
   const { lookupKey = "" } = useParams();
+  const [params] = useSearchParams();
+  const currency = /^[a-z]{3}$/.exec(params.get("currency") ?? "")?.[0];
   const session = useSession();
   useTitle("Checkout");
   if (session.status === "loading") return <PageLoading />;
   if (session.status === "signed-out") {
-    return <Navigate to={withNext("/sign-up", checkoutPath(lookupKey))} replace />;
+    return <Navigate to={withNext("/sign-up", checkoutPath(lookupKey, currency))} replace />;
   }
-  return <OpenCheckout lookupKey={lookupKey} />;
+  return <OpenCheckout lookupKey={lookupKey} currency={currency} />;
 }
 
-function OpenCheckout({ lookupKey }: { lookupKey: string }) {
+function OpenCheckout({ lookupKey, currency }: { lookupKey: string; currency?: string }) {
   const { data: catalogue } = useCatalogue();
-  const price = catalogue ? findPrice(catalogue, lookupKey) : null;
+  const found = catalogue ? findPrice(catalogue, lookupKey) : null;
+  const price = found && priceIn(found, currency ?? found.currency);
   const plan = catalogue?.plans.find((candidate) => candidate.id === price?.planId);
   const checkout = useQuery({
-    queryKey: ["me", "checkout", lookupKey],
-    queryFn: () => openCheckout(lookupKey),
+    queryKey: ["me", "checkout", lookupKey, currency],
+    queryFn: () => openCheckout(lookupKey, currency),
     gcTime: 0,
     staleTime: Infinity,
     refetchOnWindowFocus: false,
@@ -52,13 +55,18 @@ function OpenCheckout({ lookupKey }: { lookupKey: string }) {
         </h1>
         <p className="min-h-6 text-muted">
           {plan && price &&
-            `${plan.name}, ${formatMoney(price.amountMinor, price.currency)} a ${price.interval}.`}
-          {!failed && " You pay on Stripe’s page and come back here."}
+            `${plan.name}, ${headlinePrice(price)} a ${price.interval}.`}
+          {!failed &&
+            " You pay on Stripe’s page, where a promotion code can be entered too, and come back here."}
         </p>
       </div>
       {failed && (
         <>
-          <ErrorNotice error={checkout.error} onRetry={() => checkout.refetch()} />
+          <ErrorNotice
+            error={checkout.error}
+            changeTo={lookupKey}
+            onRetry={() => checkout.refetch()}
+          />
           <div className="flex gap-2">
             <Button variant="outline" asChild>
               <Link to="/pricing">Back to the plans</Link>

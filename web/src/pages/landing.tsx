@@ -3,10 +3,10 @@ import { Link } from "react-router";
 import { Pricing } from "../components/pricing.tsx";
 import { Skeleton } from "../components/ui/skeleton.tsx";
 import { Button } from "../components/ui/button.tsx";
-import { useCatalogue } from "../hooks/use-catalogue.ts";
 import { useSession } from "../hooks/use-session.tsx";
+import { useTariff } from "../hooks/use-tariff.ts";
 import { useTitle } from "../hooks/use-title.ts";
-import { formatCount } from "../lib/money.ts";
+import { formatCount, formatMoney } from "../lib/money.ts";
 
 const PROMISES = [
   {
@@ -110,8 +110,8 @@ function Gate() {
 }
 
 function Ticket() {
-  const { data } = useCatalogue();
-  const plan = data?.plans.find((candidate) => candidate.isDefault);
+  const { catalogue, currency } = useTariff();
+  const plan = catalogue?.plans.find((candidate) => candidate.isDefault);
   const amount = (limit: number | null | undefined) =>
     limit === undefined ? "none" : limit === null ? "no limit" : formatCount(limit);
   const rows = [
@@ -139,7 +139,9 @@ function Ticket() {
         <div aria-hidden className="mt-6 border-t-2 border-dashed border-line" />
         <p className="mt-5 flex items-baseline justify-between">
           <span className="text-sm text-muted">To pay</span>
-          <span className="text-3xl font-semibold tracking-[-0.04em] tabular-nums">$0</span>
+          <span className="text-3xl font-semibold tracking-[-0.04em] tabular-nums">
+            {formatMoney(0, currency)}
+          </span>
         </p>
       </div>
     </div>

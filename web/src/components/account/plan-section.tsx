@@ -1,19 +1,25 @@
 import { ArrowUpRight } from "lucide-react";
-import { Link } from "react-router";
+import { useEffect, useState } from "react";
+import { Link, useSearchParams } from "react-router";
 import type { PortalFlow } from "../../api.ts";
 import { usePortal } from "../../hooks/use-portal.ts";
 import { type SubscriptionState, useSubscription } from "../../hooks/use-subscription.ts";
+import { useTariff } from "../../hooks/use-tariff.ts";
+import { formatDate } from "../../lib/dates.ts";
 import { formatMoney } from "../../lib/money.ts";
-import { limitText } from "../../lib/plans.ts";
+import { costOf, findPrice, limitText, nameOfChange, type Price } from "../../lib/plans.ts";
+import { describeSubscription, isCancellable, isChangeable } from "../../lib/subscription.ts";
+import { type Ask, type AskProps, BillingDialog } from "../billing/billing-dialog.tsx";
 import { ErrorNotice, Notice } from "../notice.tsx";
 import { Section } from "../page.tsx";
 import { Badge } from "../ui/badge.tsx";
 import { Button } from "../ui/button.tsx";
 import { Skeleton } from "../ui/skeleton.tsx";
 
-/** Plan, status, price, renewal or end, and the ways into Stripe's portal. */
+/** Plan, status, price, renewal or end, what is planned, and everything that can be done about it. */
 export function PlanSection() {
   const subscription = useSubscription();
+  const [ask, setAsk] = useAsk();
   const { entitlements, error, isLoading, refetch } = subscription;
   if (error) {
     return (
@@ -37,15 +43,41 @@ export function PlanSection() {
     <Section title="Plan">
       <div className="grid min-h-40 content-start gap-6">
         <PlanSummary {...subscription} />
-        {subscription.isSubscriber ? <SubscriberActions {...subscription} /> : <FreeActions />}
+        {subscription.isSubscriber
+          ? (
+            <>
+              <PlannedChange {...subscription} onAsk={setAsk} />
+              <SubscriberActions {...subscription} onAsk={setAsk} />
+            </>
+          )
+          : <FreeActions isGranted={subscription.entitlements?.source === "grant"} />}
+        <BillingDialog ask={ask} onAsk={setAsk} />
       </div>
     </Section>
   );
 }
 
-function PlanSummary({ entitlements, plan, price, status }: SubscriptionState) {
+/** The open dialog; a link from elsewhere opens it too: `?change=`, with a price or without. */
+function useAsk() {
+  const [ask, setAsk] = useState<Ask | null>(null);
+  const [params, setParams] = useSearchParams();
+  const { isSubscriber } = useSubscription();
+  const change = params.get("change");
+  useEffect(() => {
+    if (change === null || !isSubscriber) return;
+    setAsk({ kind: "change", lookupKey: change || null });
+    setParams((before) => {
+      before.delete("change");
+      return before;
+    }, { replace: true });
+  }, [change, isSubscriber, setParams]);
+  return [ask, setAsk] as const;
+}
+
+function PlanSummary(subscription: SubscriptionState) {
+  const { entitlements, plan, status } = subscription;
   if (!entitlements || !status) return null;
-  const quantity = entitlements.subscription?.quantity ?? 1;
+  const isGranted = entitlements.source === "grant";
   const limits = (["message", "agent"] as const).flatMap((metric) => {
     const limit = entitlements.limits[metric];
     return limit === undefined ? [] : [limitText(metric, limit)];
@@ -59,88 +91,119 @@ function PlanSummary({ entitlements, plan, price, status }: SubscriptionState) {
         <Badge tone={status.tone}>{status.label}</Badge>
       </div>
       <p className="text-muted tabular-nums">
-        {price && (
-          <>
-            {quantity > 1 && `${quantity} × `}
-            {formatMoney(price.amountMinor, price.currency)} a {price.interval}
-            {". "}
-          </>
-        )}
+        {!isGranted && paidText(subscription)}
         {status.sentence}
       </p>
+      {isGranted && <BeneathGrant {...subscription} />}
       <p className="text-sm text-muted tabular-nums">{limits.join(", ")}.</p>
     </div>
   );
 }
 
-function SubscriberActions({ entitlements, status }: SubscriptionState) {
+/** `$15 a month. `, or whose price it is where it is not that of the plan above. */
+function paidText({ entitlements, price, paidPlanName }: SubscriptionState): string {
+  if (!price) return "";
+  const text = priceText(price, entitlements?.subscription?.quantity ?? 1);
+  return entitlements?.source === "subscription"
+    ? `${text}. `
+    : `Your ${paidPlanName ?? "paid"} subscription, ${text}. `;
+}
+
+/** The paid plan goes on under a granted one, and is billed: that must not be a surprise. */
+function BeneathGrant({ entitlements, paidPlanName, price }: SubscriptionState) {
+  const subscription = entitlements?.subscription;
+  if (!subscription) return null;
+  const { label, sentence } = describeSubscription(subscription, entitlements.graceEndsAt);
+  return (
+    <p className="text-muted tabular-nums">
+      Your {paidPlanName ?? "own"} subscription goes on beside it
+      {price && `, ${priceText(price, subscription.quantity ?? 1)}`}. {label}: {sentence}
+    </p>
+  );
+}
+
+function priceText(price: Price, quantity: number): string {
+  const times = quantity > 1 && !price.tiers ? `${quantity} × ` : "";
+  const amount = price.tiers ? costOf(price, quantity) : price.amountMinor;
+  return `${times}${formatMoney(amount, price.currency)} a ${price.interval}`;
+}
+
+/** A change that waits for the end of the period. */
+function PlannedChange({ entitlements, onAsk }: SubscriptionState & AskProps) {
+  const { catalogue } = useTariff();
+  const pending = entitlements?.pendingChange;
+  if (!pending) return null;
+  const current = entitlements?.subscription?.priceLookupKey ?? null;
+  const name = catalogue && nameOfChange(catalogue, current, pending.lookupKey);
+  const price = catalogue && findPrice(catalogue, pending.lookupKey);
+  const day = pending.at === null ? "the end of the period" : formatDate(pending.at);
+  return (
+    <Notice
+      tone="plain"
+      title={`Your plan changes to ${name ?? "another price"} on ${day}`}
+      actions={
+        <Button size="sm" variant="outline" onClick={() => onAsk({ kind: "resume" })}>
+          Keep current plan
+        </Button>
+      }
+    >
+      Until then everything stays as it is.
+      {price &&
+        ` Then it is ${formatMoney(price.amountMinor, price.currency)} a ${price.interval}.`}
+    </Notice>
+  );
+}
+
+function SubscriberActions({ entitlements, onAsk }: SubscriptionState & AskProps) {
   const portal = usePortal();
   const ending = entitlements?.subscription?.endsAt != null;
+  const changeable = entitlements !== null && isChangeable(entitlements);
   const open = (flow?: PortalFlow) => portal.mutate(flow);
   /** Only the pressed button turns; the others just wait. */
   const pendingFor = (flow?: PortalFlow) => portal.isPending && portal.variables === flow;
   return (
     <div className="grid gap-4">
-      {status?.fixPayment && (
-        <Notice
-          tone="bad"
-          title="Your last payment did not go through"
-          actions={
-            <Button
-              size="sm"
-              pending={pendingFor("payment_method")}
-              onClick={() => open("payment_method")}
-            >
-              Fix payment
-            </Button>
-          }
-        >
-          Update your payment method, and your plan goes on at once.
-        </Notice>
-      )}
       <div className="flex flex-wrap gap-2">
         {ending
-          ? <Button pending={pendingFor()} onClick={() => open()}>Resume plan</Button>
-          : (
-            <Button pending={pendingFor("update")} onClick={() => open("update")}>
-              Change plan
-            </Button>
+          ? <Button onClick={() => onAsk({ kind: "resume" })}>Resume plan</Button>
+          : changeable && (
+            <Button onClick={() => onAsk({ kind: "change", lookupKey: null })}>Change plan</Button>
           )}
-        <Button variant="outline" pending={!ending && pendingFor()} onClick={() => open()}>
+        <Button variant="outline" pending={pendingFor()} onClick={() => open()}>
           Manage billing
           <ArrowUpRight aria-hidden />
         </Button>
         <Button
           variant="outline"
-          pending={!status?.fixPayment && pendingFor("payment_method")}
+          pending={pendingFor("payment_method")}
           onClick={() => open("payment_method")}
         >
           Update payment method
+          <ArrowUpRight aria-hidden />
         </Button>
-        {!ending && (
+        {entitlements && isCancellable(entitlements) && (
           <Button
             variant="ghost"
             className="text-stop-text"
-            pending={pendingFor("cancel")}
-            onClick={() => open("cancel")}
+            onClick={() => onAsk({ kind: ending ? "cancel_now" : "cancel" })}
           >
-            Cancel plan
+            {ending ? "Cancel now" : "Cancel plan"}
           </Button>
         )}
       </div>
       <p className="text-sm text-muted">
-        These open Stripe’s billing portal and bring you back here.
+        Billing and payment method open at Stripe and bring you back here.
       </p>
       {portal.error && <ErrorNotice error={portal.error} onRetry={() => open(portal.variables)} />}
     </div>
   );
 }
 
-function FreeActions() {
+function FreeActions({ isGranted }: { isGranted: boolean }) {
   return (
     <div className="flex flex-wrap gap-2">
-      <Button variant="toll" asChild>
-        <Link to="/pricing">Upgrade</Link>
+      <Button variant={isGranted ? "outline" : "toll"} asChild>
+        <Link to="/pricing">{isGranted ? "See the plans" : "Upgrade"}</Link>
       </Button>
     </div>
   );

@@ -1,6 +1,6 @@
 import { X } from "lucide-react";
 import { AlertDialog as RadixAlert, Dialog as Radix } from "radix-ui";
-import type { ReactNode } from "react";
+import { type ReactNode, useState } from "react";
 import { cn } from "../../lib/cn.ts";
 import { Button } from "./button.tsx";
 
@@ -18,22 +18,44 @@ interface DialogProps {
   children: ReactNode;
 }
 
-/** A form in front of the page. Focus goes in, stays in, and returns to where it was. */
+/** A form in front of the page. */
 export function Dialog({ open, onOpenChange, title, description, children }: DialogProps) {
+  return (
+    <DialogFrame open={open} onOpenChange={onOpenChange} isDescribed={description !== undefined}>
+      <DialogStep title={title} description={description}>{children}</DialogStep>
+    </DialogFrame>
+  );
+}
+
+interface DialogFrameProps {
+  open: boolean;
+  onOpenChange: (open: boolean) => void;
+  isDescribed?: boolean;
+  /** A `DialogStep`. The frame stays when one step follows another, and so does the focus in it. */
+  children: ReactNode;
+}
+
+/** Focus goes in, stays in, and returns to where it was. */
+export function DialogFrame(
+  { open, onOpenChange, isDescribed = true, children }: DialogFrameProps,
+) {
+  const [opener] = useState(() => document.activeElement);
+  const returnFocus = (event: Event) => {
+    // Radix would look for its own trigger, and there is none.
+    event.preventDefault();
+    // What opened it may be gone because of what was done in it: then go on with the page.
+    const target = opener?.isConnected ? opener : document.getElementById("main");
+    if (target instanceof HTMLElement) target.focus({ preventScroll: true });
+  };
   return (
     <Radix.Root open={open} onOpenChange={onOpenChange}>
       <Radix.Portal>
         <Radix.Overlay className={overlay} />
         <Radix.Content
           className={panel}
-          {...(description ? {} : { "aria-describedby": undefined })}
+          onCloseAutoFocus={returnFocus}
+          {...(isDescribed ? {} : { "aria-describedby": undefined })}
         >
-          <header className="grid gap-1 pr-8">
-            <Radix.Title className="text-lg font-semibold">{title}</Radix.Title>
-            {description && (
-              <Radix.Description className="text-sm text-muted">{description}</Radix.Description>
-            )}
-          </header>
           {children}
           <Radix.Close asChild>
             <Button
@@ -48,6 +70,27 @@ export function Dialog({ open, onOpenChange, title, description, children }: Dia
         </Radix.Content>
       </Radix.Portal>
     </Radix.Root>
+  );
+}
+
+interface DialogStepProps {
+  title: string;
+  description?: string;
+  children?: ReactNode;
+}
+
+/** What a frame shows: its name, what it is about, and the rest. */
+export function DialogStep({ title, description, children }: DialogStepProps) {
+  return (
+    <>
+      <header className="grid gap-1 pr-8">
+        <Radix.Title className="text-lg font-semibold">{title}</Radix.Title>
+        {description && (
+          <Radix.Description className="text-sm text-muted">{description}</Radix.Description>
+        )}
+      </header>
+      {children}
+    </>
   );
 }
 

@@ -1,0 +1,39 @@
+import { DialogFrame } from "../ui/dialog.tsx";
+import { CancelSteps } from "./cancel-steps.tsx";
+import { ChangeSteps } from "./change-steps.tsx";
+import { ResumeSteps } from "./resume-steps.tsx";
+
+/** What somebody wants to do with their subscription; null key: they have still to choose a price. */
+export type Ask =
+  | { kind: "change"; lookupKey: string | null }
+  | { kind: "cancel" }
+  | { kind: "cancel_now" }
+  | { kind: "resume" };
+
+export interface AskProps {
+  /** Asks for something else instead, or closes with null. */
+  onAsk: (ask: Ask | null) => void;
+}
+
+/** Says what will happen and when, and does it only when that is confirmed. */
+export function BillingDialog({ ask, onAsk }: AskProps & { ask: Ask | null }) {
+  if (!ask) return null;
+  return (
+    <DialogFrame open onOpenChange={() => onAsk(null)}>
+      <Steps ask={ask} onAsk={onAsk} />
+    </DialogFrame>
+  );
+}
+
+function Steps({ ask, onAsk }: AskProps & { ask: Ask }) {
+  switch (ask.kind) {
+    case "change":
+      return <ChangeSteps lookupKey={ask.lookupKey} onAsk={onAsk} />;
+    case "cancel":
+      return <CancelSteps onAsk={onAsk} />;
+    case "cancel_now":
+      return <CancelSteps atOnce onAsk={onAsk} />;
+    case "resume":
+      return <ResumeSteps onAsk={onAsk} />;
+  }
+}

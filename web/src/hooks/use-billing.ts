@@ -1,0 +1,94 @@
+import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useRef } from "react";
+import {
+  changePlan,
+  type ChangeResult,
+  type EndingAction,
+  endSubscription,
+  previewChange,
+  syncBilling,
+} from "../api.ts";
+import { toApiError } from "../lib/errors.ts";
+import { type Preview, PREVIEW_LIFE_MS } from "../lib/plan-change.ts";
+import { keys } from "../lib/query.ts";
+import type { Entitlements } from "../lib/subscription.ts";
+
+/** What the server says after a change of ours: shown everywhere at once. */
+export function believeEntitlements(queries: QueryClient, entitlements: Entitlements): void {
+  queries.setQueryData(keys.entitlements, entitlements);
+  void queries.invalidateQueries({ queryKey: keys.usage });
+  void queries.invalidateQueries({ queryKey: keys.invoices });
+}
+
+export interface PlanChange {
+  preview: Preview | null;
+  /** The amounts are not those that were shown first: they have to be read again. */
+  isRenewed: boolean;
+  isCalculating: boolean;
+  previewError: Error | null;
+  calculate: () => void;
+  confirm: () => void;
+  isChanging: boolean;
+  changeError: Error | null;
+  result: ChangeResult | null;
+}
+
+/**
+ * A change to one price: preview first, then exactly that. A preview that grows too old is made again
+ * before it can be confirmed, and so is one that the server refuses as expired.
+ */
+export function usePlanChange(lookupKey: string): PlanChange {
+  const queries = useQueryClient();
+  const firstShown = useRef<number | null>(null);
+  const change = useMutation({
+    mutationFn: changePlan,
+    onSuccess: ({ entitlements }) => believeEntitlements(queries, entitlements),
+    onError: (error) => {
+      if (isExpired(error)) void preview.refetch();
+    },
+  });
+  const preview = useQuery({
+    queryKey: keys.preview(lookupKey),
+    queryFn: () => previewChange(lookupKey),
+    gcTime: 0,
+    staleTime: Infinity,
+    refetchOnWindowFocus: false,
+    refetchOnReconnect: false,
+    refetchInterval: change.isIdle || change.isError ? PREVIEW_LIFE_MS : false,
+  });
+  const shown = preview.data ?? null;
+  if (shown && firstShown.current === null) firstShown.current = shown.prorationDate;
+  return {
+    preview: shown,
+    isRenewed: shown !== null && shown.prorationDate !== firstShown.current,
+    isCalculating: preview.isFetching,
+    previewError: preview.error,
+    calculate: () => void preview.refetch(),
+    confirm: () => shown && change.mutate(shown),
+    isChanging: change.isPending,
+    changeError: isExpired(change.error) ? null : change.error,
+    result: change.data ?? null,
+  };
+}
+
+function isExpired(error: unknown): boolean {
+  return error !== null && toApiError(error).code === "preview_expired";
+}
+
+/** Cancel, cancel now, resume. */
+export function useEnding(action: EndingAction) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: () => endSubscription(action),
+    onSuccess: (entitlements) => believeEntitlements(queries, entitlements),
+  });
+}
+
+/** Asks Stripe, through the server, whether what was to be paid has been paid. */
+export function useCheckAgain() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: syncBilling,
+    onSuccess: (entitlements) => believeEntitlements(queries, entitlements),
+  });
+}
