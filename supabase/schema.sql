@@ -862,10 +862,33 @@ create or replace function billing.explain_access (
     c.metric_id
   from billing.usage_counters c
   where c.user_id = p_user_id and c.period_day >= (p_at at time zone 'UTC')::date
+  union all
+  -- 5. Beyond the allowance: what its owner said yes to, and what it has come to in the latest billing periods.
+  select a.updated_at, 'overage', null,
+    case
+      when not a.enabled then 'off: the owner has not said yes to the present subscription'
+      when s.subscription_id is distinct from a.subscription_id or s.billable is not true then
+        format('on, but Stripe could not bill it: subscription %s', coalesce(s.status, 'gone'))
+      when not exists (select from billing.metered_items i where i.subscription_id = a.subscription_id) then
+        'on, but Stripe has no metered items yet'
+      else format('on, %s of %s %s spent', ceil(a.spent_minor), a.cap_minor, a.currency)
+    end,
+    a.subscription_id
+  from billing.overage_accounts a left join billing.metered_subscription(a.user_id) s on true
+  where a.user_id = p_user_id
+  union all
+  select l.period_start, 'overage', null,
+    format('%s: %s beyond the allowance, %s of them claimed, until %s', l.metric_id, l.quantity, l.claimed, l.period_end),
+    l.stripe_customer_id
+  from (
+    select * from billing.overage_usage u
+    where u.user_id = p_user_id and u.period_start <= p_at
+    order by u.period_start desc, u.metric_id limit 6
+  ) l
   order by 2, 1 desc;
 $function$;
 
-comment on function "billing"."explain_access"(uuid, timestamp with time zone) is 'For operators: which plan a user had at a time and why (kind plan), since which event, grant and invoice, what each subscription counts for, and which limit refuses what. Subscriptions and limits are those of now.';
+comment on function "billing"."explain_access"(uuid, timestamp with time zone) is 'For operators: which plan a user had at a time and why (kind plan), since which event, grant and invoice, what each subscription counts for, which limit refuses what, and what is paid beyond it. Subscriptions, limits and overage are those of now.';
 
 revoke all on function "billing"."explain_access"(uuid, timestamp with time zone) from public;
 
@@ -2989,8 +3012,6 @@ alter table "billing"."overage_usage"
   add column "waiting" boolean generated always as ((claimed < quantity)) stored;
 
 create index overage_usage_metric_id_idx on billing.overage_usage using btree (metric_id);
-
-create index overage_usage_period_end_idx on billing.overage_usage using btree (period_end);
 
 create index overage_usage_user_id_period_start_idx on billing.overage_usage using btree (user_id, period_start);
 

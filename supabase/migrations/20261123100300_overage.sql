@@ -72,7 +72,6 @@ create table billing.overage_usage (
 create index overage_usage_waiting_idx on billing.overage_usage (period_start, stripe_customer_id, metric_id) where waiting;
 create index overage_usage_user_id_period_start_idx on billing.overage_usage (user_id, period_start);
 create index overage_usage_metric_id_idx on billing.overage_usage (metric_id);
-create index overage_usage_period_end_idx on billing.overage_usage (period_end);
 
 comment on table billing.overage_usage is
   'THE LEDGER: what is billed beyond allowances, per Stripe customer, metric and billing period. Raised in the transaction '
