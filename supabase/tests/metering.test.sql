@@ -499,18 +499,18 @@ select is(
 -- The ledger is only ever added to, and outlives its user.
 select throws_ok(c.statement, '23000', null, c.why)
 from (values
-  ('update billing.overage_usage set quantity = quantity - 1 where quantity > 0', 'it is not lowered'),
-  ('update billing.overage_usage set stripe_customer_id = ''cus_tbob''', 'nor billed to somebody else'),
-  ('delete from billing.overage_usage', 'nor deleted')
+  ('update billing.overage_usage set quantity = quantity - 1 where stripe_customer_id = ''cus_tada''', 'it is not lowered'),
+  ('update billing.overage_usage set stripe_customer_id = ''cus_tbob'' where stripe_customer_id = ''cus_tada''', 'nor billed to somebody else'),
+  ('delete from billing.overage_usage where stripe_customer_id = ''cus_tada''', 'nor deleted')
 ) c (statement, why);
 select throws_ok(
-  'update billing.overage_usage set claimed = quantity + 1', '23514', null, 'no more is claimed than there is'
+  'update billing.overage_usage set claimed = quantity + 1 where stripe_customer_id = ''cus_tada''', '23514', null, 'no more is claimed than there is'
 );
 select throws_ok(
   'update billing.usage_counters set allowance = 1 where metric_id = ''message''', '23514', null,
   'an allowance is not lowered behind the gate''s back'
 );
-create temporary table owed as select count(*), sum(quantity) from billing.overage_usage;
+create temporary table owed as select count(*), sum(quantity) from billing.overage_usage where stripe_customer_id = 'cus_tada';
 delete from public.subscriptions where user_id = 'a0000000-0000-4000-8000-000000000001';
 delete from public.customers where user_id = 'a0000000-0000-4000-8000-000000000001';
 delete from auth.users where id = 'a0000000-0000-4000-8000-000000000001';
