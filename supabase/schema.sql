@@ -1046,8 +1046,8 @@ create or replace function billing.given_metered_items (
   stable
   set search_path to ''
   AS $function$
-  select r.id, p_user_id, r.subscription_id, m.id, r.price_lookup_key, r.currency, r.unit_amount_minor,
-    r.period_start, r.period_end, now()
+  select r.id, p_user_id, r.subscription_id, m.id, r.price_lookup_key, r.currency,
+    r.unit_amount_minor::numeric(20, 6), r.period_start, r.period_end, now()
   from jsonb_to_recordset(p_items) as r (
     id text, subscription_id text, price_lookup_key text, meter_event_name text, currency text,
     unit_amount_minor numeric, period_start timestamptz, period_end timestamptz
@@ -1744,11 +1744,21 @@ begin
   v_pruned := v_pruned + v_count;
   delete from billing.usage_checks c where c.run_at < now() - interval '13 months';
   get diagnostics v_count = row_count;
+  v_pruned := v_pruned + v_count;
+  delete from billing.usage_outbox o using billing.overage_usage u
+  where u.period_end < now() - interval '13 months'
+    and (o.stripe_customer_id, o.metric_id, o.period_start) = (u.stripe_customer_id, u.metric_id, u.period_start)
+    and not exists (
+      select from billing.usage_outbox p
+      where (p.stripe_customer_id, p.metric_id, p.period_start) = (u.stripe_customer_id, u.metric_id, u.period_start)
+        and p.status <> 'sent'
+    );
+  get diagnostics v_count = row_count;
   return v_pruned + v_count;
 end;
 $function$;
 
-comment on function "billing"."prune_metering"() is 'Removes days, notifications and checks older than 13 months, and request ids older than two days. The ledger and the outbox stay: they are what was billed.';
+comment on function "billing"."prune_metering"() is 'Removes days, notifications, checks and what was reported of billing periods that ended more than 13 months ago, and request ids older than two days. Never the ledger, which is what was billed, nor a period of which something was not sent.';
 
 revoke all on function "billing"."prune_metering"() from public;
 
@@ -4564,6 +4574,8 @@ begin
   where s.metric_id = p_metric_id and s.period_start = p_period_start;
   perform billing.require(found, 'the ledger has no such row');
   perform billing.require(p_stripe >= 0, 'p_stripe is missing');
+  -- Its rows of the outbox may be gone; see billing.prune_metering().
+  perform billing.require(v_sums.period_end > now() - interval '12 months', 'the period is too long ago');
   v_drift := p_stripe - (v_sums.sent - v_sums.adjusted);
   v_verdict := case
     when v_sums.claimed <> v_sums.sent + v_sums.waiting + v_sums.parked then 'drift'
@@ -4685,9 +4697,11 @@ begin
   perform billing.require(p_stripe_customer_id ~ '^cus_\w+$', 'p_stripe_customer_id is not a customer id');
   update public.customers c set stripe_customer_id = p_stripe_customer_id
   where c.user_id = p_user_id and c.stripe_customer_id = p_gone;
-  -- A sync of the old customer that is under way can neither apply anything nor give its lease up any more.
+  -- A sync of the old customer that is under way can neither apply anything nor give its lease up any more, and nothing
+  -- is admitted that would be billed to the new one for what the old one bought.
   if found then
     update billing.sync_state s set lease_token = null, lease_until = null where s.user_id = p_user_id;
+    delete from billing.metered_items i where i.user_id = p_user_id;
   end if;
   select c.stripe_customer_id into v_linked from public.customers c where c.user_id = p_user_id;
   perform billing.require(v_linked is not null, 'the user has no customer');

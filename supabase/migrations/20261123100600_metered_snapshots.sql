@@ -42,8 +42,8 @@ create function billing.given_metered_items(p_user_id uuid, p_items jsonb) retur
 language sql stable
 set search_path = ''
 as $$
-  select r.id, p_user_id, r.subscription_id, m.id, r.price_lookup_key, r.currency, r.unit_amount_minor,
-    r.period_start, r.period_end, now()
+  select r.id, p_user_id, r.subscription_id, m.id, r.price_lookup_key, r.currency,
+    r.unit_amount_minor::numeric(20, 6), r.period_start, r.period_end, now()
   from jsonb_to_recordset(p_items) as r (
     id text, subscription_id text, price_lookup_key text, meter_event_name text, currency text,
     unit_amount_minor numeric, period_start timestamptz, period_end timestamptz
@@ -240,6 +240,31 @@ $$;
 comment on function billing.refresh_overage(uuid) is
   'Brings the overage account and the ledger into the period of the metered items, and ends the consent with its '
   'subscription. After the counters, as the order of locks says.';
+
+create or replace function public.relink_customer(p_user_id uuid, p_gone text, p_stripe_customer_id text)
+returns text
+language plpgsql
+-- Definer: the secret key needs no write access to the table, only this.
+security definer
+set search_path = ''
+as $$
+declare
+  v_linked text;
+begin
+  perform billing.require(p_stripe_customer_id ~ '^cus_\w+$', 'p_stripe_customer_id is not a customer id');
+  update public.customers c set stripe_customer_id = p_stripe_customer_id
+  where c.user_id = p_user_id and c.stripe_customer_id = p_gone;
+  -- A sync of the old customer that is under way can neither apply anything nor give its lease up any more, and nothing
+  -- is admitted that would be billed to the new one for what the old one bought.
+  if found then
+    update billing.sync_state s set lease_token = null, lease_until = null where s.user_id = p_user_id;
+    delete from billing.metered_items i where i.user_id = p_user_id;
+  end if;
+  select c.stripe_customer_id into v_linked from public.customers c where c.user_id = p_user_id;
+  perform billing.require(v_linked is not null, 'the user has no customer');
+  return v_linked;
+end;
+$$;
 
 drop function public.compare_customer_snapshot(text, jsonb, jsonb);
 drop function public.apply_customer_snapshot(text, bigint, jsonb, jsonb, text);

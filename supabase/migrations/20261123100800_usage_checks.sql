@@ -94,6 +94,8 @@ begin
   where s.metric_id = p_metric_id and s.period_start = p_period_start;
   perform billing.require(found, 'the ledger has no such row');
   perform billing.require(p_stripe >= 0, 'p_stripe is missing');
+  -- Its rows of the outbox may be gone; see billing.prune_metering().
+  perform billing.require(v_sums.period_end > now() - interval '12 months', 'the period is too long ago');
   v_drift := p_stripe - (v_sums.sent - v_sums.adjusted);
   v_verdict := case
     when v_sums.claimed <> v_sums.sent + v_sums.waiting + v_sums.parked then 'drift'
@@ -142,13 +144,23 @@ begin
   v_pruned := v_pruned + v_count;
   delete from billing.usage_checks c where c.run_at < now() - interval '13 months';
   get diagnostics v_count = row_count;
+  v_pruned := v_pruned + v_count;
+  delete from billing.usage_outbox o using billing.overage_usage u
+  where u.period_end < now() - interval '13 months'
+    and (o.stripe_customer_id, o.metric_id, o.period_start) = (u.stripe_customer_id, u.metric_id, u.period_start)
+    and not exists (
+      select from billing.usage_outbox p
+      where (p.stripe_customer_id, p.metric_id, p.period_start) = (u.stripe_customer_id, u.metric_id, u.period_start)
+        and p.status <> 'sent'
+    );
+  get diagnostics v_count = row_count;
   return v_pruned + v_count;
 end;
 $$;
 
 comment on function billing.prune_metering() is
-  'Removes days, notifications and checks older than 13 months, and request ids older than two days. The ledger and the outbox '
-  'stay: they are what was billed.';
+  'Removes days, notifications, checks and what was reported of billing periods that ended more than 13 months ago, and request '
+  'ids older than two days. Never the ledger, which is what was billed, nor a period of which something was not sent.';
 
 revoke all on function public.usage_sums(text, timestamptz, text, integer),
   public.note_usage_check(text, text, timestamptz, bigint, text), billing.prune_metering()

@@ -2,22 +2,24 @@
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import {
+  agree,
   as,
   ask,
   counted,
   counter,
   createPerson,
+  meter,
   type Outcome,
   type Person,
   snapshot,
   times,
+  UNIT_MINOR,
   withPool,
   written,
 } from "./people.ts";
 
 const WRITERS = 500;
 const ALLOWANCE = 500;
-const UNIT_MINOR = 2;
 const CAP_OF_ALL = 10_000_000;
 
 interface Books {
@@ -27,39 +29,6 @@ interface Books {
   spent: number;
   overage: number;
   outbox: number;
-}
-
-/** A subscriber of Pro whose subscription has the metered items of the period around now. */
-async function meter(
-  sql: postgres.Sql,
-  person: Person,
-  period: { start: string; end: string } = { start: "-1 day", end: "29 days" },
-  plan = "pro",
-): Promise<void> {
-  const id = person.id.replaceAll("-", "");
-  await sql`select public.link_customer(${person.id}, ${`cus_${id}`})`;
-  const subscriptions = [{
-    id: `sub_${id}`,
-    status: "active",
-    price_lookup_key: `${plan}_monthly`,
-    currency: "usd",
-  }];
-  await sql`
-    select public.apply_customer_snapshot(${`cus_${id}`}, public.next_sync_token(), ${
-    sql.json(subscriptions)
-  },
-      p_metering => jsonb_build_object('metered_items', (
-        select jsonb_agg(jsonb_build_object(
-          'id', 'si_' || m.id || ${id}, 'subscription_id', ${`sub_${id}`}::text, 'currency', 'usd',
-          'price_lookup_key', ${plan}::text || '_' || m.id || '_overage', 'unit_amount_minor', ${UNIT_MINOR}::int,
-          'period_start', date_trunc('hour', now()) + ${period.start}::interval,
-          'period_end', date_trunc('hour', now()) + ${period.end}::interval
-        )) from public.metrics m where m.meter_event_name is not null)))`;
-}
-
-async function agree(sql: postgres.Sql, person: Person, capMinor: number): Promise<void> {
-  const outcome = await as(sql, person, (tx) => tx`select public.set_overage(true, ${capMinor})`);
-  assert.equal(outcome, "written");
 }
 
 async function use(sql: postgres.Sql, person: Person, used: number): Promise<void> {

@@ -261,7 +261,13 @@ from (values
 -- Pruning.
 update billing.usage_checks set run_at = now() - interval '14 months' where stripe_customer_id = 'cus_tbob';
 select is(billing.prune_metering(), 3::bigint, 'old checks go');
-select is((select count(*) from billing.overage_usage where stripe_customer_id in ('cus_tada', 'cus_tbob')), 5::bigint, 'the ledger stays');
+select pg_temp.use('cus_tbob', 'tool', 2, now() - interval '16 months', now() - interval '15 months');
+select pg_temp.use('cus_tada', 'tool', 2, now() - interval '16 months', now() - interval '15 months');
+select public.claim_usage();
+select public.usage_sent(id) from billing.usage_outbox
+where stripe_customer_id = 'cus_tada' and period_start < now() - interval '15 months';
+select is(billing.prune_metering(), 1::bigint, 'what was reported long ago goes, what was not stays');
+select is((select count(*) from billing.overage_usage where stripe_customer_id in ('cus_tada', 'cus_tbob')), 7::bigint, 'the ledger stays');
 
 select * from finish();
 rollback;
