@@ -1,6 +1,15 @@
+import { z } from "zod";
+import type { Json } from "../database.types.ts";
 import type { SoldPrice } from "../db.ts";
 import { AppError } from "../domain/errors.ts";
 import { callingStripe, type Stripe, stripe } from "../stripe.ts";
+
+/** `prices.tiers`, as the database's constraint lets it be. */
+const tierTable = z.array(z.object({
+  up_to: z.number().nullable(),
+  unit_amount_minor: z.number(),
+  flat_amount_minor: z.number(),
+}));
 
 /** Stripe's price for a catalogue row; a price that says something else than the row is not sold. */
 export async function stripePrice(row: SoldPrice): Promise<Stripe.Price> {
@@ -9,7 +18,7 @@ export async function stripePrice(row: SoldPrice): Promise<Stripe.Price> {
       lookup_keys: [row.lookup_key],
       active: true,
       limit: 1,
-      ...(row.option && { expand: ["data.currency_options"] }),
+      expand: ["data.currency_options", "data.tiers"],
     })
   );
   const price = data[0];
@@ -25,6 +34,16 @@ function sells(price: Stripe.Price, row: SoldPrice): boolean {
   const { option } = row;
   return price.unit_amount === row.unit_amount_minor && price.currency === row.currency &&
     price.recurring?.interval === row.billing_interval && price.recurring?.interval_count === 1 &&
+    price.tiers_mode === row.tiers_mode && haveSameTiers(price.tiers ?? [], row.tiers) &&
     (!option ||
       price.currency_options?.[option.currency]?.unit_amount === option.unit_amount_minor);
+}
+
+function haveSameTiers(theirs: Stripe.Price.Tier[], tiers: Json | null): boolean {
+  const ours = tierTable.parse(tiers ?? []);
+  return ours.length === theirs.length && ours.every((tier, index) => {
+    const other = theirs[index];
+    return other?.up_to === tier.up_to && (other.unit_amount ?? 0) === tier.unit_amount_minor &&
+      (other.flat_amount ?? 0) === tier.flat_amount_minor;
+  });
 }
