@@ -9,6 +9,8 @@ select cron.schedule_in_database('tollgate-expire-entitlements', '* * * * *', 's
 
 select cron.schedule_in_database('tollgate-prune-events', '17 3 * * *', 'select billing.prune_stripe_events()', 'postgres', null, true);
 
+select cron.schedule_in_database('tollgate-prune-job-history', '37 3 * * *', 'select billing.prune_job_history()', 'postgres', null, true);
+
 select cron.schedule_in_database('tollgate-reconcile', '23 * * * *', 'select billing.call_function(''reconcile'')', 'postgres', null, true);
 
 -- cluster/roles
@@ -1006,6 +1008,28 @@ comment on function "billing"."note_drifts"(uuid, text, jsonb, jsonb) is 'Notes 
 revoke all on function "billing"."note_drifts"(uuid, text, jsonb, jsonb) from public;
 
 grant execute on function "billing"."note_drifts"(uuid, text, jsonb, jsonb) to "postgres";
+
+-- billing/functions/prune_job_history
+
+create or replace function billing.prune_job_history()
+  returns bigint
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_pruned bigint;
+begin
+  delete from cron.job_run_details d where d.end_time < now() - interval '14 days';
+  get diagnostics v_pruned = row_count;
+  return v_pruned;
+end;
+$function$;
+
+comment on function "billing"."prune_job_history"() is 'Forgets runs of scheduled jobs after 14 days: pg_cron keeps them for ever, and every minute adds some.';
+
+revoke all on function "billing"."prune_job_history"() from public;
+
+grant execute on function "billing"."prune_job_history"() to "postgres";
 
 -- billing/functions/prune_stripe_events
 
@@ -2130,16 +2154,18 @@ begin
   -- 23 hours: Stripe remembers an idempotency key for 24, and a Checkout session lives as long.
   insert into billing.checkout_attempts as a (user_id, attempt, lookup_key)
   values (p_user_id, 1, p_lookup_key)
-  on conflict (user_id) do update set
-    attempt = a.attempt + 1, lookup_key = excluded.lookup_key, started_at = now(), closed_at = null
-  where a.lookup_key <> excluded.lookup_key
-    or a.closed_at is not null
-    or a.started_at <= now() - interval '23 hours'
+  on conflict (user_id) do update set (attempt, lookup_key, started_at, closed_at) = (
+    select case when b.is_spent then a.attempt + 1 else a.attempt end,
+      excluded.lookup_key,
+      case when b.is_spent then now() else a.started_at end,
+      null::timestamptz
+    from (
+      select a.lookup_key <> excluded.lookup_key
+        or a.closed_at is not null
+        or a.started_at <= now() - interval '23 hours'
+    ) b (is_spent)
+  )
   returning a.attempt into v_attempt;
-  if v_attempt is null then
-    select a.attempt into strict v_attempt
-    from billing.checkout_attempts a where a.user_id = p_user_id;
-  end if;
   return v_attempt;
 end;
 $function$;

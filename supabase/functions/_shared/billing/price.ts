@@ -1,15 +1,6 @@
-import { z } from "zod";
-import type { Json } from "../database.types.ts";
-import type { SoldPrice } from "../db.ts";
+import type { SoldPrice, Tier } from "../db.ts";
 import { AppError } from "../domain/errors.ts";
 import { callingStripe, type Stripe, stripe } from "../stripe.ts";
-
-/** `prices.tiers`, as the database's constraint lets it be. */
-const tierTable = z.array(z.object({
-  up_to: z.number().nullable(),
-  unit_amount_minor: z.number(),
-  flat_amount_minor: z.number(),
-}));
 
 /** Stripe's price for a catalogue row; a price that says something else than the row is not sold. */
 export async function stripePrice(row: SoldPrice): Promise<Stripe.Price> {
@@ -39,8 +30,7 @@ function sells(price: Stripe.Price, row: SoldPrice): boolean {
       price.currency_options?.[option.currency]?.unit_amount === option.unit_amount_minor);
 }
 
-function haveSameTiers(theirs: Stripe.Price.Tier[], tiers: Json | null): boolean {
-  const ours = tierTable.parse(tiers ?? []);
+function haveSameTiers(theirs: Stripe.Price.Tier[], ours: Tier[]): boolean {
   return ours.length === theirs.length && ours.every((tier, index) => {
     const other = theirs[index];
     return other?.up_to === tier.up_to && (other.unit_amount ?? 0) === tier.unit_amount_minor &&
