@@ -149,7 +149,7 @@ export type Terms =
   & CouponHidden;
 
 export interface CheckoutHidden {
-  lines: { price: string; quantity: number; id: string }[];
+  lines: { price: string; quantity?: number; id: string }[];
   subscription: {
     description: string | null;
     metadata: Record<string, string>;
@@ -174,6 +174,8 @@ export type PortalWaiting =
   | { action: "method"; payment_method: string };
 
 export interface SubscriptionHidden {
+  /** By item: usage before this time is settled, since its price changed in mid-period. */
+  usage_since?: Record<string, number>;
   /** `trial_will_end` is sent once. */
   trial_warned: boolean;
   /** The invoice whose failed payment keeps this subscription past due or incomplete. */
