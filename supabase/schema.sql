@@ -903,15 +903,17 @@ create or replace function billing.fast_until (
   p_used      bigint default 0
 )
   returns bigint
-  language sql
+  language plpgsql
   immutable
   set search_path to ''
   AS $function$
-  select case
+begin
+  return case
     when p_allowance is null then 9223372036854775807
     when p_used < ceil(p_allowance * 0.8) then greatest(ceil(p_allowance * 0.8)::bigint - 1, 0)
     else greatest(p_allowance - 1, 0)
   end;
+end;
 $function$;
 
 comment on function "billing"."fast_until"(bigint, bigint) is 'One less than the next mark that a counter with this allowance reaches: 80 %, then all of it.';
@@ -1308,10 +1310,12 @@ create or replace function billing.metered_subscription (
     currency        text,
     billable        boolean
   )
-  language sql
+  language plpgsql
   stable
   set search_path to ''
   AS $function$
+begin
+  return query
   select s.id, s.plan_id, s.status, s.currency,
     -- Active, and neither over nor about to become something else that no snapshot has told yet.
     s.status = 'active' and s.ended_at is null
@@ -1323,6 +1327,7 @@ create or replace function billing.metered_subscription (
   order by (s.status = 'active') desc, (s.id = e.subscription_id) desc nulls last,
     s.stripe_created_at desc nulls last, s.id desc
   limit 1;
+end;
 $function$;
 
 comment on function "billing"."metered_subscription"(uuid) is 'The subscription that pays for what a user takes beyond the allowance, and whether it can be billed now.';
