@@ -261,6 +261,7 @@ function shown(work: Work, id: string, p: Preview): Invoice {
     ...each,
     id: newId("il_tmp_"),
     invoice: upcoming,
+    pretax_credit_amounts: (each.pretax_credit_amounts ?? []).map(untransacted),
   });
   const sub = invoice.parent?.subscription_details?.subscription;
   const url = `/v1/invoices/upcoming/lines?customer=${invoice.customer}`;
@@ -288,8 +289,15 @@ function shown(work: Work, id: string, p: Preview): Invoice {
       paid_at: null,
       voided_at: null,
     },
+    total_pretax_credit_amounts: (invoice.total_pretax_credit_amounts ?? []).map(untransacted),
   };
 }
+
+type Pretax = NonNullable<Invoice["total_pretax_credit_amounts"]>[number];
+
+/** Credits that a preview would use; nothing has been taken from them. */
+const untransacted = (each: Pretax): Pretax =>
+  each.type === "discount" ? each : { ...each, credit_balance_transaction: null };
 
 export const previewRoutes: Route[] = [
   route("POST", "/v1/invoices/create_preview", shape, preview),
