@@ -155,7 +155,8 @@ async function meteredPrices(wanted: db.WantedItem[]): Promise<Map<string, strin
   return new Map(wanted.map((row) => {
     const price = data.find((candidate) => candidate.lookup_key === row.lookup_key);
     const same = price?.currency === row.currency && price.recurring?.usage_type === "metered" &&
-      Number(price.unit_amount_decimal?.toString()) === row.unit_amount_minor;
+      // Both are decimal text on the way here.
+      Number(price.unit_amount_decimal?.toString()) === Number(row.unit_amount_minor);
     if (price !== undefined && same) return [row.lookup_key, price.id];
     throw new AppError("price_mismatch", "This cannot be bought right now.", {
       cause: new Error(`catalogue and Stripe disagree about ${row.lookup_key}: ${price?.id}`),
