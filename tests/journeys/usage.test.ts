@@ -29,22 +29,32 @@ interface Payer {
  * A subscriber on a test clock of their own. It stands still until it is told to go on: what must happen at another second than
  * the subscription's first needs `payerInRealTime`.
  */
-async function payer(name: string, lookupKey = "pro_monthly"): Promise<Payer> {
+async function payer(
+  name: string,
+  lookupKey = "pro_monthly",
+  currency = "usd",
+): Promise<Payer> {
   const { id } = await stripe().testHelpers.testClocks.create({
     frozen_time: Math.floor(Date.now() / 1000),
   });
-  return await payerOn(id, name, lookupKey);
+  return await payerOn(id, name, lookupKey, currency);
 }
 
 function payerInRealTime(name: string): Promise<Payer> {
-  return payerOn(null, name, "pro_monthly");
+  return payerOn(null, name, "pro_monthly", "usd");
 }
 
-async function payerOn(clock: string | null, name: string, lookupKey: string): Promise<Payer> {
+async function payerOn(
+  clock: string | null,
+  name: string,
+  lookupKey: string,
+  currency: string,
+): Promise<Payer> {
   const person = await signUp(name);
   const customer = await customerOf(person, clock === null ? {} : { clock });
   const { id: subscription } = await stripe().subscriptions.create({
     customer,
+    currency,
     items: [{ price: await priceOf(lookupKey) }],
   });
   await eventually(
@@ -307,6 +317,19 @@ function aMoment(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 2_100));
 }
 
+Deno.test("who pays in euros pays overage in euros, at the price in euros", async () => {
+  const { person, customer, clock, subscription } = await payer("euros", "pro_monthly", "eur");
+  const { overage } = await choose(person, { enabled: true, cap_minor: 5_000 });
+  assert.equal(overage.currency, "eur");
+  await consumed(person, PRO_ALLOWANCE + 10);
+  assert.equal((await myOverage(person)).spent_minor, 19);
+  await passTo(clock, await periodEnd(subscription) + 60);
+  await quiet();
+  await passTo(clock, await periodEndBefore(subscription) + 2 * HOUR);
+  const invoice = await newestInvoice(customer);
+  assert.deepEqual([invoice.currency, invoice.total], ["eur", 1_400 + 19]);
+});
+
 Deno.test("a yearly plan bills its overage every month", async () => {
   const { person, customer, clock, subscription } = await payer("yearly", "pro_yearly");
   assert.equal((await choose(person, { enabled: true, cap_minor: 5_000 })).status, 200);
@@ -397,6 +420,8 @@ Deno.test("credit is not sold to who cannot use it, nor at a price that is not t
     request("/functions/v1/credits", { token: of.token, body: { lookup_key } });
   assert.equal((await buy(person, "credits_10")).status, 403);
   assert.equal((await buy(person, "credits_0")).status, 404);
+  const { person: european } = await payer("european", "pro_monthly", "eur");
+  assert.equal((await buy(european, "credits_10")).status, 409);
   const { person: paying } = await payer("mismatch");
   const db = sql({ max: 1 });
   await db`update public.credit_packs set price_minor = 1 where lookup_key = 'credits_50'`;

@@ -42,8 +42,9 @@ export function myOverage(client: Client): Promise<Json> {
   return rows(client.rpc("my_overage"));
 }
 
-const availability = z.object({ available: z.boolean() });
+const overageTerms = z.object({ available: z.boolean(), currency: z.string() });
 
-export async function isOverageAvailable(client: Client): Promise<boolean> {
-  return availability.parse(await myOverage(client)).available;
+/** Whether the signed-in user may pay beyond the allowance at all, and in which currency that would be. */
+export async function overageTermsOf(client: Client): Promise<z.infer<typeof overageTerms>> {
+  return overageTerms.parse(await myOverage(client));
 }
