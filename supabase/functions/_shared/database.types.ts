@@ -497,6 +497,9 @@ isOneToOne: false
 "receive_stripe_event":
 { Args: { "p_api_version"?: string,"p_created": string,"p_id": string,"p_payload": Json,"p_stripe_customer_id"?: string,"p_type": string }; Returns: string
                            },
+"reconcile_failed":
+{ Args: { "p_reason": string,"p_run": number,"p_stripe_customer_id": string }; Returns: undefined
+                           },
 "reconciled":
 { Args: { "p_run": number,"p_stripe_customer_id": string }; Returns: undefined
                            },
