@@ -3286,8 +3286,7 @@ create table "billing"."settings" (
     (90)::numeric))))),
   constraint "settings_key_check" check ((key ~ '^[a-z][a-z0-9_]*$'::text)),
   constraint "settings_pkey" primary key (key),
-  constraint "settings_switches_are_booleans"
-    check (((key <> ALL (ARRAY['automatic_tax'::text, 'allow_promotion_codes'::text, 'notification_emails'::text])) OR (jsonb_typeof(value) = 'boolean'::text)))
+  constraint "settings_switches_are_booleans" check (((key <> ALL (ARRAY['automatic_tax'::text, 'allow_promotion_codes'::text])) OR (jsonb_typeof(value) = 'boolean'::text)))
 );
 
 alter table "billing"."settings"
@@ -5758,7 +5757,7 @@ comment on column "public"."notifications"."limit_value" is 'What the threshold 
 
 comment on column "public"."notifications"."period" is 'The UTC day of an allowance, the start of the billing period of a cap.';
 
-comment on column "public"."notifications"."sent_at" is 'When it was sent by e-mail; see the setting notification_emails.';
+comment on column "public"."notifications"."sent_at" is 'When an operator''s own sender took it; nothing here sends. See docs/operations.md.';
 
 comment on table "public"."notifications" is 'What a user should be told about their allowance or their spending.';
 

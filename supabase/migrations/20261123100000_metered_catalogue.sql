@@ -90,12 +90,3 @@ create policy "Everybody reads the metered prices in other currencies" on public
   for select to anon, authenticated using (true);
 create policy "Everybody reads the credit packs" on public.credit_packs
   for select to anon, authenticated using (true);
-
-alter table billing.settings
-  drop constraint settings_switches_are_booleans,
-  add constraint settings_switches_are_booleans check (
-    key not in ('automatic_tax', 'allow_promotion_codes', 'notification_emails') or jsonb_typeof(value) = 'boolean'
-  );
-
-insert into billing.settings (key, value, description) values
-  ('notification_emails', 'false', 'Whether notices at 80 % and 100 % of an allowance or a spending cap are sent by e-mail.');

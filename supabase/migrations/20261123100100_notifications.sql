@@ -1,5 +1,6 @@
 -- Notices at 80 % and 100 % of an allowance and of a spending cap, written by the message that reaches the mark, in its
--- transaction. (A refused one rolls back, so it could not leave a notice.) Sending them is a setting, off by default.
+-- transaction. (A refused one rolls back, so it could not leave a notice.) Nothing here sends them by e-mail: sent_at is for a
+-- sender of the operator's own, see docs/operations.md.
 
 create table public.notifications (
   id bigint generated always as identity primary key,
@@ -25,7 +26,7 @@ create index notifications_created_at_idx on public.notifications (created_at);
 comment on table public.notifications is 'What a user should be told about their allowance or their spending.';
 comment on column public.notifications.limit_value is 'What the threshold is a share of: units, or minor units of money.';
 comment on column public.notifications.period is 'The UTC day of an allowance, the start of the billing period of a cap.';
-comment on column public.notifications.sent_at is 'When it was sent by e-mail; see the setting notification_emails.';
+comment on column public.notifications.sent_at is 'When an operator''s own sender took it; nothing here sends. See docs/operations.md.';
 
 alter table public.notifications enable row level security;
 revoke all on public.notifications from public, anon, authenticated, service_role;

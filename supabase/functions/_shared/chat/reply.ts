@@ -1,10 +1,11 @@
 import * as db from "../db.ts";
 import { AppError } from "../domain/errors.ts";
 import { composeReply } from "../domain/reply.ts";
+import { useTools } from "./tools.ts";
 
 /**
  * Answers one of the caller's own messages. Asked twice, or by two tabs, it answers the same row: the database keeps at
- * most one reply per message, and the message itself was paid for when it was written.
+ * most one reply per message, and the message itself was paid for when it was written. Tools it uses are metered.
  *
  * Errors: `message_not_found`, also for somebody else's message and for one that is itself an answer.
  */
@@ -24,7 +25,7 @@ export async function answerMessage(
     conversation_id: message.conversation_id,
     user_id: message.user_id,
     role: "assistant",
-    content: composeReply(message.content),
+    content: composeReply(message.content, await useTools(message, supabaseAdmin)),
     reply_to: message.id,
   });
   const reply = written ?? (await db.findMessage(supabase, messageId))?.reply;

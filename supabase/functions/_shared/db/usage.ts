@@ -1,5 +1,26 @@
 import { type Client, type Functions, rows } from "./client.ts";
 
+/**
+ * Takes a quantity of a metric for a user: null when it was admitted, else why it was not. The same request id again
+ * within two days costs nothing.
+ */
+export async function consumeUsage(
+  admin: Client,
+  use: { userId: string; metric: string; quantity: number; requestId: string },
+): Promise<"quota_exceeded" | "spending_cap_reached" | null> {
+  const answer = await admin.rpc("consume_usage", {
+    p_user_id: use.userId,
+    p_metric: use.metric,
+    p_quantity: use.quantity,
+    p_request_id: use.requestId,
+  });
+  const { error } = answer;
+  if (error?.code === `${use.metric}_quota_exceeded`) return "quota_exceeded";
+  if (error?.code === "spending_cap_reached") return "spending_cap_reached";
+  await rows(Promise.resolve(answer));
+  return null;
+}
+
 /** Makes outbox rows of usage that is not in one; answers how many. */
 export function claimUsage(
   admin: Client,

@@ -6,16 +6,18 @@ const OPENINGS = [
 ] as const;
 
 /**
- * The assistant's answer until a model is wired in: short, deterministic, and honest about what it is.
- * Replace the call to this function in `_shared/chat/reply.ts` with your model; everything around it stays.
+ * The assistant's answer until a model is wired in: short, deterministic, and honest about what it is. `tools` is what
+ * the tools said. Replace the call to this function in `_shared/chat/reply.ts` with your model; everything around it
+ * stays.
  */
-export function composeReply(content: string): string {
+export function composeReply(content: string, tools: string[] = []): string {
   const words = content.trim().split(/\s+/u).filter((word) => word !== "");
   const opening = OPENINGS[words.length % OPENINGS.length] ?? OPENINGS[0];
   const subject = content.includes("?") ? "You asked" : "You said";
-  return `${opening} ${subject}: “${excerpt(content)}” (${words.length} ${
+  const quote = `${opening} ${subject}: “${excerpt(content)}” (${words.length} ${
     words.length === 1 ? "word" : "words"
-  }). ` +
+  }).`;
+  return [quote, ...tools].join("\n") + (tools.length > 0 ? "\n" : " ") +
     "I am Tollgate's built-in reply: connect a model and I will have more to say.";
 }
 
