@@ -38,15 +38,16 @@ export async function createPayers(
     select public.link_customer(p.user_id, p.customer)
     from unnest(${users}::uuid[], ${customers}::text[]) p (user_id, customer)`;
   await db`
-    insert into billing.overage_accounts (user_id, enabled, subscription_id, cap_minor, currency)
-    select p.user_id, true, p.subscription, 10000000, 'usd'
-    from unnest(${users}::uuid[], ${payers.map((payer) => payer.subscription)}::text[])
-      p (user_id, subscription)`;
-  await db`
     select public.receive_stripe_event(
       'evt_' || p.customer, 'customer.subscription.created', now(), '{}', null, p.customer
     ) from unnest(${customers}::text[]) p (customer)`;
   await drain(db, customers);
+  await db`
+    insert into billing.overage_accounts (user_id, enabled, subscription_id, cap_minor, currency)
+    select p.user_id, true, p.subscription, 10000000, 'usd'
+    from unnest(${users}::uuid[], ${payers.map((payer) => payer.subscription)}::text[])
+      p (user_id, subscription)`;
+  await db`select billing.refresh_overage(u.id) from unnest(${users}::uuid[]) u (id)`;
   for (const metric of METRICS) {
     await db`
       select public.consume_usage(p.user_id, ${metric}, l.limit_value)
