@@ -4321,7 +4321,8 @@ create or replace function public.lease_usage (
     meter_event_name   text,
     quantity           bigint,
     event_time         timestamp with time zone,
-    attempts           integer
+    attempts           integer,
+    doubtful           boolean
   )
   language plpgsql
   security definer
@@ -4357,11 +4358,12 @@ begin
   where o.id = due.id and o.status = 'pending' and o.lease_until is null
   returning o.id, o.lease, o.kind, o.identifier,
     (select c.identifier from billing.usage_outbox c where c.id = o.adjusts),
-    o.stripe_customer_id, o.meter_event_name, o.quantity, o.event_time, o.attempts;
+    o.stripe_customer_id, o.meter_event_name, o.quantity, o.event_time, o.attempts,
+    o.uncertain_since is not null;
 end;
 $function$;
 
-comment on function "public"."lease_usage"(integer, text) is 'Rows to send, for 60 seconds: at most one per customer and meter, the oldest, when it is due and nothing of theirs is on its way. kind event: report quantity under identifier; adjustment: cancel the event of identifier cancels.';
+comment on function "public"."lease_usage"(integer, text) is 'Rows to send, for 60 seconds: at most one per customer and meter, the oldest, when it is due and nothing of theirs is on its way. kind event: report quantity under identifier; adjustment: cancel the event of identifier cancels. doubtful: an earlier attempt may have got through.';
 
 revoke all on function "public"."lease_usage"(integer, text) from public;
 

@@ -462,7 +462,7 @@ isOneToOne: false
                            },
 "lease_usage":
 { Args: { "p_limit"?: number,"p_stripe_customer_id"?: string }; Returns: {
-              "attempts": number,"cancels": string,"event_time": string,"id": number,"identifier": string,"kind": string,"lease": number,"meter_event_name": string,"quantity": number,"stripe_customer_id": string
+              "attempts": number,"cancels": string,"doubtful": boolean,"event_time": string,"id": number,"identifier": string,"kind": string,"lease": number,"meter_event_name": string,"quantity": number,"stripe_customer_id": string
             }[]
                            },
 "link_customer":
