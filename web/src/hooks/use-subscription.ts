@@ -12,6 +12,8 @@ import {
 import { useCatalogue } from "./use-catalogue.ts";
 import { useSession } from "./use-session.tsx";
 
+const PROBLEM_POLL_MS = 15_000;
+
 export interface SubscriptionState {
   /** null while loading, after a failure, and for visitors. */
   entitlements: Entitlements | null;
@@ -49,6 +51,9 @@ export function useSubscription(): SubscriptionState {
     queryKey: keys.entitlements,
     queryFn: getEntitlements,
     enabled: session.status === "signed-in",
+    // Somebody may come back from a page of Stripe's in another tab; what is missing may arrive by itself.
+    refetchOnWindowFocus: "always",
+    refetchInterval: ({ state }) => state.data?.paymentProblem ? PROBLEM_POLL_MS : false,
   });
   const entitlements = query.data ?? null;
   const price = catalogue.data && entitlements?.subscription

@@ -15,6 +15,7 @@ const row = {
   unit_amount_minor: 1500,
   billing_interval: "month",
   is_active: true,
+  trial_days: 0,
 };
 
 const parsePrice = (value: unknown) => {
@@ -23,7 +24,7 @@ const parsePrice = (value: unknown) => {
   return price;
 };
 
-Deno.test("entitlements of the first release are understood: what is new is absent", () => {
+Deno.test("counts may arrive as text, and what there is not is null", () => {
   const answer = z.parse(entitlementsAnswer, {
     plan: { id: "free", name: "Free", rank: 0 },
     source: "default",
@@ -31,6 +32,10 @@ Deno.test("entitlements of the first release are understood: what is new is abse
     features: [],
     limits: { message: "50", agent: null },
     subscription: null,
+    grace_ends_at: null,
+    payment_problem: null,
+    pending_change: null,
+    grant: null,
   });
   deepEqual(answer.limits, { message: 50, agent: null });
   deepEqual(

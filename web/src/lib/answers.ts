@@ -1,6 +1,6 @@
 /**
  * The shapes in which the server answers, and how they become the client's own (times in milliseconds,
- * camelCase). Pure. What is new since the first release may be absent: then it is null, or empty.
+ * camelCase). Pure.
  */
 
 import * as z from "zod/mini";
@@ -42,13 +42,9 @@ const entitlementsSchema = z.object({
     trial_end: time,
   })),
   grace_ends_at: time,
-  payment_problem: maybe(z.object({
-    status: z.string(),
-    subscription_id: z.string(),
-    hosted_invoice_url: link,
-  })),
-  pending_change: maybe(z.object({ lookup_key: z.string(), at: time })),
-  grant: maybe(z.object({ ends_at: time })),
+  payment_problem: z.nullable(z.object({ status: z.string(), hosted_invoice_url: link })),
+  pending_change: z.nullable(z.object({ lookup_key: z.string(), at: time })),
+  grant: z.nullable(z.object({ ends_at: time })),
 });
 
 export const entitlementsAnswer = z.pipe(
@@ -181,7 +177,7 @@ const priceSchema = z.object({
   unit_amount_minor: z.nullable(count),
   billing_interval: z.enum(["month", "year"]),
   is_active: z.boolean(),
-  trial_days: maybe(count),
+  trial_days: count,
   tiers_mode: maybe(z.string()),
   tiers: maybe(tiersSchema),
 });
@@ -208,7 +204,7 @@ export function toPrice(row: PriceRow, options: CurrencyOption[]): Price | null 
     currency: row.currency,
     amountMinor,
     interval: row.billing_interval,
-    trialDays: row.trial_days ?? 0,
+    trialDays: row.trial_days,
     tiers,
     ownCurrency: row.currency,
     // Tiers are told in the price's own currency only; another one would show a wrong amount.

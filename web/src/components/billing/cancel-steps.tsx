@@ -60,8 +60,8 @@ export function CancelSteps({ atOnce = false, onAsk }: AskProps & { atOnce?: boo
       </ul>
       {cancel.error && <ErrorNotice error={cancel.error} />}
       <footer className="flex flex-wrap justify-end gap-2">
-        <Button variant="outline" onClick={close}>Keep it</Button>
-        <Button variant="danger" pending={cancel.isPending} onClick={() => cancel.mutate()}>
+        <Button variant="outline" disabled={cancel.isPending} onClick={close}>Keep it</Button>
+        <Button variant="danger" pending={cancel.isPending} onClick={cancel.confirm}>
           {when === "end" ? "Confirm cancellation" : "Cancel now"}
         </Button>
       </footer>

@@ -47,7 +47,7 @@ export function ConfirmChange({ lookupKey, onBack, onClose }: ConfirmChangeProps
         )
         : <Calculating />}
       <footer className="flex flex-wrap justify-end gap-2">
-        <Button variant="outline" onClick={onBack ?? onClose}>
+        <Button variant="outline" disabled={change.isChanging} onClick={onBack ?? onClose}>
           {onBack ? "Back" : "Not now"}
         </Button>
         {preview && (

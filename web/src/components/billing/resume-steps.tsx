@@ -54,8 +54,8 @@ export function ResumeSteps({ onAsk }: AskProps) {
     >
       {resume.error && <ErrorNotice error={resume.error} />}
       <footer className="flex flex-wrap justify-end gap-2">
-        <Button variant="outline" onClick={close}>Not now</Button>
-        <Button pending={resume.isPending} onClick={() => resume.mutate()}>
+        <Button variant="outline" disabled={resume.isPending} onClick={close}>Not now</Button>
+        <Button pending={resume.isPending} onClick={resume.confirm}>
           {endsAt === null ? `Keep ${plan}` : "Resume subscription"}
         </Button>
       </footer>
