@@ -1,6 +1,9 @@
+import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { AxeBuilder } from "@axe-core/playwright";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { type Person, stack } from "./stack.ts";
 
 /** Debian's Chromium, then what other systems call it; else the one that `npx playwright install chromium` keeps. */
 const EXECUTABLES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -51,4 +54,67 @@ export async function visitor(
 export async function picture(page: Page, name: string): Promise<void> {
   const folder = Deno.env.get("TEST_ARTIFACTS");
   if (folder) await page.screenshot({ path: join(folder, `${name}.png`) });
+}
+
+/** By the rules of axe, on the page as it is now. */
+export async function noAccessibilityFaults(page: Page, where: string): Promise<void> {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  const faults = violations.map(({ id, nodes }) =>
+    `${id}: ${nodes.map(({ html }) => html).join(" | ")}`
+  );
+  assert.deepEqual(faults, [], where);
+}
+
+export async function assertFits(page: Page, where: string): Promise<void> {
+  // As text: the tests are checked as Deno's, which has no document.
+  const [content = 0, window = 0]: number[] = await page.evaluate(
+    "[document.documentElement.scrollWidth, innerWidth]",
+  );
+  assert.ok(content <= window, `${where} scrolls sideways: ${content} > ${window}`);
+}
+
+const DESKTOP = { width: 1280, height: 860 };
+const PHONE = { width: 360, height: 740 };
+
+/** Colours change by transitions, one within the other: what is measured before they end is neither light nor dark. */
+async function settled(page: Page): Promise<void> {
+  await page.evaluate(
+    "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))",
+  );
+  await page.waitForFunction("document.getAnimations().length === 0");
+}
+
+/** One view as everybody may see it: on a desktop and a phone, light and dark; accessible, nothing cut off, and kept. */
+export async function everywhere(page: Page, name: string): Promise<void> {
+  for (const [screen, size] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
+    await page.setViewportSize(size);
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      await settled(page);
+      const view = `${name}-${screen}-${colorScheme}`;
+      await assertFits(page, view);
+      await noAccessibilityFaults(page, view);
+      await picture(page, view);
+    }
+  }
+  await page.setViewportSize(DESKTOP);
+  await page.emulateMedia({ colorScheme: "light" });
+}
+
+/** Signs in with the form, and waits for the chat. */
+export async function signInAs(page: Page, person: Person): Promise<void> {
+  await page.goto(`${stack().web_url}/sign-in`);
+  await page.getByLabel("E-mail").fill(person.email);
+  await page.getByLabel("Password", { exact: true }).fill(person.password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("textbox", { name: "Message" }).waitFor();
+}
+
+/** Fills in a hosted page of the sandbox and presses its button. */
+export async function payWith(page: Page, card: string, button = "Subscribe"): Promise<void> {
+  await page.getByLabel("Card number").fill(card);
+  await page.getByLabel("Expiry").fill("12 / 40");
+  await page.getByLabel("CVC").fill("123");
+  await page.getByLabel("Name on card").fill("Ada Lovelace");
+  await page.getByRole("button", { name: button }).click();
 }
