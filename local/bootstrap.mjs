@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The door of `npm start`, `npm test`, `npm run reset` and `npm run bench`: plain Node, no dependencies. Makes sure that the locked
+ * The door of `npm start`, `npm test` and every `npm run …` that needs Deno: plain Node, no dependencies. Makes sure that the locked
  * dependencies are there, then hands over to Deno, which came with them.
  */
 import { spawn, spawnSync } from "node:child_process";
@@ -34,6 +34,8 @@ const SCRIPTS = {
   test: ["tests/run.ts"],
   bench: ["bench/main.ts"],
   schema: ["supabase/tests/schema.ts"],
+  "test:chaos": ["tests/chaos/main.ts"],
+  rebuild: ["local/operator/rebuild.ts"],
 };
 
 async function main() {

@@ -69,6 +69,45 @@ Deno.test("the catalogue in Stripe", async (t) => {
       assert.equal(configurations.data.length, 1);
       assert.equal(configurations.data[0]?.metadata?.["tollgate"], "portal");
     });
+
+    await t.step("currencies are added to the price that is there, tiers are a price", async () => {
+      const tiers = [
+        { up_to: 5, unit_amount_minor: 700, flat_amount_minor: 100 },
+        { up_to: null, unit_amount_minor: 650, flat_amount_minor: 0 },
+      ];
+      const prices = [
+        { ...price("pro_yearly", 15000, "year"), options: { eur: 14000, gbp: 12000 } },
+        {
+          ...price("pro_seats", 0, "month"),
+          unit_amount_minor: null,
+          tiers_mode: "volume" as const,
+          tiers,
+        },
+      ];
+      const third = await ensureCatalogue(stripe, { ...ROWS, prices });
+      assert.equal(third.get("pro_yearly"), first.get("pro_yearly"));
+      assert.deepEqual(await ensureCatalogue(stripe, { ...ROWS, prices }), third);
+      const { data } = await stripe.prices.list({
+        lookup_keys: ["pro_yearly", "pro_seats"],
+        expand: ["data.currency_options", "data.tiers"],
+      });
+      const yearly = data.find((one) => one.lookup_key === "pro_yearly");
+      assert.equal(yearly?.currency_options?.["eur"]?.unit_amount, 14000);
+      const seats = data.find((one) => one.lookup_key === "pro_seats");
+      assert.deepEqual(
+        seats?.tiers?.map((
+          { up_to, unit_amount, flat_amount },
+        ) => [up_to, unit_amount, flat_amount]),
+        [[5, 700, 100], [null, 650, null]],
+      );
+
+      const other = prices.map((row) =>
+        "options" in row ? { ...row, options: { ...row.options, eur: 14500 } } : row
+      );
+      const fourth = await ensureCatalogue(stripe, { ...ROWS, prices: other });
+      assert.notEqual(fourth.get("pro_yearly"), third.get("pro_yearly"));
+      assert.equal(fourth.get("pro_seats"), third.get("pro_seats"));
+    });
   } finally {
     await sandbox.stop();
     reserved.release();

@@ -10,11 +10,22 @@ export type CatalogueRows = {
     lookup_key: string;
     plan_id: string;
     currency: string;
-    unit_amount_minor: number;
+    /** Null for a price with tiers. */
+    unit_amount_minor: number | null;
     billing_interval: "month" | "year";
     is_active: boolean;
+    tiers_mode?: "graduated" | "volume" | null;
+    tiers?: Tier[] | null;
+    /** What it costs in currencies beside its own. */
+    options?: Record<string, number> | null;
   }[];
 };
+
+interface Tier {
+  up_to: number | null;
+  unit_amount_minor: number;
+  flat_amount_minor: number;
+}
 
 type PriceRow = CatalogueRows["prices"][number];
 
@@ -80,7 +91,12 @@ async function findPrices(stripe: Stripe, keys: string[]): Promise<Map<string, S
   const found = new Map<string, Stripe.Price>();
   for (let start = 0; start < keys.length; start += LOOKUP_KEYS_PER_CALL) {
     const lookup_keys = keys.slice(start, start + LOOKUP_KEYS_PER_CALL);
-    const { data } = await stripe.prices.list({ lookup_keys, active: true, limit: 100 });
+    const { data } = await stripe.prices.list({
+      lookup_keys,
+      active: true,
+      limit: 100,
+      expand: ["data.currency_options", "data.tiers"],
+    });
     for (const price of data) if (price.lookup_key) found.set(price.lookup_key, price);
   }
   return found;
@@ -94,14 +110,18 @@ async function ensurePrice(
 ): Promise<string> {
   // Before the key moves on: the metadata goes on saying what the old price's subscribers bought.
   if (existing) await keepLookupKey(stripe, existing, row.lookup_key);
-  if (existing && isSamePrice(existing, row, product)) return existing.id;
+  if (existing && isSamePrice(existing, row, product)) {
+    await addCurrencies(stripe, existing, row);
+    return existing.id;
+  }
   // An amount cannot be changed in Stripe: a new price takes the key over, running subscriptions keep the old one.
   const created = await stripe.prices.create({
     product,
     lookup_key: row.lookup_key,
     transfer_lookup_key: true,
     currency: row.currency,
-    unit_amount: row.unit_amount_minor,
+    ...amountOf(row),
+    ...(row.options && { currency_options: currencyOptions(row.options) }),
     recurring: { interval: row.billing_interval },
     metadata: { plan: row.plan_id, lookup_key: row.lookup_key },
   });
@@ -113,11 +133,55 @@ async function keepLookupKey(stripe: Stripe, price: Stripe.Price, key: string): 
   await stripe.prices.update(price.id, { metadata: { lookup_key: key } });
 }
 
+/** A currency may be added to a price; an amount that is there never changes. */
+async function addCurrencies(stripe: Stripe, price: Stripe.Price, row: PriceRow): Promise<void> {
+  const missing = Object.entries(row.options ?? {})
+    .filter(([currency]) => price.currency_options?.[currency] === undefined);
+  if (missing.length === 0) return;
+  const currency_options = currencyOptions(Object.fromEntries(missing));
+  await stripe.prices.update(price.id, { currency_options });
+}
+
+function currencyOptions(options: Record<string, number>) {
+  return Object.fromEntries(
+    Object.entries(options).map(([currency, unit_amount]) => [currency, { unit_amount }]),
+  );
+}
+
+function amountOf(
+  { unit_amount_minor, tiers, tiers_mode }: PriceRow,
+): Pick<Stripe.PriceCreateParams, "unit_amount" | "billing_scheme" | "tiers" | "tiers_mode"> {
+  if (!tiers || !tiers_mode) return { unit_amount: unit_amount_minor ?? 0 };
+  return {
+    billing_scheme: "tiered",
+    tiers_mode,
+    tiers: tiers.map((tier) => ({
+      up_to: tier.up_to ?? "inf",
+      unit_amount: tier.unit_amount_minor,
+      ...(tier.flat_amount_minor > 0 && { flat_amount: tier.flat_amount_minor }),
+    })),
+  };
+}
+
 function isSamePrice(price: Stripe.Price, row: PriceRow, product: string): boolean {
   const of = typeof price.product === "string" ? price.product : price.product.id;
   return of === product && price.currency === row.currency &&
     price.unit_amount === row.unit_amount_minor &&
-    price.recurring?.interval === row.billing_interval && price.recurring.interval_count === 1;
+    price.recurring?.interval === row.billing_interval && price.recurring.interval_count === 1 &&
+    price.tiers_mode === (row.tiers_mode ?? null) && haveSameTiers(price.tiers, row.tiers) &&
+    Object.entries(row.options ?? {}).every(([currency, amount]) =>
+      [undefined, amount].includes(price.currency_options?.[currency]?.unit_amount ?? undefined)
+    );
+}
+
+function haveSameTiers(theirs: Stripe.Price.Tier[] | undefined, ours: Tier[] | null | undefined) {
+  const rows = ours ?? [];
+  return (theirs ?? []).length === rows.length &&
+    rows.every((tier, index) =>
+      theirs?.[index]?.up_to === tier.up_to &&
+      (theirs[index].unit_amount ?? 0) === tier.unit_amount_minor &&
+      (theirs[index].flat_amount ?? 0) === tier.flat_amount_minor
+    );
 }
 
 async function ensurePortal(stripe: Stripe, pricesByProduct: Map<string, string[]>): Promise<void> {

@@ -1,6 +1,6 @@
 import Stripe from "stripe";
 import { z } from "zod";
-import { ensureCatalogue } from "./catalogue.ts";
+import { type CatalogueRows, ensureCatalogue } from "./catalogue.ts";
 import { connect, type Database } from "./postgres.ts";
 import { readTextIfAny, writeAtomically } from "./util.ts";
 
@@ -32,17 +32,12 @@ export async function syncCatalogue(stripe: Stripe, database: Database): Promise
     if (!there?.ready) return;
     const plans = await sql<{ id: string; name: string; description: string | null }[]>`
       select id, name, description from public.plans order by rank`;
-    const prices = await sql<
-      {
-        lookup_key: string;
-        plan_id: string;
-        currency: string;
-        unit_amount_minor: number;
-        billing_interval: "month" | "year";
-        is_active: boolean;
-      }[]
-    >`select lookup_key, plan_id, currency, unit_amount_minor::float8 as unit_amount_minor, billing_interval, is_active
-        from public.prices order by lookup_key`;
+    const prices = await sql<CatalogueRows["prices"]>`
+      select p.lookup_key, p.plan_id, p.currency, p.unit_amount_minor::float8 as unit_amount_minor,
+        p.billing_interval, p.is_active, p.tiers_mode, p.tiers,
+        (select jsonb_object_agg(o.currency, o.unit_amount_minor)
+          from public.price_currency_options o where o.lookup_key = p.lookup_key) as options
+      from public.prices p order by p.lookup_key`;
     await ensureCatalogue(stripe, { plans, prices });
   } finally {
     await sql.end({ timeout: 2 });

@@ -9,6 +9,8 @@ select cron.schedule_in_database('tollgate-expire-entitlements', '* * * * *', 's
 
 select cron.schedule_in_database('tollgate-prune-events', '17 3 * * *', 'select billing.prune_stripe_events()', 'postgres', null, true);
 
+select cron.schedule_in_database('tollgate-prune-job-history', '37 3 * * *', 'select billing.prune_job_history()', 'postgres', null, true);
+
 select cron.schedule_in_database('tollgate-reconcile', '23 * * * *', 'select billing.call_function(''reconcile'')', 'postgres', null, true);
 
 -- cluster/roles
@@ -802,6 +804,60 @@ revoke all on function "billing"."grant_plan"(uuid, text, timestamp with time zo
 
 grant execute on function "billing"."grant_plan"(uuid, text, timestamp with time zone, text) to "postgres";
 
+-- billing/functions/is_count
+
+create or replace function billing.is_count (
+  p_value jsonb
+)
+  returns boolean
+  language sql
+  immutable
+  set search_path to ''
+  AS $function$
+  select coalesce(jsonb_typeof(p_value) = 'number' and p_value #>> '{}' ~ '^[0-9]{1,15}$', false);
+$function$;
+
+comment on function "billing"."is_count"(jsonb) is 'Whether this is a whole number that is not negative.';
+
+revoke all on function "billing"."is_count"(jsonb) from public;
+
+grant execute on function "billing"."is_count"(jsonb) to "postgres";
+
+-- billing/functions/is_tier_table
+
+create or replace function billing.is_tier_table (
+  p_tiers jsonb
+)
+  returns boolean
+  language sql
+  immutable
+  set search_path to ''
+  AS $function$
+  with tiers as (
+    select t.ordinality as position, t.value as tier, t.value -> 'up_to' as up_to,
+      lag(t.value -> 'up_to') over (order by t.ordinality) as before,
+      t.ordinality = count(*) over () as is_last
+    from jsonb_array_elements(
+      case jsonb_typeof(p_tiers) when 'array' then p_tiers else '[]' end
+    ) with ordinality t
+  )
+  select coalesce(bool_and(
+    jsonb_typeof(tier) = 'object'
+    and tier - array['up_to', 'unit_amount_minor', 'flat_amount_minor'] = '{}'
+    and billing.is_count(tier -> 'unit_amount_minor') and billing.is_count(tier -> 'flat_amount_minor')
+    and case when is_last then up_to = 'null' else
+      billing.is_count(up_to) and up_to > coalesce(before, '0')
+    end
+  ), false)
+  from tiers;
+$function$;
+
+comment on function "billing"."is_tier_table"(jsonb) is 'Whether this is a list of {up_to, unit_amount_minor, flat_amount_minor}, up_to rising and null in the last one.';
+
+revoke all on function "billing"."is_tier_table"(jsonb) from public;
+
+grant execute on function "billing"."is_tier_table"(jsonb) to "postgres";
+
 -- billing/functions/lock_person
 
 create or replace function billing.lock_person (
@@ -953,6 +1009,28 @@ revoke all on function "billing"."note_drifts"(uuid, text, jsonb, jsonb) from pu
 
 grant execute on function "billing"."note_drifts"(uuid, text, jsonb, jsonb) to "postgres";
 
+-- billing/functions/prune_job_history
+
+create or replace function billing.prune_job_history()
+  returns bigint
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_pruned bigint;
+begin
+  delete from cron.job_run_details d where d.end_time < now() - interval '14 days';
+  get diagnostics v_pruned = row_count;
+  return v_pruned;
+end;
+$function$;
+
+comment on function "billing"."prune_job_history"() is 'Forgets runs of scheduled jobs after 14 days: pg_cron keeps them for ever, and every minute adds some.';
+
+revoke all on function "billing"."prune_job_history"() from public;
+
+grant execute on function "billing"."prune_job_history"() to "postgres";
+
 -- billing/functions/prune_stripe_events
 
 create or replace function billing.prune_stripe_events()
@@ -1072,6 +1150,32 @@ comment on function "billing"."refuse_change"() is 'An answer cannot become a qu
 revoke all on function "billing"."refuse_change"() from public;
 
 grant execute on function "billing"."refuse_change"() to "postgres";
+
+-- billing/functions/refuse_options_of_tiers
+
+create or replace function billing.refuse_options_of_tiers()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  if exists (
+    select from public.prices p
+    join public.price_currency_options o on o.lookup_key = p.lookup_key
+    where p.lookup_key = new.lookup_key and p.tiers is not null
+  ) then
+    raise exception 'price % has tiers, which are sold in its own currency only', new.lookup_key
+      using errcode = 'check_violation';
+  end if;
+  return null;
+end;
+$function$;
+
+comment on function "billing"."refuse_options_of_tiers"() is 'An amount in another currency would say nothing about tiers.';
+
+revoke all on function "billing"."refuse_options_of_tiers"() from public;
+
+grant execute on function "billing"."refuse_options_of_tiers"() to "postgres";
 
 -- billing/functions/refuse_quota
 
@@ -2050,16 +2154,18 @@ begin
   -- 23 hours: Stripe remembers an idempotency key for 24, and a Checkout session lives as long.
   insert into billing.checkout_attempts as a (user_id, attempt, lookup_key)
   values (p_user_id, 1, p_lookup_key)
-  on conflict (user_id) do update set
-    attempt = a.attempt + 1, lookup_key = excluded.lookup_key, started_at = now(), closed_at = null
-  where a.lookup_key <> excluded.lookup_key
-    or a.closed_at is not null
-    or a.started_at <= now() - interval '23 hours'
+  on conflict (user_id) do update set (attempt, lookup_key, started_at, closed_at) = (
+    select case when b.is_spent then a.attempt + 1 else a.attempt end,
+      excluded.lookup_key,
+      case when b.is_spent then now() else a.started_at end,
+      null::timestamptz
+    from (
+      select a.lookup_key <> excluded.lookup_key
+        or a.closed_at is not null
+        or a.started_at <= now() - interval '23 hours'
+    ) b (is_spent)
+  )
   returning a.attempt into v_attempt;
-  if v_attempt is null then
-    select a.attempt into strict v_attempt
-    from billing.checkout_attempts a where a.user_id = p_user_id;
-  end if;
   return v_attempt;
 end;
 $function$;
@@ -3345,6 +3451,11 @@ create table "public"."price_currency_options" (
 alter table "public"."price_currency_options"
   enable row level security;
 
+create trigger price_currency_options_after_write_check
+  after insert or update on public.price_currency_options
+  for each row
+  execute function billing.refuse_options_of_tiers();
+
 create policy "Everybody reads the prices in other currencies" on "public"."price_currency_options"
   for select
   to "anon", "authenticated"
@@ -3364,23 +3475,34 @@ create table "public"."prices" (
   "lookup_key"        text    not null,
   "plan_id"           text    not null,
   "currency"          text    not null,
-  "unit_amount_minor" bigint  not null,
+  "unit_amount_minor" bigint,
   "billing_interval"  text    not null,
   "is_active"         boolean not null default true,
   "trial_days"        integer not null default 0,
+  "tiers_mode"        text,
+  "tiers"             jsonb,
+  constraint "prices_amount_or_tiers" check ((((unit_amount_minor IS NOT NULL) AND (tiers IS NULL) AND (tiers_mode IS NULL)) OR ((unit_amount_minor IS NULL) AND (tiers IS
+    NOT NULL) AND (tiers_mode IS NOT NULL)))),
   constraint "prices_billing_interval_check" check ((billing_interval = ANY (ARRAY['month'::text, 'year'::text]))),
   constraint "prices_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
   constraint "prices_lookup_key_check" check ((lookup_key ~ '^[a-z][a-z0-9_]*$'::text)),
   constraint "prices_pkey" primary key (lookup_key),
   constraint "prices_plan_id_fkey" foreign key (plan_id) references public.plans(id),
+  constraint "prices_tiers_mode_check" check ((tiers_mode = ANY (ARRAY['graduated'::text, 'volume'::text]))),
   constraint "prices_trial_days_check" check (((trial_days >= 0) AND (trial_days <= 730))),
-  constraint "prices_unit_amount_minor_check" check ((unit_amount_minor >= 0))
+  constraint "prices_unit_amount_minor_check" check ((unit_amount_minor >= 0)),
+  constraint "prices_tiers_are_a_table" check (((tiers IS NULL) OR billing.is_tier_table(tiers)))
 );
 
 alter table "public"."prices"
   enable row level security;
 
 create index prices_plan_id_idx on public.prices using btree (plan_id);
+
+create trigger prices_after_write_check_options
+  after insert or update on public.prices
+  for each row
+  execute function billing.refuse_options_of_tiers();
 
 create policy "Everybody reads the prices" on "public"."prices"
   for select
@@ -3389,9 +3511,13 @@ create policy "Everybody reads the prices" on "public"."prices"
 
 comment on column "public"."prices"."is_active" is 'Can be bought. A price that is no longer sold keeps its plan for those who have it.';
 
+comment on column "public"."prices"."tiers" is '[{up_to, unit_amount_minor, flat_amount_minor}], in the smallest unit of the currency; up_to is null in the last one. Tiers are sold in the price''s own currency only.';
+
+comment on column "public"."prices"."tiers_mode" is 'graduated: each unit costs what its own tier says. volume: all units cost what the tier of the whole number says.';
+
 comment on column "public"."prices"."trial_days" is 'Days that a first subscription of a person is free; 0 is no trial.';
 
-comment on column "public"."prices"."unit_amount_minor" is 'In the smallest unit of the currency (cents).';
+comment on column "public"."prices"."unit_amount_minor" is 'In the smallest unit of the currency (cents); null for a price with tiers.';
 
 comment on table "public"."prices" is 'Prices by Stripe lookup key. Stripe charges what its own price says; these amounts are for display.';
 

@@ -85,6 +85,35 @@ export async function receiver(secret: () => string): Promise<Receiver> {
   return { url, events, bodies, answers, close: () => server.shutdown() };
 }
 
+export interface ThinReceiver {
+  url: string;
+  notifications: Stripe.V2.Core.EventNotification[];
+  bodies: { body: string; signature: string }[];
+  close(): Promise<void>;
+}
+
+/** As `receiver`, for an event destination: `stripe` verifies, and fetches what the notifications name. */
+export async function thinReceiver(stripe: Stripe, secret: () => string): Promise<ThinReceiver> {
+  const provider = Stripe.createSubtleCryptoProvider();
+  const notifications: Stripe.V2.Core.EventNotification[] = [];
+  const bodies: ThinReceiver["bodies"] = [];
+  const server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    async (request) => {
+      const body = await request.text();
+      const signature = request.headers.get("stripe-signature") ?? "";
+      bodies.push({ body, signature });
+      notifications.push(
+        await stripe.parseEventNotificationAsync(body, signature, secret(), 300, provider),
+      );
+      return new Response("seen");
+    },
+  );
+  await Promise.resolve();
+  const url = `http://127.0.0.1:${server.addr.port}/thin`;
+  return { url, notifications, bodies, close: () => server.shutdown() };
+}
+
 export async function monthlyPrice(
   stripe: Stripe,
   unit_amount = 1500,

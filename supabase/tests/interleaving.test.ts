@@ -158,3 +158,23 @@ Deno.test("the catalogue is not changed under repeatable read", async () => {
     );
   });
 });
+
+Deno.test("of two prices asked for at once each gets an attempt of its own", async () => {
+  await withPool(async (sql) => {
+    const person = await createPerson(sql);
+    const begin = async (tx: postgres.Sql | postgres.TransactionSql, key: string) => {
+      const [row] = await tx<{ attempt: number }[]>`
+        select public.begin_checkout(${person.id}, ${key})::int as attempt`;
+      return row?.attempt;
+    };
+    assert.equal(await begin(sql, "pro_monthly"), 1);
+    let [business, pro]: (number | undefined)[] = [];
+    await interleave(
+      sql,
+      async (tx) => business = await begin(tx, "business_monthly"),
+      async (other) => pro = await begin(other, "pro_monthly"),
+    );
+    assert.deepEqual([business, pro], [2, 3]);
+    assert.equal(await begin(sql, "pro_monthly"), 3);
+  });
+});

@@ -39,12 +39,22 @@ select results_eq(
     ('tollgate-drain-events', '* * * * *', 'select billing.call_function(''events-drain'')', true),
     ('tollgate-expire-entitlements', '* * * * *', 'select billing.expire_entitlements()', true),
     ('tollgate-prune-events', '17 3 * * *', 'select billing.prune_stripe_events()', true),
+    ('tollgate-prune-job-history', '37 3 * * *', 'select billing.prune_job_history()', true),
     ('tollgate-reconcile', '23 * * * *', 'select billing.call_function(''reconcile'')', true)$$,
   'the jobs are scheduled'
 );
 select is_empty(
   $$select jobname from cron.job where jobname like 'tollgate-%' and username <> current_user$$,
   'and run as the owner of the database'
+);
+
+insert into cron.job_run_details (jobid, runid, start_time, end_time) values
+  (1, 900000001, now() - interval '15 days', now() - interval '15 days'),
+  (1, 900000002, now() - interval '13 days', now() - interval '13 days');
+select isnt(billing.prune_job_history(), 0::bigint, 'the history of the jobs is pruned');
+select results_eq(
+  'select runid from cron.job_run_details where runid > 900000000', array[900000002::bigint],
+  'after 14 days, not before'
 );
 
 -- Without the secrets, and with them.

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CARDS, mustLeave, pay } from "../support/hosted.ts";
+import { CARDS, mustLeave, mustStay, openPage, pay, press, textOf } from "../support/hosted.ts";
 import { eventually, type Person, request, signUp, sql, stripe } from "../support/stack.ts";
 
 function checkout(person: Person, body: unknown) {
@@ -47,3 +47,105 @@ Deno.test("a currency that a price does not have is refused, and its own is acce
   const own = await checkout(person, { lookup_key: "pro_monthly", currency: "usd" });
   assert.equal(own.status, 200, own.text);
 });
+
+Deno.test("who chooses euros is shown, charged and billed in euros", async () => {
+  const person = await signUp("euro");
+  const opened = await checkout(person, { lookup_key: "pro_monthly", currency: "eur" });
+  assert.equal(opened.status, 200, opened.text);
+  const { url } = opened.body as { url: string };
+  assert.match(textOf((await openPage(url)).html), /€14\.00/);
+  mustLeave(await pay(url, CARDS.success));
+  await eventually(() => sourceOf(person), ([row]) => row?.status === "active");
+  const { data } = await person.client.from("invoices").select("currency, total_minor, status");
+  assert.deepEqual(data, [{ currency: "eur", total_minor: 1_400, status: "paid" }]);
+
+  const preview = await request("/functions/v1/subscription", {
+    token: person.token,
+    body: { action: "preview", lookup_key: "business_monthly" },
+  });
+  assert.equal(preview.status, 200, preview.text);
+  const { currency, next_amount_minor } = preview.body as {
+    currency: string;
+    next_amount_minor: number;
+  };
+  assert.deepEqual({ currency, next_amount_minor }, { currency: "eur", next_amount_minor: 4_500 });
+});
+
+Deno.test("a promotion code lowers what is paid, on the page and on the mirrored invoice", async () => {
+  const coupon = await stripe().coupons.create({ percent_off: 20, duration: "once" });
+  await stripe().promotionCodes.create({
+    promotion: { type: "coupon", coupon: coupon.id },
+    code: "FRIEND20",
+  });
+  const person = await signUp("promotion");
+  const opened = await checkout(person, { lookup_key: "pro_monthly" });
+  const { url } = opened.body as { url: string };
+  const wrong = mustStay(
+    await press(await openPage(url), "Apply", { "Promotion code": "NOSUCH" }),
+  );
+  assert.match(textOf(wrong.html), /\$15\.00/);
+  const lower = mustStay(await press(wrong, "Apply", { "Promotion code": "FRIEND20" }));
+  assert.match(textOf(lower.html), /\$12\.00/);
+  mustLeave(await pay(url, CARDS.success));
+  await eventually(() => sourceOf(person), ([row]) => row?.status === "active");
+  const { data } = await person.client.from("invoices").select("total_minor, amount_paid_minor");
+  assert.deepEqual(data, [{ total_minor: 1_200, amount_paid_minor: 1_200 }]);
+});
+
+/** The worked example of Stripe's documentation (docs.stripe.com/products-prices/pricing-models#tiered-pricing). */
+const TIERS = [
+  { up_to: 5, unit_amount_minor: 700, flat_amount_minor: 0 },
+  { up_to: null, unit_amount_minor: 650, flat_amount_minor: 0 },
+];
+
+for (
+  const { mode, ofSix } of [{ mode: "volume", ofSix: 3_900 }, { mode: "graduated", ofSix: 4_150 }]
+) {
+  Deno.test(`a price with ${mode} tiers is sold as the catalogue says it, and as nothing else`, async () => {
+    const db = sql({ max: 1 });
+    const key = `business_${mode}`;
+    await db`
+      insert into public.prices (lookup_key, plan_id, currency, billing_interval, tiers_mode, tiers)
+      values (${key}, 'business', 'usd', 'month', ${mode}, ${db.json(TIERS)})`;
+    try {
+      const product = await stripe().products.create({ name: `Seats, ${mode}` });
+      await stripe().prices.create({
+        ...{
+          product: product.id,
+          currency: "usd",
+          recurring: { interval: "month" },
+          lookup_key: key,
+        },
+        ...{ billing_scheme: "tiered", tiers_mode: mode === "volume" ? "volume" : "graduated" },
+        tiers: [{ up_to: 5, unit_amount: 700 }, { up_to: "inf", unit_amount: 650 }],
+      });
+      const person = await signUp(mode);
+      const opened = await checkout(person, { lookup_key: key });
+      assert.equal(opened.status, 200, opened.text);
+      mustLeave(await pay((opened.body as { url: string }).url, CARDS.success));
+      await eventually(() => sourceOf(person), ([row]) => row?.status === "active");
+      const bought = await person.client.rpc("my_entitlements");
+      assert.equal((bought.data as { plan: { id: string } }).plan.id, "business");
+      const { data } = await person.client.from("invoices").select("total_minor");
+      assert.deepEqual(data, [{ total_minor: 700 }]);
+
+      const preview = await request("/functions/v1/subscription", {
+        token: person.token,
+        body: { action: "preview", lookup_key: key, quantity: 6 },
+      });
+      assert.equal(preview.status, 200, preview.text);
+      assert.equal((preview.body as { next_amount_minor: number }).next_amount_minor, ofSix);
+
+      // The catalogue says something else than Stripe: nothing is sold.
+      await db`
+        update public.prices set tiers = jsonb_set(tiers, '{0,unit_amount_minor}', '100')
+        where lookup_key = ${key}`;
+      const refused = await checkout(await signUp("tiers"), { lookup_key: key });
+      assert.equal(refused.status, 503, refused.text);
+      assert.equal((refused.body as { error: { code: string } }).error.code, "price_mismatch");
+    } finally {
+      await db`update public.prices set is_active = false where lookup_key = ${key}`;
+      await db.end();
+    }
+  });
+}

@@ -110,13 +110,16 @@ export function queued(store: Store, states: readonly string[]): unknown[] {
   ).all();
   return rows.filter((row) => states.includes(String(row.state))).map((row) => {
     const event = row.data === null ? null : JSON.parse(String(row.data));
-    const object = event?.data.object;
+    // A thin event names its object beside its data.
+    const object = event?.related_object ?? event?.data?.object;
     return {
       id: row.id,
       event: row.event_id,
       type: event?.type ?? null,
       object: object?.id ?? null,
-      customer: object?.object === "customer" ? object.id : object?.customer ?? null,
+      customer: (object?.object ?? object?.type) === "customer"
+        ? object.id
+        : object?.customer ?? null,
       webhook_endpoint: row.endpoint_id,
       state: row.state,
       attempts: row.attempts,

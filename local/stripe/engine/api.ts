@@ -9,13 +9,14 @@ import {
   unauthorized,
   unrecognized,
 } from "./errors.ts";
-import { Idempotency } from "./idempotency.ts";
+import { Idempotency, V2_KEY } from "./idempotency.ts";
 import { modernize } from "./legacy.ts";
 import { decodeForm, type Raw } from "./params.ts";
 import { match, type Route } from "./route.ts";
 import type { Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
 import { API_VERSION, newId } from "./types.ts";
+import { decodeJson, isV2, toV2 } from "./v2.ts";
 import { Work } from "./work.ts";
 
 interface Answer {
@@ -42,10 +43,12 @@ export class Api {
   async handle(request: Request, asOf: number | null = null): Promise<Response> {
     const requestId = newId("req_", 14);
     const url = new URL(request.url);
-    const key = request.method === "POST" ? request.headers.get("idempotency-key") : null;
+    const isWrite = request.method === "POST" ||
+      (isV2(url.pathname) && request.method === "DELETE");
+    const key = isWrite ? request.headers.get("idempotency-key") : null;
     const version = request.headers.get("stripe-version") ?? API_VERSION;
     const answer = await this.#answer(request, url, key, requestId, version, asOf)
-      .catch((error: unknown) => this.#refusal(error));
+      .catch((error: unknown) => this.#refusal(error, url.pathname));
     this.settings.log(`stripe ${answer.status} ${request.method} ${url.pathname} [${requestId}]`);
     const headers = new Headers({
       "content-type": "application/json",
@@ -83,8 +86,7 @@ export class Api {
       );
       throw unrecognized(request.method, url.pathname);
     }
-    const form = decodeForm([url.search.slice(1), text].filter((part) => part !== "").join("&"));
-    const raw = modernize(this.store, url.pathname, form, request.headers.get("stripe-version"));
+    const raw = this.#decode(request, url, text);
     if (key === null && asOf !== null) {
       return this.store.rehearse(() => {
         this.store.goBackTo(asOf);
@@ -96,7 +98,8 @@ export class Api {
       throw invalid("Idempotency keys must be between 1 and 255 characters long.", undefined);
     }
     const fingerprint = `${request.method} ${url.pathname}?${url.search} ${text}`;
-    const stored = this.#idempotency.begin(key, fingerprint);
+    const kept = isV2(url.pathname) ? V2_KEY + key : key;
+    const stored = this.#idempotency.begin(kept, fingerprint);
     if (stored) return { status: stored.status, body: stored.body, replayOf: stored.requestId };
     try {
       if (this.settings.latencyMs > 0) {
@@ -104,11 +107,22 @@ export class Api {
       }
       // The answer and its idempotency row are one transaction, so a crash leaves both or neither.
       return this.#run(found, raw, { id, idempotency_key: key }, (done) => {
-        this.#idempotency.save(key, fingerprint, done.status, done.body, id);
+        if (isV2(url.pathname) && done.status >= 400) return;
+        this.#idempotency.save(kept, fingerprint, done.status, done.body, id);
       });
     } finally {
-      this.#idempotency.end(key);
+      this.#idempotency.end(kept);
     }
+  }
+
+  #decode(request: Request, url: URL, text: string): { [key: string]: Raw } {
+    if (isV2(url.pathname)) {
+      // The SDK appends its parameters to a page's URL with a second question mark.
+      const query = decodeForm(url.search.slice(1).split("?")[0] ?? "");
+      return { ...query, ...decodeJson(text) };
+    }
+    const form = decodeForm([url.search.slice(1), text].filter((part) => part !== "").join("&"));
+    return modernize(this.store, url.pathname, form, request.headers.get("stripe-version"));
   }
 
   #run(
@@ -117,8 +131,9 @@ export class Api {
     origin: { id: string; idempotency_key: string | null },
     onDone: (answer: Answer) => void = () => {},
   ): Answer {
-    const { expand: rawExpand, ...params } = raw;
-    const paths = expandParam.read(rawExpand, "expand") ?? [];
+    const { expand: rawExpand, ...form } = raw;
+    const params = isV2(found.route.path) ? raw : form;
+    const paths = params === raw ? [] : expandParam.read(rawExpand, "expand") ?? [];
     const run = found.route.prepare(params, found.ids);
     const work = new Work(this.store, this.settings, origin);
     try {
@@ -129,7 +144,7 @@ export class Api {
       });
     } catch (error) {
       // Everything was rolled back; the refusal itself is what an idempotency key keeps.
-      const answer = this.#refusal(error);
+      const answer = this.#refusal(error, found.route.path);
       if (answer.status < 500) onDone(answer);
       return answer;
     } finally {
@@ -142,7 +157,7 @@ export class Api {
     try {
       return { status: 200, body: JSON.stringify(run(), null, 2) };
     } catch (error) {
-      if (error instanceof StripeError && error.keepWrites) return this.#refusal(error);
+      if (error instanceof StripeError && error.keepWrites) return this.#refusal(error, "");
       throw error;
     }
   }
@@ -165,7 +180,8 @@ export class Api {
     }
   }
 
-  #refusal(error: unknown): Answer {
+  #refusal(thrown: unknown, path: string): Answer {
+    const error = thrown instanceof StripeError && isV2(path) ? toV2(thrown) : thrown;
     const render = (status: number, body: ErrorBody): Answer => ({
       status,
       body: JSON.stringify({ error: body }, null, 2),

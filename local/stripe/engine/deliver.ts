@@ -6,7 +6,6 @@ import { createHmac } from "node:crypto";
 import { countPending } from "../resources/system.ts";
 import type { Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
-import type { WebhookEndpoint } from "./types.ts";
 import { Work } from "./work.ts";
 
 interface Due {
@@ -15,6 +14,12 @@ interface Due {
   endpoint: string;
   attempts: number;
   copies: number;
+}
+
+/** A webhook endpoint of `/v1` or an event destination of `/v2`. */
+interface Target {
+  url: string;
+  secret: string;
 }
 
 interface Result {
@@ -130,20 +135,36 @@ export class Deliverer {
     return { id, event: due.event, status: result.status, error: result.error };
   }
 
-  #target(due: Due): { endpoint: WebhookEndpoint; payload: string } | { refused: string } {
-    const event = this.store.find("event", due.event);
-    const endpoint = this.store.find("webhook_endpoint", due.endpoint);
-    if (!event || !endpoint || endpoint.status !== "enabled") {
-      return { refused: "the endpoint is gone or disabled" };
-    }
+  #target(due: Due): { endpoint: Target; payload: string } | { refused: string } {
+    const event = this.store.find("event", due.event) ?? this.#notification(due.event);
+    const endpoint = this.#endpoint(due.endpoint);
+    if (!event || !endpoint) return { refused: "the endpoint is gone or disabled" };
     if (!isLoopback(endpoint.url)) {
       return { refused: "not a loopback address: the sandbox never sends anything elsewhere" };
     }
     return { endpoint, payload: JSON.stringify(event, null, 2) };
   }
 
-  async #post(endpoint: WebhookEndpoint, payload: string): Promise<Result> {
-    const { secret } = this.store.hidden("webhook_endpoint", endpoint.id);
+  /** A thin event travels without its data. */
+  #notification(id: string): object | null {
+    const event = this.store.find("v2.core.event", id);
+    if (!event) return null;
+    const { data: _, ...notification } = event;
+    return notification;
+  }
+
+  #endpoint(id: string): Target | null {
+    const endpoint = this.store.find("webhook_endpoint", id);
+    if (endpoint?.status === "enabled") {
+      return { url: endpoint.url, ...this.store.hidden("webhook_endpoint", id) };
+    }
+    const destination = this.store.find("v2.core.event_destination", id);
+    return destination?.status === "enabled"
+      ? this.store.hidden("v2.core.event_destination", id)
+      : null;
+  }
+
+  async #post(endpoint: Target, payload: string): Promise<Result> {
     const started = performance.now();
     const took = () => Math.round(performance.now() - started);
     const signal = AbortSignal.any([
@@ -155,7 +176,7 @@ export class Deliverer {
         method: "POST",
         headers: {
           "content-type": "application/json; charset=utf-8",
-          "stripe-signature": sign(payload, secret),
+          "stripe-signature": sign(payload, endpoint.secret),
           "user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
         },
         body: payload,

@@ -1,9 +1,16 @@
 /** Stripe's error shapes: https://docs.stripe.com/api/errors and https://docs.stripe.com/error-codes. */
 
-export type ErrorType = "api_error" | "card_error" | "idempotency_error" | "invalid_request_error";
+export type ErrorType =
+  | "api_error"
+  | "card_error"
+  | "idempotency_error"
+  | "invalid_request_error"
+  | "rate_limit"
+  | "temporary_session_expired";
 
 export interface ErrorBody {
-  type: ErrorType;
+  /** Most errors of `/v2` have a code and no type. */
+  type?: ErrorType;
   message: string;
   code?: string;
   param?: string;
@@ -20,7 +27,7 @@ export interface ErrorBody {
 export class StripeError extends Error {
   constructor(readonly status: number, readonly body: ErrorBody, readonly keepWrites = false) {
     super(body.message);
-    if (body.code) {
+    if (body.code && body.type) {
       body.doc_url = `https://stripe.com/docs/error-codes/${body.code.replaceAll("_", "-")}`;
     }
   }

@@ -1,11 +1,15 @@
 /**
  * Idempotency keys: https://docs.stripe.com/api/idempotent_requests. Kept 24 hours. Not stored: errors found before the
  * endpoint began (authentication, parameters), and 5xx, since the sandbox has rolled everything back then.
+ * `/v2` keeps them 30 days and stores successes only: a failed request is tried anew under its key.
  */
 import { StripeError } from "./errors.ts";
 import type { Store } from "./store.ts";
 
 const LIFETIME = 24 * 3600;
+const LIFETIME_V2 = 30 * 24 * 3600;
+/** How a key of `/v2` is kept: the two namespaces do not share their keys. */
+export const V2_KEY = "v2 ";
 
 export class Idempotency {
   #inFlight = new Set<string>();
@@ -18,23 +22,26 @@ export class Idempotency {
     fingerprint: string,
   ): { status: number; body: string; requestId: string } | null {
     const now = Math.floor(Date.now() / 1000);
+    const shown = key.startsWith(V2_KEY) ? key.slice(V2_KEY.length) : key;
     if (this.#inFlight.has(key)) {
       throw new StripeError(409, {
         type: "idempotency_error",
         code: "idempotency_key_in_use",
         message:
           "There is currently another in-progress request using this Idempotent Key (that probably means you " +
-          `submitted twice, and the other request is still going through): ${key}. Please try again later.`,
+          `submitted twice, and the other request is still going through): ${shown}. Please try again later.`,
       });
     }
-    this.store.sql("delete from idempotency where created < ?").run(now - LIFETIME);
+    this.store.sql(
+      `delete from idempotency where created < iif(key like '${V2_KEY}%', ?, ?)`,
+    ).run(now - LIFETIME_V2, now - LIFETIME);
     const row = this.store.sql("select * from idempotency where key = ?").get(key);
     if (row && row.fingerprint !== fingerprint) {
       throw new StripeError(400, {
         type: "idempotency_error",
         message:
           "Keys for idempotent requests can only be used with the same parameters they were first used with. " +
-          `Try using a key other than '${key}' if you meant to execute a different request.`,
+          `Try using a key other than '${shown}' if you meant to execute a different request.`,
       });
     }
     if (row) {

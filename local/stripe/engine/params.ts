@@ -5,7 +5,15 @@
 import qs from "qs";
 import { invalid } from "./errors.ts";
 
-export type Raw = string | Raw[] | { [key: string]: Raw } | undefined;
+/** Forms have text, lists and hashes only; the JSON of `/v2` also has numbers, truth values and null. */
+export type Raw =
+  | string
+  | number
+  | boolean
+  | null
+  | Raw[]
+  | { [key: string]: Raw }
+  | undefined;
 
 export interface Param<T> {
   read(raw: Raw, path: string): T;
@@ -175,7 +183,7 @@ export const obj = <S extends Shape>(shape: S): Param<Values<S> | undefined> =>
 
 export const arr = <T>(inner: Param<T>): Param<Exclude<T, undefined>[] | undefined> =>
   param((raw, path) => {
-    if (typeof raw === "string") throw invalid("Invalid array", path);
+    if (typeof raw !== "object" || raw === null) throw invalid("Invalid array", path);
     const values = Array.isArray(raw) ? raw : indexed(raw, path);
     return values.map((value, i) => inner.read(value, `${path}[${i}]`)).filter(isPresent);
   });

@@ -4,6 +4,7 @@
  * `Wire` turns an SDK type into what travels: an expandable field (`string | Customer`) is its id, a `Decimal` is text.
  */
 import type Stripe from "stripe";
+import type { ThinType } from "./thin_types.ts";
 
 type Unexpanded<T> = T extends { object: string } ? never : T;
 type Field<T> = string extends T ? Word<Unexpanded<T>> : Wire<T>;
@@ -42,6 +43,7 @@ export type PortalSession = Wire<Stripe.BillingPortal.Session>;
 export type PortalConfiguration = Wire<Stripe.BillingPortal.Configuration>;
 export type TestClock = Wire<Stripe.TestHelpers.TestClock>;
 export type WebhookEndpoint = Wire<Stripe.WebhookEndpoint>;
+export type EventDestination = Wire<Stripe.V2.Core.EventDestination>;
 
 /** The SDK opens its enums with `string & {}` for words of later versions; what the sandbox says must be a known one. */
 type Word<T> = T extends string
@@ -67,6 +69,19 @@ export interface StripeEvent {
   type: EventType;
 }
 
+export interface RelatedObject {
+  id: string;
+  type: string;
+  url: string;
+}
+
+/** An event of `/v2`. What is delivered is the same without its `data`. */
+export interface ThinEvent extends Wire<Omit<Stripe.V2.Core.EventBase, "type">> {
+  type: ThinType;
+  data?: unknown;
+  related_object?: RelatedObject;
+}
+
 export interface Objects {
   "billing_portal.configuration": PortalConfiguration;
   "billing_portal.session": PortalSession;
@@ -90,6 +105,8 @@ export interface Objects {
   "subscription": Subscription;
   "subscription_schedule": Schedule;
   "test_helpers.test_clock": TestClock;
+  "v2.core.event": ThinEvent;
+  "v2.core.event_destination": EventDestination;
   "webhook_endpoint": WebhookEndpoint;
 }
 export type Kind = keyof Objects;
@@ -108,6 +125,7 @@ export interface HiddenByKind {
   /** `subscription_schedule.expiring` is sent once. */
   "subscription_schedule": { warned: boolean };
   "test_helpers.test_clock": { target: number | null };
+  "v2.core.event_destination": { secret: string; url: string };
   "webhook_endpoint": { secret: string };
   "billing_portal.session": { waiting: PortalWaiting | null; made_ms?: number };
 }

@@ -4,15 +4,20 @@ import { dueAt } from "../billing/due.ts";
 import { enqueue } from "../control/delivery.ts";
 import type { Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
+import { relatedTo } from "./related.ts";
+import { type ThinType, thinTypeOf } from "./thin_types.ts";
 import {
   API_VERSION,
+  type EventDestination,
   type EventType,
   type Hidden,
   type Kind,
   newId,
   type Objects,
   type StripeEvent,
+  type ThinEvent,
 } from "./types.ts";
+import { iso } from "./v2.ts";
 
 export interface Origin {
   id: string | null;
@@ -65,7 +70,7 @@ export class Work {
     hidden: Hidden<K>,
     options: { clock?: string; event?: EventType } = {},
   ): Objects[K] {
-    const created = "created" in data ? data.created : "date" in data ? data.date : data.start;
+    const created = createdAt(data);
     this.store.insert({ id: data.id, kind, created, clock: options.clock ?? "", data, hidden });
     this.store.update(data.id, data, hidden, dueAt(kind, data, hidden));
     if (options.event) this.emit(options.event, data);
@@ -121,12 +126,61 @@ export class Work {
       type,
     };
     for (const endpoint of this.store.all("webhook_endpoint", { status: "enabled" })) {
-      if (!endpoint.enabled_events.some((wanted) => wanted === "*" || wanted === type)) continue;
+      if (!wants(endpoint, type)) continue;
       event.pending_webhooks += 1;
       enqueue(this.store, event, endpoint.id);
     }
+    for (const destination of this.#destinations("snapshot")) {
+      if (!wants(destination, type)) continue;
+      event.pending_webhooks += 1;
+      enqueue(this.store, event, destination.id);
+    }
     this.create("event", event, {});
+    const thin = thinTypeOf(type);
+    // Nobody has asked for it, so nobody reads it: half of all events less.
+    if (thin === null || !this.#destinations("thin").some((each) => wants(each, thin))) return;
+    this.emitThin(thin, { related_object: relatedTo(object), snapshot_event: event.id });
   }
+
+  /** An event of `/v2`: to every thin destination that wants it, or to `only` one. */
+  emitThin(
+    type: ThinType,
+    { related_object, ...more }: Pick<ThinEvent, "data" | "related_object" | "snapshot_event">,
+    only?: string,
+  ): ThinEvent {
+    const { id, idempotency_key } = this.origin;
+    const now = worldNow(this.store);
+    const event: ThinEvent = {
+      id: newId("evt_test_"),
+      object: "v2.core.event",
+      created: iso(now * 1000 + Date.now() % 1000),
+      livemode: false,
+      type,
+      ...(id === null
+        ? {}
+        : { reason: { type: "request", request: { id, idempotency_key: idempotency_key ?? "" } } }),
+      ...(related_object ? { related_object } : {}),
+      ...more,
+    };
+    const wanted = only === undefined
+      ? this.#destinations("thin").filter((each) => wants(each, type)).map(({ id }) => id)
+      : [only];
+    for (const each of wanted) enqueue(this.store, { ...event, created: now }, each);
+    return this.create("v2.core.event", event, {});
+  }
+
+  #destinations(event_payload: EventDestination["event_payload"]): EventDestination[] {
+    return this.store.all("v2.core.event_destination", { event_payload, status: "enabled" });
+  }
+}
+
+const wants = ({ enabled_events }: { enabled_events: string[] }, type: string) =>
+  enabled_events.some((wanted) => wanted === "*" || wanted === type);
+
+function createdAt(data: Objects[Kind]): number {
+  if (!("created" in data)) return "date" in data ? data.date : data.start;
+  const { created } = data;
+  return typeof created === "string" ? Math.floor(Date.parse(created) / 1000) : created;
 }
 
 /** The sandbox's own time: real time, plus what `POST /_sandbox/clock` moved it forward. */

@@ -92,10 +92,16 @@ const webhookRoutes: Route[] = [
 
 /** Puts an event back into the queue of every endpoint that wants it (or of one). */
 export function resend(work: Work, eventId: string, endpointId?: string): number {
-  const event = work.require("event", eventId);
-  const wanted = work.store.all("webhook_endpoint", { status: "enabled" }).filter((endpoint) =>
+  const thin = work.find("v2.core.event", eventId);
+  const { type } = thin ?? work.require("event", eventId);
+  const destinations = work.store.all("v2.core.event_destination", {
+    event_payload: thin ? "thin" : "snapshot",
+    status: "enabled",
+  });
+  const endpoints = thin ? [] : work.store.all("webhook_endpoint", { status: "enabled" });
+  const wanted = [...endpoints, ...destinations].filter((endpoint) =>
     endpointId === undefined
-      ? endpoint.enabled_events.some((name) => name === "*" || name === event.type)
+      ? endpoint.enabled_events.some((name) => name === "*" || name === type)
       : endpoint.id === endpointId
   );
   for (const endpoint of wanted) {

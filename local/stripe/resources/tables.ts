@@ -5,6 +5,7 @@ import type { Route } from "../engine/route.ts";
 import { lineItems } from "../billing/checkout.ts";
 import { catalogueRoutes } from "./catalogue.ts";
 import { disputeRoutes } from "./disputes.ts";
+import { v2CoreRoutes } from "./event_destinations.ts";
 import { checkoutRoutes } from "./checkout.ts";
 import { couponRoutes } from "./coupons.ts";
 import { customerRoutes } from "./customers.ts";
@@ -40,6 +41,7 @@ export const routes: readonly Route[] = [
   ...portalConfigurationRoutes,
   ...portalRoutes,
   ...systemRoutes,
+  ...v2CoreRoutes,
 ];
 
 export const rendering: Rendering = {

@@ -234,14 +234,14 @@ isOneToOne: false
                   ]
                 },"prices": {
                   Row: {
-                    "billing_interval": string,"currency": string,"is_active": boolean,"lookup_key": string,"plan_id": string,"trial_days": number,"unit_amount_minor": number
+                    "billing_interval": string,"currency": string,"is_active": boolean,"lookup_key": string,"plan_id": string,"tiers": Json | null,"tiers_mode": string | null,"trial_days": number,"unit_amount_minor": number | null
                   }
                   ComputedFields: never
                   Insert: {
-                    "billing_interval": string,"currency": string,"is_active"?: boolean,"lookup_key": string,"plan_id": string,"trial_days"?: number,"unit_amount_minor": number
+                    "billing_interval": string,"currency": string,"is_active"?: boolean,"lookup_key": string,"plan_id": string,"tiers"?: Json | null,"tiers_mode"?: string | null,"trial_days"?: number,"unit_amount_minor"?: number | null
                   }
                   Update: {
-                    "billing_interval"?: string,"currency"?: string,"is_active"?: boolean,"lookup_key"?: string,"plan_id"?: string,"trial_days"?: number,"unit_amount_minor"?: number
+                    "billing_interval"?: string,"currency"?: string,"is_active"?: boolean,"lookup_key"?: string,"plan_id"?: string,"tiers"?: Json | null,"tiers_mode"?: string | null,"trial_days"?: number,"unit_amount_minor"?: number | null
                   }
                   Relationships: [
                     {

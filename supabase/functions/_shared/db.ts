@@ -29,7 +29,8 @@ const FOREIGN_KEY_VIOLATION = "23503";
 type Functions = Database["public"]["Functions"];
 type Tables = Database["public"]["Tables"];
 
-export type PriceRow = Tables["prices"]["Row"];
+/** A price of the catalogue; without tiers the list is empty. */
+export type PriceRow = Omit<Tables["prices"]["Row"], "tiers"> & { tiers: Tier[] };
 export type MessageRow = Tables["messages"]["Row"];
 export type SubscriptionRow = Tables["subscriptions"]["Row"];
 
@@ -45,6 +46,18 @@ async function rows<T>(answer: PromiseLike<PostgrestSingleResponse<T>>): Promise
   throw new AppError("internal_error", "Something went wrong on our side.", {
     cause: new Error(`postgres ${error.code}: ${error.message}`),
   });
+}
+
+/** As the constraint of `prices.tiers` lets it be; `up_to` is null in the last one. */
+const tierTable = z.array(z.object({
+  up_to: z.number().nullable(),
+  unit_amount_minor: z.number(),
+  flat_amount_minor: z.number(),
+}));
+export type Tier = z.infer<typeof tierTable>[number];
+
+function toPrice<T extends { tiers: Json | null }>(row: T): Omit<T, "tiers"> & { tiers: Tier[] } {
+  return { ...row, tiers: tierTable.parse(row.tiers ?? []) };
 }
 
 /** A price as it is sold; `option` is its amount in a currency beside its own, when that one was asked for. */
@@ -63,7 +76,7 @@ export async function findActivePrice(
       .eq("lookup_key", lookupKey).eq("is_active", true).maybeSingle(),
   );
   if (row === null) return null;
-  const { price_currency_options: options, ...price } = row;
+  const { price_currency_options: options, ...price } = toPrice(row);
   if (currency === undefined || currency === price.currency) return price;
   const option = options.find((candidate) => candidate.currency === currency);
   return option === undefined ? null : { ...price, option };
@@ -154,7 +167,7 @@ export async function findPriceTerms(
     client.from("prices").select("*, plans(rank)").eq("lookup_key", lookupKey).maybeSingle(),
   );
   if (row === null) return null;
-  const { plans, ...price } = row;
+  const { plans, ...price } = toPrice(row);
   return { ...price, rank: plans.rank };
 }
 
@@ -273,10 +286,9 @@ export async function failEvent(admin: Client, id: string, error: string): Promi
   await rows(admin.rpc("fail_stripe_event", { p_id: id, p_error: error }));
 }
 
-export function dueEvents(
-  admin: Client,
-  limit: number,
-): Promise<Functions["due_stripe_events"]["Returns"]> {
+export type DueEvent = Functions["due_stripe_events"]["Returns"][number];
+
+export function dueEvents(admin: Client, limit: number): Promise<DueEvent[]> {
   return rows(admin.rpc("due_stripe_events", { p_limit: limit }));
 }
 

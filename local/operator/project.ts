@@ -1,0 +1,69 @@
+import { parseEnv } from "node:util";
+import { z } from "zod";
+import { readSettings } from "../env.ts";
+import { ROOT } from "../paths.ts";
+import { readTextIfAny } from "../util.ts";
+
+/** The project that an operator's command works on. */
+export interface Project {
+  url: string;
+  secretKey: string;
+}
+
+export class OperatorError extends Error {
+  override name = "OperatorError";
+}
+
+const running = z.object({ api_url: z.string(), secret_key: z.string() });
+
+/**
+ * The project of `SUPABASE_URL` and `SUPABASE_SECRET_KEY` (environment or `.env`); without both, the one that `npm start`
+ * runs at this moment. One of the two alone is refused: half of a production address must not mean the local project.
+ */
+export async function operatorProject(): Promise<Project> {
+  const file = parseEnv(await readTextIfAny(`${ROOT}/.env`) ?? "");
+  const url = Deno.env.get("SUPABASE_URL") ?? file["SUPABASE_URL"];
+  const secretKey = Deno.env.get("SUPABASE_SECRET_KEY") ?? file["SUPABASE_SECRET_KEY"];
+  if (url && secretKey) return { url: url.replace(/\/+$/, ""), secretKey };
+  if (url || secretKey) {
+    throw new OperatorError("Give both SUPABASE_URL and SUPABASE_SECRET_KEY, or neither.");
+  }
+  const { dataDir } = await readSettings();
+  const stack = await readTextIfAny(`${dataDir}/stack.json`);
+  if (stack === null) {
+    throw new OperatorError(
+      "No project: `npm start` is not running, and SUPABASE_URL and SUPABASE_SECRET_KEY are not set.",
+    );
+  }
+  const { api_url, secret_key } = running.parse(JSON.parse(stack));
+  return { url: api_url, secretKey: secret_key };
+}
+
+/** Calls one of our functions with the secret key. Throws what it refused. */
+export async function callFunction(
+  project: Project,
+  name: string,
+  body: unknown,
+): Promise<unknown> {
+  const response = await fetch(`${project.url}/functions/v1/${name}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", apikey: project.secretKey },
+    body: JSON.stringify(body),
+  }).catch(() => {
+    throw new OperatorError(`${project.url} cannot be reached.`);
+  });
+  const text = await response.text();
+  if (response.ok) return JSON.parse(text);
+  throw new OperatorError(`${name} answered ${response.status}: ${text.slice(0, 500)}`);
+}
+
+/** Runs a command and turns what an operator can do something about into one line and exit code 1. */
+export async function runCommand(work: () => Promise<number>): Promise<never> {
+  try {
+    Deno.exit(await work());
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    console.error(`✗ ${error.message}`);
+    Deno.exit(1);
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * `npm run rebuild -- --dry-run | --apply`: compares what the database keeps of every customer with what Stripe says now;
+ * `--apply` makes them equal. Exit code 0: no difference, or all repaired; 2: `--dry-run` found some.
+ */
+import { parseArgs } from "node:util";
+import { z } from "zod";
+import { callFunction, OperatorError, operatorProject, runCommand } from "./project.ts";
+
+const page = z.object({
+  customers: z.number(),
+  differences: z.array(z.object({
+    customer: z.string(),
+    field: z.string(),
+    ours: z.unknown(),
+    stripe: z.unknown(),
+  })),
+  next: z.string().nullable(),
+});
+
+await runCommand(async () => {
+  const dryRun = isDryRun();
+  const project = await operatorProject();
+  console.log(`${dryRun ? "Comparing" : "Rebuilding"} every customer of ${project.url}`);
+  let [customers, differences] = [0, 0];
+  let after: string | null = null;
+  do {
+    const answer = page.parse(
+      await callFunction(project, "rebuild", {
+        dry_run: dryRun,
+        ...(after !== null && { after }),
+      }),
+    );
+    for (const { customer, field, ours, stripe } of answer.differences) {
+      console.log(
+        `${customer}  ${field}: here ${JSON.stringify(ours)}, Stripe ${JSON.stringify(stripe)}`,
+      );
+    }
+    customers += answer.customers;
+    differences += answer.differences.length;
+    after = answer.next;
+  } while (after !== null);
+  const what = `${differences} ${differences === 1 ? "difference" : "differences"}`;
+  console.log(`${customers} customers, ${what}${dryRun || differences === 0 ? "" : ", repaired"}.`);
+  return dryRun && differences > 0 ? 2 : 0;
+});
+
+function isDryRun(): boolean {
+  const { values } = parseArgs({
+    args: Deno.args,
+    options: { "dry-run": { type: "boolean" }, apply: { type: "boolean" } },
+    strict: false,
+  });
+  const dryRun = values["dry-run"] === true;
+  if (dryRun === (values["apply"] === true)) {
+    throw new OperatorError("Say --dry-run (only compare) or --apply (repair).");
+  }
+  return dryRun;
+}
