@@ -35,6 +35,8 @@ const TIMEOUT_MS = 30_000;
 export const MESSAGES_PER_PAGE = 60;
 export const INVOICES_PER_PAGE = 10;
 const CONVERSATIONS_SHOWN = 200;
+const PRICE_COLUMNS =
+  "lookup_key,plan_id,currency,unit_amount_minor,billing_interval,is_active,trial_days,tiers_mode,tiers";
 const INVOICE_COLUMNS =
   "id,number,status,currency,total_minor,amount_due_minor,amount_paid_minor,hosted_invoice_url,invoice_pdf,stripe_created_at";
 
@@ -140,7 +142,7 @@ export async function getCatalogue(): Promise<Catalogue> {
   const [plans, features, options] = await Promise.all([
     rest(
       db().from("plans").select(
-        "id,name,description,rank,is_default,plan_limits(metric_id,limit_value),plan_features(feature_id),prices(*)",
+        `id,name,description,rank,is_default,plan_limits(metric_id,limit_value),plan_features(feature_id),prices(${PRICE_COLUMNS})`,
       ).eq("is_public", true).order("rank"),
     ),
     rest(db().from("features").select("id,name,rank").order("rank")),

@@ -16,6 +16,8 @@ const row = {
   billing_interval: "month",
   is_active: true,
   trial_days: 0,
+  tiers_mode: null,
+  tiers: null,
 };
 
 const parsePrice = (value: unknown) => {
@@ -89,10 +91,13 @@ Deno.test("a price knows its amount in every currency it is sold in", () => {
 });
 
 Deno.test("a price without an amount is shown by its tiers, or not at all", () => {
-  const tiers = [{ up_to: 5, unit_amount_minor: 700 }, { up_to: null, unit_amount_minor: 650 }];
+  const tiers = [
+    { up_to: 5, unit_amount_minor: 700, flat_amount_minor: 0 },
+    { up_to: null, unit_amount_minor: 650, flat_amount_minor: 0 },
+  ];
   const unpriced = { ...row, unit_amount_minor: null };
   const tiered = parsePrice({ ...unpriced, tiers_mode: "volume", tiers });
-  equal(toPrice(tiered, [])?.tiers?.tiers[0]?.flatAmountMinor, 0);
+  equal(toPrice(tiered, [])?.tiers?.tiers[0]?.unitAmountMinor, 700);
   equal(toPrice(parsePrice(unpriced), []), null);
   equal(toPrice(parsePrice({ ...unpriced, tiers_mode: "odd", tiers }), []), null);
   equal(toPrice(parsePrice({ ...row, is_active: false }), []), null);

@@ -19,9 +19,6 @@ const link = z.pipe(
   z.nullish(z.string()),
   z.transform((value) => value && /^https?:\/\//.test(value) ? value : null),
 );
-/** Absent and null are the same: there is none. */
-const maybe = <T>(schema: z.ZodMiniType<T>) =>
-  z.pipe(z.nullish(schema), z.transform((value) => value ?? null));
 
 // ---------------------------------------------------------------------------------------------------
 // Entitlements and usage
@@ -166,8 +163,8 @@ export const invoicesAnswer = z.array(z.pipe(
 
 const tiersSchema = z.array(z.object({
   up_to: z.nullable(count),
-  unit_amount_minor: maybe(count),
-  flat_amount_minor: maybe(count),
+  unit_amount_minor: count,
+  flat_amount_minor: count,
 }));
 
 const priceSchema = z.object({
@@ -178,8 +175,8 @@ const priceSchema = z.object({
   billing_interval: z.enum(["month", "year"]),
   is_active: z.boolean(),
   trial_days: count,
-  tiers_mode: maybe(z.string()),
-  tiers: maybe(tiersSchema),
+  tiers_mode: z.nullable(z.string()),
+  tiers: z.nullable(tiersSchema),
 });
 
 export const pricesAnswer = z.array(priceSchema);
@@ -218,8 +215,8 @@ function toTiers({ tiers, tiers_mode }: PriceRow): TierTable | null {
     mode: tiers_mode,
     tiers: tiers.map((tier) => ({
       upTo: tier.up_to,
-      unitAmountMinor: tier.unit_amount_minor ?? 0,
-      flatAmountMinor: tier.flat_amount_minor ?? 0,
+      unitAmountMinor: tier.unit_amount_minor,
+      flatAmountMinor: tier.flat_amount_minor,
     })),
   };
 }
