@@ -67,9 +67,9 @@ async function breakCard(customer: string): Promise<void> {
   });
 }
 
-/** What the keyboard is at. As text: the tests are checked as Deno's, which has no document. */
-function focused(page: Page): Promise<string> {
-  return page.evaluate("document.activeElement.textContent");
+/** Waits until the keyboard is there. As text: the tests are checked as Deno's, which has no document. */
+async function focusOn(page: Page, label: string): Promise<void> {
+  await page.waitForFunction(`document.activeElement.textContent === ${JSON.stringify(label)}`);
 }
 
 async function bills(customer: string): Promise<number> {
@@ -122,7 +122,7 @@ Deno.test("in a browser: an upgrade says what it costs, and nothing is charged b
     await t.step("Escape leaves it, and the keyboard is where it was", async () => {
       await page.keyboard.press("Escape");
       await dialog.waitFor({ state: "detached" });
-      assert.equal(await focused(page), "Upgrade to Business");
+      await focusOn(page, "Upgrade to Business");
       await page.keyboard.press("Enter");
       await confirm.waitFor();
     });
@@ -153,7 +153,7 @@ Deno.test("in a browser: an upgrade says what it costs, and nothing is charged b
       const shown = (await confirm.innerText()).replace("Confirm and pay ", "");
       await confirm.dblclick();
       await dialog.getByRole("heading", { name: "You are on Business" }).waitFor();
-      await dialog.getByText(`${shown} was charged.`).waitFor();
+      await dialog.getByRole("status").filter({ hasText: `${shown} was charged.` }).waitFor();
       assert.equal(changes.length, 1);
       await everywhere(page, "23-upgraded");
       await page.keyboard.press("Enter");
@@ -202,7 +202,7 @@ Deno.test("in a browser: a year at once, back to months later, a lower plan late
     await t.step("so does a lower plan; the tariff board says from when", async () => {
       await go("/pricing");
       await ask(visit, "Change to Pro");
-      await dialog.getByText(/Until then you keep Business/).waitFor();
+      await dialog.getByText(/^You keep Business until/).waitFor();
       await everywhere(page, "32-preview-downgrade");
       await dialog.getByRole("button", { name: "Confirm change" }).click();
       await back();
@@ -272,7 +272,7 @@ Deno.test("in a browser: an upgrade whose card is refused waits for the payment"
     await dialog.getByRole("button", { name: /^Confirm and pay \$/ }).click();
     await dialog.getByRole("heading", { name: "One more step" }).waitFor();
     const pay = dialog.getByRole("link", { name: "Complete payment" });
-    assert.equal(await focused(page), "Complete payment");
+    await focusOn(page, "Complete payment");
     await everywhere(page, "50-one-more-step");
     await dialog.getByRole("button", { name: "Check again" }).click();
     await dialog.getByText("It is not paid yet").waitFor();
@@ -378,6 +378,7 @@ Deno.test("in a browser: a trial says what is free, until when, and what comes t
       await pro.getByRole("link", { name: "Upgrade to Pro" }).click();
       await payWith(page, CARDS.success);
       await page.getByText("Your trial of Pro has begun").waitFor();
+      await page.getByText(/^Free until .*, then \$15 a month\.$/).waitFor();
       await everywhere(page, "81-account-trial");
       assert.equal(new URL(page.url()).search, "");
     });

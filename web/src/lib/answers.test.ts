@@ -71,7 +71,6 @@ Deno.test("a preview keeps the proration date as it was given", () => {
     proration_date: 1795348800,
     currency: "usd",
     amount_due_now_minor: 1700,
-    credit_minor: 750,
     lines: [{ description: "Unused time", amount_minor: -750, proration: true }],
     next_amount_minor: 4900,
     next_payment_at: "2026-12-22T12:00:00Z",

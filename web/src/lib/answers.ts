@@ -94,7 +94,6 @@ export const previewAnswer = z.pipe(
     proration_date: count,
     currency: z.string(),
     amount_due_now_minor: count,
-    credit_minor: count,
     lines: z.array(
       z.object({ description: z.string(), amount_minor: count, proration: z.boolean() }),
     ),
@@ -109,7 +108,6 @@ export const previewAnswer = z.pipe(
     prorationDate: answer.proration_date,
     currency: answer.currency,
     dueNowMinor: answer.amount_due_now_minor,
-    creditMinor: answer.credit_minor,
     lines: answer.lines.map(({ description, amount_minor, proration }) => ({
       description,
       amountMinor: amount_minor,

@@ -4,7 +4,7 @@ import { useCheckAgain } from "../../hooks/use-billing.ts";
 import { usePortal } from "../../hooks/use-portal.ts";
 import { ErrorNotice, Notice } from "../notice.tsx";
 import { Button } from "../ui/button.tsx";
-import { DialogStep } from "../ui/dialog.tsx";
+import { DialogFooter, DialogStep } from "../ui/dialog.tsx";
 import { Done } from "./done.tsx";
 
 interface FinishPaymentProps {
@@ -47,7 +47,7 @@ export function FinishPayment(props: FinishPaymentProps) {
       )}
       {check.error && <ErrorNotice error={check.error} />}
       {portal.error && <ErrorNotice error={portal.error} />}
-      <footer className="flex flex-wrap justify-end gap-2">
+      <DialogFooter>
         <Button variant="outline" pending={check.isPending} onClick={() => check.mutate()}>
           Check again
         </Button>
@@ -65,7 +65,7 @@ export function FinishPayment(props: FinishPaymentProps) {
               Update payment method
             </Button>
           )}
-      </footer>
+      </DialogFooter>
     </DialogStep>
   );
 }

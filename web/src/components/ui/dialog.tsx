@@ -94,6 +94,15 @@ export function DialogStep({ title, description, children }: DialogStepProps) {
   );
 }
 
+/** What can be done, the main thing last; always in sight, and wide enough for a thumb on a phone. */
+export function DialogFooter({ children }: { children: ReactNode }) {
+  return (
+    <footer className="sticky -bottom-6 -mx-6 -mb-6 flex flex-wrap-reverse justify-end gap-2 bg-card px-6 pt-1 pb-6 max-sm:*:grow">
+      {children}
+    </footer>
+  );
+}
+
 interface ConfirmProps {
   open: boolean;
   onOpenChange: (open: boolean) => void;
@@ -121,14 +130,14 @@ export function ConfirmDialog(props: ConfirmProps) {
             </RadixAlert.Description>
           </header>
           {props.children}
-          <footer className="flex flex-wrap justify-end gap-2">
+          <DialogFooter>
             <RadixAlert.Cancel asChild>
               <Button variant="outline">Keep it</Button>
             </RadixAlert.Cancel>
             <Button variant="danger" pending={props.pending} onClick={props.onConfirm}>
               {props.confirmLabel}
             </Button>
-          </footer>
+          </DialogFooter>
         </RadixAlert.Content>
       </RadixAlert.Portal>
     </RadixAlert.Root>
