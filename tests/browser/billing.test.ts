@@ -113,7 +113,8 @@ Deno.test("in a browser: an upgrade says what it costs, and nothing is charged b
       "the preview has every line, what is paid today, and the next payment",
       async () => {
         await dialog.getByText(/Next payment: \$49\.00 on/).waitFor();
-        await dialog.getByText("Credit for unused time, taken off").waitFor();
+        await dialog.getByText(/^Unused time on Pro/).waitFor();
+        await dialog.getByText(/^−\$/).waitFor();
         await everywhere(page, "21-preview-upgrade");
         assert.equal(await bills(customer), 1, "asking costs nothing");
       },

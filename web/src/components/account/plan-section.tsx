@@ -85,10 +85,14 @@ function PlanSummary(subscription: SubscriptionState) {
   return (
     <div className="grid gap-1.5">
       <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
-        <p className="text-4xl font-semibold tracking-[-0.04em]" data-testid="plan-name">
+        <p
+          className="min-w-0 text-4xl font-semibold tracking-[-0.04em] wrap-anywhere"
+          data-testid="plan-name"
+        >
           {plan?.name ?? entitlements.plan.name}
         </p>
-        <Badge tone={status.tone}>{status.label}</Badge>
+        {status.label !== entitlements.plan.name && <Badge tone={status.tone}>{status.label}
+        </Badge>}
       </div>
       <p className="text-muted tabular-nums">
         {isGranted ? status.sentence : paidText(subscription, status.sentence)}

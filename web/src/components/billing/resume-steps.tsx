@@ -55,7 +55,7 @@ export function ResumeSteps({ onAsk }: AskProps) {
       {resume.error && <ErrorNotice error={resume.error} />}
       <DialogFooter>
         <Button variant="outline" disabled={resume.isPending} onClick={close}>Not now</Button>
-        <Button pending={resume.isPending} onClick={resume.confirm}>
+        <Button wraps pending={resume.isPending} onClick={resume.confirm}>
           {endsAt === null ? `Keep ${plan}` : "Resume subscription"}
         </Button>
       </DialogFooter>

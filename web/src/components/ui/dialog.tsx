@@ -6,7 +6,7 @@ import { Button } from "./button.tsx";
 
 const overlay = "fixed inset-0 z-40 bg-black/45 data-[state=open]:animate-fade";
 const panel =
-  "fixed top-1/2 left-1/2 z-50 grid max-h-[calc(100dvh-2rem)] w-[calc(100%-2rem)] max-w-lg -translate-x-1/2 " +
+  "fixed top-1/2 left-1/2 z-50 grid grid-cols-[minmax(0,1fr)] max-h-[calc(100dvh-2rem)] w-[calc(100%-2rem)] max-w-lg -translate-x-1/2 " +
   "-translate-y-1/2 gap-5 overflow-y-auto rounded-2xl border border-line bg-card p-6 shadow-lift " +
   "data-[state=open]:animate-fade focus:outline-none";
 
@@ -84,9 +84,11 @@ export function DialogStep({ title, description, children }: DialogStepProps) {
   return (
     <>
       <header className="grid gap-1 pr-8">
-        <Radix.Title className="text-lg font-semibold">{title}</Radix.Title>
+        <Radix.Title className="text-lg font-semibold wrap-anywhere">{title}</Radix.Title>
         {description && (
-          <Radix.Description className="text-sm text-muted">{description}</Radix.Description>
+          <Radix.Description className="text-sm wrap-anywhere text-muted">
+            {description}
+          </Radix.Description>
         )}
       </header>
       {children}
