@@ -1,71 +1,15 @@
 import assert from "node:assert/strict";
 import type { Page, Request, Route } from "playwright-core";
 import {
+  breakCard,
   everywhere,
-  launchBrowser,
   payWith,
-  picture,
-  signInAs,
-  visitor,
+  subscribed,
+  type Visit,
+  visit,
 } from "../support/browser.ts";
 import { CARDS } from "../support/hosted.ts";
-import { customerOf, priceOf, quiet } from "../support/sandbox.ts";
-import { eventually, type Person, signUp, sql, stack, stripe } from "../support/stack.ts";
-
-interface Visit {
-  page: Page;
-  person: Person;
-  /** The dialog in front of the page. */
-  dialog: ReturnType<Page["getByRole"]>;
-  go: (path: string) => Promise<void>;
-}
-
-/** A signed-in person in a browser of their own; what their pages throw or log as an error fails the test. */
-async function visit(name: string, person: Person, work: (visit: Visit) => Promise<void>) {
-  const browser = await launchBrowser();
-  const { page, problems } = await visitor(browser, { viewport: { width: 1280, height: 860 } });
-  try {
-    await signInAs(page, person);
-    const go = async (path: string) => {
-      await page.goto(`${stack().web_url}${path}`);
-      await page.getByRole("heading", { level: 1 }).waitFor();
-    };
-    await work({ page, person, go, dialog: page.getByRole("dialog") });
-    assert.deepEqual(problems, []);
-  } catch (error) {
-    await picture(page, `failure-${name}`);
-    throw error;
-  } finally {
-    await browser.close();
-  }
-}
-
-async function subscribed(
-  name: string,
-  lookupKey: string,
-  options: { card?: string; clock?: string } = {},
-) {
-  const person = await signUp(name);
-  const customer = await customerOf(person, options);
-  const subscription = await stripe().subscriptions.create({
-    customer,
-    items: [{ price: await priceOf(lookupKey) }],
-  });
-  await eventually(
-    async () => (await person.client.from("entitlements").select("source")).data,
-    (rows) => rows?.[0]?.source === "subscription",
-  );
-  await quiet();
-  return { person, customer, subscription };
-}
-
-/** From now on this customer's payments are refused. */
-async function breakCard(customer: string): Promise<void> {
-  const card = await stripe().paymentMethods.attach("pm_card_chargeCustomerFail", { customer });
-  await stripe().customers.update(customer, {
-    invoice_settings: { default_payment_method: card.id },
-  });
-}
+import { stripe } from "../support/stack.ts";
 
 /** Waits until the keyboard is there. As text: the tests are checked as Deno's, which has no document. */
 async function focusOn(page: Page, label: string): Promise<void> {
@@ -288,119 +232,5 @@ Deno.test("in a browser: an upgrade whose card is refused waits for the payment"
     await dialog.getByRole("heading", { name: "You are on Business" }).waitFor();
     await page.getByRole("link", { name: "Return to account" }).click();
     await page.getByTestId("plan-name").filter({ hasText: "Business" }).waitFor();
-  });
-});
-
-Deno.test("in a browser: a renewal that fails is a banner everywhere, with what helps, until it is paid", async (t) => {
-  const clock = await stripe().testHelpers.testClocks.create({
-    frozen_time: Math.floor(Date.now() / 1000),
-  });
-  const { person, customer, subscription } = await subscribed("overdue", "pro_monthly", {
-    clock: clock.id,
-  });
-  await breakCard(customer);
-  const end = subscription.items.data[0]?.current_period_end ?? 0;
-  await stripe().testHelpers.testClocks.advance(clock.id, { frozen_time: end + 2 * 3_600 });
-  await quiet();
-  await visit("overdue", person, async ({ page, go }) => {
-    const banner = page.getByRole("region", { name: "Payment problem" });
-    await t.step("the banner says until when the plan stays", async () => {
-      await banner.getByText(/Your last payment did not go through: 7 days left/).waitFor();
-      await picture(page, "60-chat-overdue");
-      await go("/pricing");
-      await banner.waitFor();
-      await go("/account");
-      await page.getByRole("link", { name: /^Pay invoice [A-Z0-9]/ }).waitFor();
-      await everywhere(page, "61-account-overdue");
-    });
-    await t.step("another card in the portal, the invoice on its own page", async () => {
-      await banner.getByRole("button", { name: "Fix payment method" }).click();
-      await payWith(page, CARDS.success, "Save card");
-      await page.waitForURL(/\/account/);
-      await page.getByText("Your billing details are up to date").waitFor();
-      assert.equal(new URL(page.url()).search, "");
-      if (await banner.count() > 0) {
-        const opened = page.context().waitForEvent("page");
-        await banner.getByRole("link", { name: "Pay invoice" }).click();
-        const invoice = await opened;
-        await payWith(invoice, CARDS.success, "Pay");
-        await invoice.getByText("Thank you, this invoice is paid.").waitFor();
-        await invoice.close();
-        await page.bringToFront();
-      }
-    });
-    await t.step("the banner goes by itself", async () => {
-      await banner.waitFor({ state: "detached", timeout: 25_000 });
-      await page.getByText(/Renews on/).waitFor();
-      await everywhere(page, "62-account-recovered");
-    });
-  });
-});
-
-Deno.test("in a browser: euros, a promotion code, and the subscription stays in its currency", async () => {
-  const person = await signUp("euro");
-  const coupon = await stripe().coupons.create({ percent_off: 50, duration: "once", name: "Half" });
-  const code = `HALF${Date.now()}`;
-  await stripe().promotionCodes.create({ promotion: { type: "coupon", coupon: coupon.id }, code });
-  await visit("euro", person, async ({ page, go }) => {
-    await go("/account");
-    await page.getByText("No invoices yet").waitFor();
-    await everywhere(page, "70-account-free");
-    await go("/pricing");
-    await page.getByRole("radio", { name: "EUR" }).click();
-    const pro = page.getByRole("article", { name: "Pro" });
-    await pro.getByText("€14", { exact: true }).waitFor();
-    await everywhere(page, "71-pricing-eur");
-    await pro.getByRole("link", { name: "Upgrade to Pro" }).click();
-    await page.getByLabel("Promotion code").fill(code);
-    await page.getByRole("button", { name: "Apply" }).click();
-    await page.getByText("€7.00").first().waitFor();
-    await picture(page, "72-checkout-promotion");
-    await payWith(page, CARDS.success);
-    await page.getByText("You are on Pro").waitFor();
-    await page.getByText("€14 a month.").waitFor();
-    await page.getByRole("row").filter({ hasText: "€7.00" }).waitFor();
-    await everywhere(page, "73-account-eur");
-    await go("/pricing");
-    await page.getByText("In EUR, the currency of your subscription.").waitFor();
-  });
-});
-
-Deno.test("in a browser: a trial says what is free, until when, and what comes then", async () => {
-  const db = sql({ max: 1 });
-  const person = await signUp("trial");
-  await db`update public.prices set trial_days = 14 where lookup_key = 'pro_monthly'`;
-  try {
-    await visit("trial", person, async ({ page, go }) => {
-      await go("/pricing");
-      const pro = page.getByRole("article", { name: "Pro" });
-      await pro.getByText("14 days free").waitFor();
-      await everywhere(page, "80-pricing-trial");
-      await pro.getByRole("link", { name: "Upgrade to Pro" }).click();
-      await payWith(page, CARDS.success);
-      await page.getByText("Your trial of Pro has begun").waitFor();
-      await page.getByText(/^Free until .*, then \$15 a month\.$/).waitFor();
-      await everywhere(page, "81-account-trial");
-      assert.equal(new URL(page.url()).search, "");
-    });
-  } finally {
-    await db`update public.prices set trial_days = 0 where lookup_key = 'pro_monthly'`;
-    await db.end();
-  }
-});
-
-Deno.test("in a browser: a plan that was granted, beside one that is paid", async () => {
-  const { person } = await subscribed("granted", "pro_monthly");
-  const db = sql({ max: 1 });
-  await db`select billing.grant_plan(${person.id}, 'enterprise', now() + interval '30 days', 'Pilot')`;
-  await db.end();
-  await visit("granted", person, async ({ page, go }) => {
-    await go("/account");
-    await page.getByText(/Enterprise was granted to you until/).waitFor();
-    await page.getByText(/Your Pro subscription goes on beside it/).waitFor();
-    await everywhere(page, "90-account-granted");
-    await go("/pricing");
-    await page.getByRole("article", { name: "Enterprise" }).getByText("Your plan").waitFor();
-    await everywhere(page, "91-pricing-granted");
   });
 });

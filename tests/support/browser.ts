@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
-import { type Person, stack } from "./stack.ts";
+import { customerOf, priceOf, quiet } from "./sandbox.ts";
+import { eventually, type Person, signUp, stack, stripe } from "./stack.ts";
 
 /** Debian's Chromium, then what other systems call it; else the one that `npx playwright install chromium` keeps. */
 const EXECUTABLES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -120,4 +121,60 @@ export async function payWith(page: Page, card: string, button = "Subscribe"): P
   await page.getByLabel("CVC").fill("123");
   await page.getByLabel("Name on card").fill("Ada Lovelace");
   await page.getByRole("button", { name: button }).click();
+}
+
+export interface Visit {
+  page: Page;
+  person: Person;
+  /** The dialog in front of the page. */
+  dialog: ReturnType<Page["getByRole"]>;
+  go: (path: string) => Promise<void>;
+}
+
+/** A signed-in person in a browser of their own; what their pages throw or log as an error fails the test. */
+export async function visit(name: string, person: Person, work: (visit: Visit) => Promise<void>) {
+  const browser = await launchBrowser();
+  const { page, problems } = await visitor(browser, { viewport: { width: 1280, height: 860 } });
+  try {
+    await signInAs(page, person);
+    const go = async (path: string) => {
+      await page.goto(`${stack().web_url}${path}`);
+      await page.getByRole("heading", { level: 1 }).waitFor();
+    };
+    await work({ page, person, go, dialog: page.getByRole("dialog") });
+    assert.deepEqual(problems, []);
+  } catch (error) {
+    await picture(page, `failure-${name}`);
+    throw error;
+  } finally {
+    await browser.close();
+  }
+}
+
+/** Somebody who pays for this price, made as an operator would. */
+export async function subscribed(
+  name: string,
+  lookupKey: string,
+  options: { card?: string; clock?: string } = {},
+) {
+  const person = await signUp(name);
+  const customer = await customerOf(person, options);
+  const subscription = await stripe().subscriptions.create({
+    customer,
+    items: [{ price: await priceOf(lookupKey) }],
+  });
+  await eventually(
+    async () => (await person.client.from("entitlements").select("source")).data,
+    (rows) => rows?.[0]?.source === "subscription",
+  );
+  await quiet();
+  return { person, customer, subscription };
+}
+
+/** From now on this customer's payments are refused. */
+export async function breakCard(customer: string): Promise<void> {
+  const card = await stripe().paymentMethods.attach("pm_card_chargeCustomerFail", { customer });
+  await stripe().customers.update(customer, {
+    invoice_settings: { default_payment_method: card.id },
+  });
 }

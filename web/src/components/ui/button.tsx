@@ -26,7 +26,7 @@ const styles = cva(
       /** The label has a name in it, which may be long. */
       wraps: { true: "max-w-full whitespace-normal wrap-anywhere" },
     },
-    compoundVariants: [{ wraps: true, className: "h-auto min-h-10 shrink py-2" }],
+    compoundVariants: [{ wraps: true, className: "h-auto min-h-10 shrink self-start py-2" }],
     defaultVariants: { variant: "primary", size: "md" },
   },
 );
