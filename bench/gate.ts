@@ -1,9 +1,11 @@
 /**
  * What the quota gate costs: messages inserted through the gate against a bare insert into a table that is the same in
- * every other way (columns, indexes, foreign keys, policies, grants), interleaved, as PostgREST inserts them.
+ * every other way (columns, indexes, foreign keys, policies, grants), interleaved, as PostgREST inserts them. Beside it
+ * the gate as it was before there was anything beyond the allowance, and a message beyond the allowance that is paid for.
  *
  * Options: --url=postgresql://… (a database with the migrations, instead of a stack of its own; it is written to, and
- * left as it was), --seconds=3, --rounds=7, --clients=1,2,8,32, --history=1000000, --driver=pgbench|npm.
+ * left as it was), --seconds=3, --rounds=7, --clients=1,2,8,32, --history=1000000, --driver=pgbench|npm,
+ * --arms=bare,previous,gate,overage.
  */
 import postgres from "postgres";
 import { parseArgs } from "node:util";
@@ -13,6 +15,16 @@ import { type Driver, driverLoop, pgbench, userIdSql } from "./load.ts";
 const USERS = 10_000;
 const GATE = "public.messages";
 const BARE = "bench.messages";
+const PREVIOUS = "bench.previous_messages";
+
+/** Who writes where. People of `overage` are others: they have no allowance left, and pay. */
+const ARMS = {
+  bare: { table: BARE, firstUser: 1 },
+  previous: { table: PREVIOUS, firstUser: 1 },
+  gate: { table: GATE, firstUser: 1 },
+  overage: { table: GATE, firstUser: 1 + USERS },
+} as const;
+type Arm = keyof typeof ARMS;
 
 interface Settings {
   seconds: number;
@@ -20,15 +32,14 @@ interface Settings {
   clients: number[];
   history: number;
   driver: Driver;
+  arms: Arm[];
 }
 
+/** Inserts per second of every arm, one entry a round. */
 interface Row {
   history: number;
   clients: number;
-  bare: number;
-  gate: number;
-  ratio: number;
-  spread: [number, number];
+  rounds: Partial<Record<Arm, number>>[];
 }
 
 export async function gate(args: string[]): Promise<void> {
@@ -41,6 +52,7 @@ export async function gate(args: string[]): Promise<void> {
       clients: { type: "string", default: "1,2,8,32" },
       history: { type: "string", default: "1000000" },
       driver: { type: "string" },
+      arms: { type: "string", default: Object.keys(ARMS).join(",") },
     },
   });
   const external = values.driver === "npm" ? null : await pgbench();
@@ -51,6 +63,10 @@ export async function gate(args: string[]): Promise<void> {
     clients: values.clients.split(",").map(Number),
     history: Number(values.history),
     driver: external ?? driverLoop,
+    arms: values.arms.split(",").map((name) => {
+      if (!isArm(name)) throw new Error(`there is no arm ${name}`);
+      return name;
+    }),
   };
   const say = external ? "pgbench" : "the npm driver";
   await withDatabase(values.url, async (url) => {
@@ -58,8 +74,12 @@ export async function gate(args: string[]): Promise<void> {
     console.log(
       `\nInserts per second, median of ${settings.rounds} interleaved runs of ${settings.seconds} s, by ${say}:\n`,
     );
-    console.log(markdown(rows));
+    console.log(markdown(rows, settings.arms));
   });
+}
+
+function isArm(name: string): name is Arm {
+  return name in ARMS;
 }
 
 async function withDatabase(
@@ -92,8 +112,8 @@ async function measure(url: string, settings: Settings): Promise<Row[]> {
     await setUp(sql);
     const rows = await measureAll(url, settings, 0);
     if (settings.history > 0) {
-      progress(`writing ${settings.history} messages of history, twice`);
-      for (const table of [BARE, GATE]) await fill(sql, table, settings.history);
+      progress(`writing ${settings.history} messages of history, into each table`);
+      for (const table of [BARE, PREVIOUS, GATE]) await fill(sql, table, settings.history);
       rows.push(...await measureAll(url, settings, settings.history));
     }
     return rows;
@@ -104,34 +124,22 @@ async function measure(url: string, settings: Settings): Promise<Row[]> {
 }
 
 async function measureAll(url: string, settings: Settings, history: number): Promise<Row[]> {
-  const { driver, rounds, seconds } = settings;
+  const { driver, rounds, seconds, arms } = settings;
   const rows: Row[] = [];
   for (const clients of settings.clients) {
-    const results: { bare: number; gate: number }[] = [];
-    const run = (table: string) => driver({ url, clients, seconds, table, users: USERS });
+    const results: Row["rounds"] = [];
     for (let round = 0; round < rounds; round++) {
       progress(`${history} rows, ${clients} clients, round ${round + 1} of ${rounds}`);
+      const result: Row["rounds"][number] = {};
       // Whoever goes second finds another machine: take turns.
-      if (round % 2 === 0) {
-        const bare = await run(BARE);
-        results.push({ bare, gate: await run(GATE) });
-      } else {
-        const gate = await run(GATE);
-        results.push({ bare: await run(BARE), gate });
+      for (let turn = 0; turn < arms.length; turn++) {
+        const arm = arms[(turn + round) % arms.length];
+        if (arm === undefined) continue;
+        result[arm] = await driver({ url, clients, seconds, users: USERS, ...ARMS[arm] });
       }
+      results.push(result);
     }
-    const ratios = results.map(({ bare, gate }) => gate / bare).sort((a, b) => a - b);
-    rows.push({
-      history,
-      clients,
-      bare: median(results.map((one) => one.bare)),
-      gate: median(results.map((one) => one.gate)),
-      ratio: median(ratios),
-      spread: [
-        ratios[Math.floor(ratios.length / 4)] ?? NaN,
-        ratios[Math.floor(ratios.length * 3 / 4)] ?? NaN,
-      ],
-    });
+    rows.push({ history, clients, rounds: results });
   }
   return rows;
 }
@@ -148,23 +156,103 @@ async function setUp(sql: postgres.Sql): Promise<void> {
     insert into public.entitlements (user_id, plan_id, source)
       select (${id})::uuid, 'bench', 'subscription' from generate_series(1, ${USERS}) n;
     create schema bench;
-    grant usage on schema bench to authenticated;
-    create table ${BARE} (like public.messages including all);
-    alter table ${BARE}
+    grant usage on schema bench to authenticated;`).simple();
+  for (const table of [BARE, PREVIOUS]) await createTwin(sql, table);
+  await createPreviousGate(sql);
+  await createPayers(sql);
+  await analyze(sql);
+}
+
+/** A table like messages but for what happens when a row is written. */
+async function createTwin(sql: postgres.Sql, table: string): Promise<void> {
+  await sql.unsafe(`
+    create table ${table} (like public.messages including all);
+    alter table ${table}
       add foreign key (user_id, conversation_id) references public.conversations (user_id, id)
         on delete cascade,
-      add foreign key (reply_to) references ${BARE} (id) on delete set null,
+      add foreign key (reply_to) references ${table} (id) on delete set null,
       enable row level security;
-    revoke all on ${BARE} from public, anon, authenticated, service_role;
-    grant select, delete on ${BARE} to authenticated;
-    grant insert (id, conversation_id, role, content) on ${BARE} to authenticated;`).simple();
+    revoke all on ${table} from public, anon, authenticated, service_role;
+    grant select, delete on ${table} to authenticated;
+    grant insert (id, conversation_id, role, content) on ${table} to authenticated;`).simple();
   // The policies are read from the original, so that the two cannot come apart.
   const policies = await sql<{ statement: string }[]>`
-    select format('create policy %I on bench.messages for %s to authenticated %s %s', policyname, cmd,
+    select format('create policy %I on %s for %s to authenticated %s %s', policyname, ${table}::text, cmd,
       'using (' || qual || ')', 'with check (' || with_check || ')') as statement
     from pg_policies where schemaname = 'public' and tablename = 'messages'`;
   for (const policy of policies) await sql.unsafe(policy.statement);
-  await analyze(sql);
+}
+
+/** The gate of migration 20261122120100, with a counter as it was then. */
+async function createPreviousGate(sql: postgres.Sql): Promise<void> {
+  await sql.unsafe(`
+    create table bench.usage_counters (
+      user_id uuid not null references auth.users (id) on delete cascade,
+      metric_id text not null references public.metrics (id),
+      period_day date not null,
+      used bigint not null check (used >= 0),
+      allowance bigint check (allowance >= 0),
+      valid_until timestamptz not null default 'infinity',
+      primary key (user_id, metric_id)
+    ) with (fillfactor = 60);
+    create index on bench.usage_counters (metric_id);
+    insert into bench.usage_counters (user_id, metric_id, period_day, used, allowance)
+      select user_id, metric_id, (now() at time zone 'UTC')::date, 0, 1000000000
+      from billing.usage_counters where metric_id = 'message';
+    create function bench.consume_message() returns trigger
+    language plpgsql security definer set search_path = '' as $$
+    declare
+      v_today constant date := (now() at time zone 'UTC')::date;
+    begin
+      update bench.usage_counters c
+      set used = case when c.period_day < v_today then 0 else c.used end + 1,
+        period_day = greatest(c.period_day, v_today)
+      where c.user_id = new.user_id
+        and c.metric_id = 'message'
+        and c.valid_until > now()
+        and (
+          c.allowance is null
+          or case when c.period_day < v_today then 0 else c.used end < c.allowance
+        );
+      if not found then
+        raise exception 'the bench has no slow path';
+      end if;
+      return null;
+    end;
+    $$;
+    create trigger messages_after_insert_consume after insert on ${PREVIOUS}
+      for each row when (new.role = 'user' and current_user = 'authenticated')
+      execute function bench.consume_message();
+    create trigger messages_after_insert_consume_many after insert on ${PREVIOUS}
+      referencing new table as new_rows
+      for each statement when (current_user is distinct from 'authenticated')
+      execute function billing.messages_written();`).simple();
+}
+
+/** As many people again, with nothing left of their allowance, who have said yes to paying. */
+async function createPayers(sql: postgres.Sql): Promise<void> {
+  const id = userIdSql("n");
+  await sql.unsafe(`
+    insert into public.plans (id, name, rank, is_public) values ('bench_overage', 'Bench', 1000001, false);
+    insert into public.plan_limits values ('bench_overage', 'message', 0), ('bench_overage', 'agent', 0);
+    create temporary table payers as
+      select (${id})::uuid as id, 'cus_bench' || n as customer, 'sub_bench' || n as subscription, n
+      from generate_series(${USERS + 1}, ${2 * USERS}) n;
+    insert into auth.users (id, email) select id, 'bench' || n || '@bench.test' from payers;
+    insert into public.conversations (id, user_id) select id, id from payers;
+    insert into public.customers (user_id, stripe_customer_id) select id, customer from payers;
+    insert into public.subscriptions (id, user_id, status, plan_id, currency)
+      select subscription, id, 'active', 'bench_overage', 'usd' from payers;
+    insert into public.entitlements (user_id, plan_id, source, subscription_id)
+      select id, 'bench_overage', 'subscription', subscription from payers;
+    insert into billing.metered_items (
+      item_id, user_id, subscription_id, metric_id, currency, unit_amount_minor, period_start, period_end
+    )
+      select 'si_bench' || n, id, subscription, 'message', 'usd', 0.01, now() - interval '1 day', now() + interval '29 days'
+      from payers;
+    insert into billing.overage_accounts (user_id, enabled, subscription_id, cap_minor, currency, period_start, period_end)
+      select id, true, subscription, 10000000, 'usd', now() - interval '1 day', now() + interval '29 days' from payers;`)
+    .simple();
 }
 
 /** Messages of yesterday and before, by everybody in turn. */
@@ -182,17 +270,32 @@ async function fill(sql: postgres.Sql, table: string, count: number): Promise<vo
 }
 
 async function analyze(sql: postgres.Sql): Promise<void> {
-  for (const table of [GATE, "public.conversations", "billing.usage_counters"]) {
-    await sql.unsafe(`vacuum analyze ${table}`);
-  }
-  await sql.unsafe(`vacuum analyze ${BARE}`);
+  const tables = [
+    ...[BARE, PREVIOUS, GATE, "public.conversations", "public.subscriptions", "public.customers"],
+    ...[
+      "billing.usage_counters",
+      "billing.metered_items",
+      "billing.overage_accounts",
+      "bench.usage_counters",
+    ],
+  ];
+  for (const table of tables) await sql.unsafe(`vacuum analyze ${table}`);
   await sql.unsafe("checkpoint").catch(() => {});
 }
 
 async function tearDown(sql: postgres.Sql): Promise<void> {
   await sql`drop schema if exists bench cascade`;
+  await sql`delete from public.entitlements where plan_id like 'bench%'`;
+  await sql`delete from public.subscriptions where id like 'sub\\_bench%'`;
+  await sql`delete from public.customers where stripe_customer_id like 'cus\\_bench%'`;
+  // The ledger refuses it, rightly: nothing but a bench admits what nobody owes.
+  await sql.begin(async (tx) => {
+    await tx`alter table billing.overage_usage disable trigger user`;
+    await tx`delete from billing.overage_usage where stripe_customer_id like 'cus\\_bench%'`;
+    await tx`alter table billing.overage_usage enable trigger user`;
+  });
   await sql`delete from auth.users where email like 'bench%@bench.test'`;
-  await sql`delete from public.plans where id = 'bench'`;
+  await sql`delete from public.plans where id like 'bench%'`;
 }
 
 function median(values: number[]): number {
@@ -204,15 +307,29 @@ function progress(text: string): void {
   if (Deno.stderr.isTerminal()) console.error(`… ${text}`);
 }
 
-function markdown(rows: Row[]): string {
-  const lines = [
-    "| messages before | clients | bare insert | with the gate | ratio | middle half of the ratios |",
-    "| ---: | ---: | ---: | ---: | ---: | :---: |",
-    ...rows.map(({ history, clients, bare, gate, ratio, spread }) =>
-      `| ${history.toLocaleString("en")} | ${clients} | ${Math.round(bare)} | ${
-        Math.round(gate)
-      } | ${ratio.toFixed(2)} | ${spread[0].toFixed(2)} – ${spread[1].toFixed(2)} |`
-    ),
+function markdown(rows: Row[], arms: Arm[]): string {
+  const pairs: [Arm, Arm][] = [["previous", "bare"], ["gate", "bare"], ["gate", "previous"], [
+    "overage",
+    "gate",
+  ]];
+  const ratios = pairs.filter((pair) => pair.every((arm) => arms.includes(arm)));
+  const head = [
+    ...["messages before", "clients", ...arms],
+    ...ratios.map(([one, other]) => `${one} : ${other} (middle half)`),
   ];
-  return lines.join("\n");
+  const lines = rows.map(({ history, clients, rounds }) => [
+    ...[history.toLocaleString("en"), String(clients)],
+    ...arms.map((arm) => String(Math.round(median(rounds.map((round) => round[arm] ?? NaN))))),
+    ...ratios.map(([one, other]) => {
+      const values = rounds.map((round) => (round[one] ?? NaN) / (round[other] ?? NaN)).sort((
+        a,
+        b,
+      ) => a - b);
+      const at = (share: number) => (values[Math.floor(values.length * share)] ?? NaN).toFixed(2);
+      return `${median(values).toFixed(2)} (${at(1 / 4)} – ${at(3 / 4)})`;
+    }),
+  ]);
+  return [head, head.map(() => "---:"), ...lines].map((cells) => `| ${cells.join(" | ")} |`).join(
+    "\n",
+  );
 }

@@ -7,8 +7,9 @@ export interface Load {
   seconds: number;
   /** Table that is written to. */
   table: string;
-  /** People, numbered from 1, of whom each transaction takes one at random. */
+  /** People, numbered from firstUser, of whom each transaction takes one at random. */
   users: number;
+  firstUser: number;
 }
 
 /** Answers transactions per second. */
@@ -42,13 +43,15 @@ function statements(table: string, user: string): [string, string] {
 export async function pgbench(): Promise<Driver | null> {
   const path = await findPgbench();
   if (path === null) return null;
-  return async ({ url, clients, seconds, table, users }) => {
+  return async ({ url, clients, seconds, table, users, firstUser }) => {
     const [claims, insert] = statements(table, userIdSql(":user::int"));
     const script = await Deno.makeTempFile({ suffix: ".sql" });
     const oneLine = (text: string) => text.replace(/\s+/g, " ");
     await Deno.writeTextFile(
       script,
-      `\\set user random(1, ${users})\nbegin;\n${oneLine(claims)};\n${oneLine(insert)};\ncommit;\n`,
+      `\\set user random(${firstUser}, ${firstUser + users - 1})\nbegin;\n${oneLine(claims)};\n${
+        oneLine(insert)
+      };\ncommit;\n`,
     );
     try {
       const jobs = String(Math.min(clients, navigator.hardwareConcurrency));
@@ -93,7 +96,7 @@ async function findPgbench(): Promise<string | null> {
 }
 
 /** The same transactions over the npm driver, for machines without pgbench. */
-export const driverLoop: Driver = async ({ url, clients, seconds, table, users }) => {
+export const driverLoop: Driver = async ({ url, clients, seconds, table, users, firstUser }) => {
   const sql = postgres(url, { max: clients, onnotice: () => {} });
   try {
     const connections = await Promise.all(Array.from({ length: clients }, () => sql.reserve()));
@@ -103,7 +106,7 @@ export const driverLoop: Driver = async ({ url, clients, seconds, table, users }
       let count = 0;
       const [claims, insert] = statements(table, "$1::text");
       while (performance.now() < until) {
-        const n = 1 + Math.floor(Math.random() * users);
+        const n = firstUser + Math.floor(Math.random() * users);
         const user = `00000000-0000-4000-8000-${n.toString(16).padStart(12, "0")}`;
         await connection`begin`;
         await connection.unsafe(claims, [user], { prepare: true });

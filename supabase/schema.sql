@@ -11,11 +11,72 @@ select cron.schedule_in_database('tollgate-prune-events', '17 3 * * *', 'select 
 
 select cron.schedule_in_database('tollgate-prune-job-history', '37 3 * * *', 'select billing.prune_job_history()', 'postgres', null, true);
 
+select cron.schedule_in_database('tollgate-prune-metering', '37 3 * * *', 'select billing.prune_metering()', 'postgres', null, true);
+
 select cron.schedule_in_database('tollgate-reconcile', '23 * * * *', 'select billing.call_function(''reconcile'')', 'postgres', null, true);
+
+select cron.schedule_in_database('tollgate-usage-check', '41 * * * *', 'select billing.call_function(''usage-check'')', 'postgres', null, true);
+
+select cron.schedule_in_database('tollgate-usage-sync', '*/5 * * * *', 'select billing.call_function(''usage-sync'')', 'postgres', null, true);
 
 -- cluster/roles
 
 alter default privileges for role "postgres" revoke all on FUNCTIONS from public;
+
+-- billing/functions/admit_overage
+
+create or replace function billing.admit_overage (
+  p_user_id   uuid,
+  p_metric_id text,
+  p_quantity  bigint
+)
+  returns numeric
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_account billing.overage_accounts;
+  v_item record;
+  v_amount numeric;
+begin
+  v_account := billing.lock_overage_account(p_user_id);
+  if v_account.enabled is not true or v_account.period_start is null then
+    return null;
+  end if;
+  -- After the lock, so that it is the state that the snapshot before us left.
+  select i.unit_amount_minor, c.stripe_customer_id into v_item
+  from billing.metered_subscription(p_user_id) s
+  join billing.metered_items i on i.subscription_id = s.subscription_id and i.metric_id = p_metric_id
+  join public.customers c on c.user_id = p_user_id
+  where s.billable and s.subscription_id = v_account.subscription_id and i.currency = v_account.currency
+  order by i.unit_amount_minor desc, i.item_id limit 1;
+  if not found then
+    return null;
+  end if;
+  v_amount := p_quantity * v_item.unit_amount_minor;
+  update billing.overage_accounts a set spent_minor = a.spent_minor + v_amount
+  where a.user_id = p_user_id and a.enabled and a.spent_minor + v_amount <= a.cap_minor;
+  if not found then
+    perform billing.refuse_spending(v_account, p_metric_id);
+  end if;
+  insert into billing.overage_usage as u (
+    stripe_customer_id, metric_id, period_start, period_end, user_id, quantity, amount_minor
+  )
+  values (
+    v_item.stripe_customer_id, p_metric_id, v_account.period_start, v_account.period_end, p_user_id, p_quantity, v_amount
+  )
+  on conflict (stripe_customer_id, metric_id, period_start) do update
+  set quantity = u.quantity + excluded.quantity, amount_minor = u.amount_minor + excluded.amount_minor;
+  perform billing.notice_spending(v_account, v_amount, v_item.unit_amount_minor);
+  return v_amount;
+end;
+$function$;
+
+comment on function "billing"."admit_overage"(uuid, text, bigint) is 'Takes a quantity beyond the allowance, writes it into the ledger and returns what it costs in minor units. Null: the user has not said yes, or Stripe could not bill it. 402 spending_cap_reached when the cap would be passed.';
+
+revoke all on function "billing"."admit_overage"(uuid, text, bigint) from public;
+
+grant execute on function "billing"."admit_overage"(uuid, text, bigint) to "postgres";
 
 -- billing/functions/agents_changed
 
@@ -197,22 +258,18 @@ create or replace function billing.catalogue_changed()
   set search_path to ''
   AS $function$
 begin
-  -- The rule of billing.allowance(), for everybody at once: a call per counter would take minutes.
-  with stale as (
-    select c.user_id, c.metric_id, case when l.plan_id is null then 0 else l.limit_value end as allowance
-    from billing.usage_counters c
-    left join public.entitlements e on e.user_id = c.user_id
-      and (e.valid_until is null or e.valid_until > now())
-    left join public.plans d on d.is_default
-    left join public.plan_limits l
-      on l.plan_id = coalesce(e.plan_id, d.id) and l.metric_id = c.metric_id
-    where c.allowance is distinct from case when l.plan_id is null then 0 else l.limit_value end
+  perform billing.roll_counters((select array_agg(distinct s.user_id) from billing.stale_counters() s));
+  with locked as (
+    select c.user_id, c.metric_id, s.allowance
+    from billing.stale_counters() s
+    join billing.usage_counters c on c.user_id = s.user_id and c.metric_id = s.metric_id
     order by c.user_id, c.metric_id
     for no key update of c
   )
-  update billing.usage_counters c set allowance = s.allowance
-  from stale s
-  where c.user_id = s.user_id and c.metric_id = s.metric_id;
+  update billing.usage_counters c
+  set allowance = l.allowance, fast_until = billing.fast_until(l.allowance)
+  from locked l
+  where c.user_id = l.user_id and c.metric_id = l.metric_id;
   return null;
 end;
 $function$;
@@ -247,6 +304,44 @@ comment on function "billing"."catalogue_changing"() is 'Waits for everybody who
 revoke all on function "billing"."catalogue_changing"() from public;
 
 grant execute on function "billing"."catalogue_changing"() to "postgres";
+
+-- billing/functions/check_metering
+
+create or replace function billing.check_metering (
+  p_metering jsonb
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_key text;
+begin
+  perform billing.require(jsonb_typeof(p_metering) = 'object', 'p_metering is not an object');
+  for v_key in select jsonb_object_keys(p_metering) loop
+    perform billing.require(
+      v_key in ('metered_items', 'credit_grants', 'credit_balances'), format('p_metering.%s is unknown', v_key)
+    );
+    perform billing.require(
+      jsonb_typeof(p_metering -> v_key) = 'array', format('p_metering.%s is not a list', v_key)
+    );
+    perform billing.require(
+      (
+        select count(*) = count(distinct e.value ->> k.name)
+        from jsonb_array_elements(p_metering -> v_key) e
+        cross join (select case v_key when 'credit_balances' then 'currency' else 'id' end as name) k
+      ),
+      format('every one of p_metering.%s needs a name of its own', v_key)
+    );
+  end loop;
+end;
+$function$;
+
+comment on function "billing"."check_metering"(jsonb) is 'Refuses what is not {metered_items?, credit_grants?, credit_balances?}, each a list.';
+
+revoke all on function "billing"."check_metering"(jsonb) from public;
+
+grant execute on function "billing"."check_metering"(jsonb) to "postgres";
 
 -- billing/functions/check_snapshot
 
@@ -345,31 +440,55 @@ create or replace function billing.consume (
   p_metric_id text,
   p_quantity  bigint
 )
-  returns void
+  returns billing.usage_counters
   language plpgsql
   set search_path to ''
   AS $function$
 declare
   v_today constant date := (now() at time zone 'UTC')::date;
-  v_counter billing.usage_counters;
-  v_used bigint;
+  v_before billing.usage_counters;
+  v_after billing.usage_counters;
+  v_excess bigint;
+  v_amount numeric;
 begin
   perform billing.ensure_counters(array[p_user_id], p_metric_id);
-  select * into strict v_counter from billing.usage_counters c
+  select * into strict v_before from billing.usage_counters c
   where c.user_id = p_user_id and c.metric_id = p_metric_id
   for no key update;
-  v_used := case when v_counter.period_day < v_today then 0 else v_counter.used end;
-  v_counter.period_day := greatest(v_counter.period_day, v_today);
-  if v_used + p_quantity > v_counter.allowance then
-    perform billing.refuse_quota(v_counter, v_used);
+  if v_before.period_day < v_today then
+    perform billing.roll_counter(v_before);
+    v_before.period_day := v_today;
+    v_before.used := 0;
+    v_before.overage := 0;
+    v_before.overage_minor := 0;
+    v_before.fast_until := billing.fast_until(v_before.allowance);
   end if;
-  update billing.usage_counters c
-  set used = v_used + p_quantity, period_day = v_counter.period_day
-  where c.user_id = p_user_id and c.metric_id = p_metric_id;
+  -- Of this quantity what is beyond the allowance; whatever was beyond it before is paid for already.
+  v_excess := coalesce(greatest(0, v_before.used + p_quantity - greatest(v_before.used, v_before.allowance)), 0);
+  if v_excess > 0 and v_before.allowance is not null then
+    if v_before.period_day <> 'infinity' then
+      v_amount := billing.admit_overage(p_user_id, p_metric_id, v_excess);
+    end if;
+    if v_amount is null then
+      perform billing.refuse_quota(v_before, v_before.used);
+    end if;
+  else
+    v_excess := 0;
+  end if;
+  update billing.usage_counters c set
+    used = v_before.used + p_quantity,
+    period_day = v_before.period_day,
+    overage = v_before.overage + v_excess,
+    overage_minor = v_before.overage_minor + coalesce(v_amount, 0),
+    fast_until = billing.fast_until(v_before.allowance, v_before.used + p_quantity)
+  where c.user_id = p_user_id and c.metric_id = p_metric_id
+  returning * into v_after;
+  perform billing.notice_allowance(v_before, v_after);
+  return v_after;
 end;
 $function$;
 
-comment on function "billing"."consume"(uuid, text, bigint) is 'Takes a quantity of a metric for a user, all of it or nothing. The thorough path: creates the counter, and decides a refusal under the lock of the row, so that what it says is what was true.';
+comment on function "billing"."consume"(uuid, text, bigint) is 'Takes a quantity of a metric for a user, all of it or nothing, and returns the counter. The thorough path: creates the counter, keeps the day that is over, goes beyond the allowance for those who pay for it, writes notices, and decides a refusal under the lock of the row, so that what it says is what was true.';
 
 revoke all on function "billing"."consume"(uuid, text, bigint) from public;
 
@@ -383,20 +502,16 @@ create or replace function billing.consume_message()
   security definer
   set search_path to ''
   AS $function$
-declare
-  v_today constant date := (now() at time zone 'UTC')::date;
 begin
-  -- One statement decides. A day in the future (the clock went back) goes on being counted.
+  -- One statement decides. fast_until is within the allowance (a constraint says so), so nothing passes here that the
+  -- allowance does not cover.
   update billing.usage_counters c
-  set used = case when c.period_day < v_today then 0 else c.used end + 1,
-    period_day = greatest(c.period_day, v_today)
+  set used = c.used + 1
   where c.user_id = new.user_id
     and c.metric_id = 'message'
+    and c.period_day = (now() at time zone 'UTC')::date
     and c.valid_until > now()
-    and (
-      c.allowance is null
-      or case when c.period_day < v_today then 0 else c.used end < c.allowance
-    );
+    and c.used < c.fast_until;
   if not found then
     perform billing.consume(new.user_id, 'message', 1);
   end if;
@@ -404,11 +519,64 @@ begin
 end;
 $function$;
 
-comment on function "billing"."consume_message"() is 'The hot path: one message of its owner''s day, or 429 message_quota_exceeded.';
+comment on function "billing"."consume_message"() is 'The hot path: one message of its owner''s day; beyond the allowance whatever billing.consume() decides.';
 
 revoke all on function "billing"."consume_message"() from public;
 
 grant execute on function "billing"."consume_message"() to "postgres";
+
+-- billing/functions/correct_usage
+
+create or replace function billing.correct_usage (
+  p_outbox_id bigint,
+  p_reason    text
+)
+  returns bigint
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_event billing.usage_outbox;
+  v_amount numeric;
+  v_id bigint;
+begin
+  -- The account before the ledger, as everywhere.
+  perform from billing.overage_accounts a
+  where a.user_id = (select o.user_id from billing.usage_outbox o where o.id = p_outbox_id) for no key update;
+  select * into v_event from billing.usage_outbox o where o.id = p_outbox_id for no key update;
+  if v_event.id is null or v_event.kind <> 'event' or v_event.status <> 'sent' then
+    raise exception 'row % is not an event that was sent', p_outbox_id using errcode = 'no_data_found';
+  end if;
+  if v_event.sent_at < now() - interval '24 hours' then
+    raise exception 'Stripe cancels an event within 24 hours only' using errcode = 'object_not_in_prerequisite_state',
+      hint = 'Credit the customer (a credit note, or a credit grant).';
+  end if;
+  insert into billing.usage_outbox (
+    kind, stripe_customer_id, metric_id, period_start, user_id, sequence, quantity, identifier, adjusts,
+    meter_event_name, event_time, reason
+  )
+  values (
+    'adjustment', v_event.stripe_customer_id, v_event.metric_id, v_event.period_start, v_event.user_id, v_event.sequence,
+    v_event.quantity, v_event.identifier || '-cancel', v_event.id, v_event.meter_event_name, v_event.event_time, p_reason
+  )
+  returning id into v_id;
+  -- At the average price of the period: which unit of it was taken back nobody can say.
+  update billing.overage_usage u set
+    corrected = u.corrected + v_event.quantity,
+    amount_minor = u.amount_minor - round(u.amount_minor * v_event.quantity / (u.quantity - u.corrected), 6)
+  where u.stripe_customer_id = v_event.stripe_customer_id and u.metric_id = v_event.metric_id
+    and u.period_start = v_event.period_start;
+  update billing.overage_accounts a set spent_minor = billing.overage_spent(a.user_id, a.period_start)
+  where a.user_id = v_event.user_id and a.period_start = v_event.period_start;
+  return v_id;
+end;
+$function$;
+
+comment on function "billing"."correct_usage"(bigint, text) is 'For operators: takes back an event that was sent within the last 24 hours, by a meter event adjustment in the outbox, and returns its number. The ledger keeps what was admitted and notes it as corrected; the cap gets it back.';
+
+revoke all on function "billing"."correct_usage"(bigint, text) from public;
+
+grant execute on function "billing"."correct_usage"(bigint, text) to "postgres";
 
 -- billing/functions/current_plan
 
@@ -459,10 +627,11 @@ begin
   end if;
   perform from billing.catalogue_state for share;
   perform from public.entitlements e where e.user_id = any (v_missing) order by e.user_id for share;
-  insert into billing.usage_counters (user_id, metric_id, period_day, used, allowance, valid_until)
-  select u.id, m.id, billing.first_period_day(m.period), 0, billing.allowance(u.id, m.id),
-    billing.allowance_until(u.id)
+  insert into billing.usage_counters (user_id, metric_id, period_day, used, allowance, valid_until, fast_until)
+  select u.id, m.id, billing.first_period_day(m.period), 0, a.allowance, billing.allowance_until(u.id),
+    billing.fast_until(a.allowance)
   from unnest(v_missing) as u (id) cross join public.metrics m
+  cross join lateral (select billing.allowance(u.id, m.id) as allowance) a
   where m.id = p_metric_id
   order by u.id
   on conflict (user_id, metric_id) do nothing;
@@ -490,20 +659,27 @@ begin
     perform from billing.usage_counters c
       where c.user_id in (select o.user_id from old_rows o)
       order by c.user_id, c.metric_id for no key update;
+    perform billing.roll_counters((select array_agg(o.user_id) from old_rows o));
     update billing.usage_counters c
-    set allowance = billing.allowance(c.user_id, c.metric_id), valid_until = billing.allowance_until(c.user_id)
-    where c.user_id in (select o.user_id from old_rows o)
-      and (c.allowance, c.valid_until) is distinct from
-        (billing.allowance(c.user_id, c.metric_id), billing.allowance_until(c.user_id));
+    set allowance = n.allowance, valid_until = n.valid_until, fast_until = billing.fast_until(n.allowance)
+    from billing.usage_counters k
+    cross join lateral (
+      select billing.allowance(k.user_id, k.metric_id) as allowance, billing.allowance_until(k.user_id) as valid_until
+    ) n
+    where k.user_id in (select o.user_id from old_rows o)
+      and c.user_id = k.user_id and c.metric_id = k.metric_id
+      and (c.allowance, c.valid_until) is distinct from (n.allowance, n.valid_until);
   end if;
   if tg_op in ('INSERT', 'UPDATE') then
-    insert into billing.usage_counters (user_id, metric_id, period_day, used, allowance, valid_until)
-    select n.user_id, m.id, billing.first_period_day(m.period), 0, billing.allowance(n.user_id, m.id),
-      billing.allowance_until(n.user_id)
+    perform billing.roll_counters((select array_agg(n.user_id) from new_rows n));
+    insert into billing.usage_counters (user_id, metric_id, period_day, used, allowance, valid_until, fast_until)
+    select n.user_id, m.id, billing.first_period_day(m.period), 0, a.allowance, billing.allowance_until(n.user_id),
+      billing.fast_until(a.allowance)
     from new_rows n cross join public.metrics m
+    cross join lateral (select billing.allowance(n.user_id, m.id) as allowance) a
     order by n.user_id, m.id
     on conflict (user_id, metric_id) do update
-    set allowance = excluded.allowance, valid_until = excluded.valid_until
+    set allowance = excluded.allowance, valid_until = excluded.valid_until, fast_until = excluded.fast_until
     where (billing.usage_counters.allowance, billing.usage_counters.valid_until)
       is distinct from (excluded.allowance, excluded.valid_until);
   end if;
@@ -516,6 +692,27 @@ comment on function "billing"."entitlements_changed"() is 'Refreshes the cached 
 revoke all on function "billing"."entitlements_changed"() from public;
 
 grant execute on function "billing"."entitlements_changed"() to "postgres";
+
+-- billing/functions/event_time
+
+create or replace function billing.event_time (
+  p_period_start timestamp with time zone,
+  p_period_end   timestamp with time zone
+)
+  returns timestamp with time zone
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  -- Whole seconds, as Stripe takes them.
+  select date_trunc('second', greatest(p_period_start, least(now(), p_period_end - interval '1 second')), 'UTC');
+$function$;
+
+comment on function "billing"."event_time"(timestamp with time zone, timestamp with time zone) is 'The time to report usage of a billing period under: now, or its last second.';
+
+revoke all on function "billing"."event_time"(timestamp with time zone, timestamp with time zone) from public;
+
+grant execute on function "billing"."event_time"(timestamp with time zone, timestamp with time zone) to "postgres";
 
 -- billing/functions/expire_entitlements
 
@@ -667,14 +864,61 @@ create or replace function billing.explain_access (
     c.metric_id
   from billing.usage_counters c
   where c.user_id = p_user_id and c.period_day >= (p_at at time zone 'UTC')::date
+  union all
+  -- 5. Beyond the allowance: what its owner said yes to, and what it has come to in the latest billing periods.
+  select a.updated_at, 'overage', null,
+    case
+      when not a.enabled then 'off: the owner has not said yes to the present subscription'
+      when s.subscription_id is distinct from a.subscription_id or s.billable is not true then
+        format('on, but Stripe could not bill it: subscription %s', coalesce(s.status, 'gone'))
+      when not exists (select from billing.metered_items i where i.subscription_id = a.subscription_id) then
+        'on, but Stripe has no metered items yet'
+      else format('on, %s of %s %s spent', ceil(a.spent_minor), a.cap_minor, a.currency)
+    end,
+    a.subscription_id
+  from billing.overage_accounts a left join billing.metered_subscription(a.user_id) s on true
+  where a.user_id = p_user_id
+  union all
+  select l.period_start, 'overage', null,
+    format('%s: %s beyond the allowance, %s of them claimed, until %s', l.metric_id, l.quantity, l.claimed, l.period_end),
+    l.stripe_customer_id
+  from (
+    select * from billing.overage_usage u
+    where u.user_id = p_user_id and u.period_start <= p_at
+    order by u.period_start desc, u.metric_id limit 6
+  ) l
   order by 2, 1 desc;
 $function$;
 
-comment on function "billing"."explain_access"(uuid, timestamp with time zone) is 'For operators: which plan a user had at a time and why (kind plan), since which event, grant and invoice, what each subscription counts for, and which limit refuses what. Subscriptions and limits are those of now.';
+comment on function "billing"."explain_access"(uuid, timestamp with time zone) is 'For operators: which plan a user had at a time and why (kind plan), since which event, grant and invoice, what each subscription counts for, which limit refuses what, and what is paid beyond it. Subscriptions, limits and overage are those of now.';
 
 revoke all on function "billing"."explain_access"(uuid, timestamp with time zone) from public;
 
 grant execute on function "billing"."explain_access"(uuid, timestamp with time zone) to "postgres";
+
+-- billing/functions/fast_until
+
+create or replace function billing.fast_until (
+  p_allowance bigint,
+  p_used      bigint default 0
+)
+  returns bigint
+  language sql
+  immutable
+  set search_path to ''
+  AS $function$
+  select case
+    when p_allowance is null then 9223372036854775807
+    when p_used < ceil(p_allowance * 0.8) then greatest(ceil(p_allowance * 0.8)::bigint - 1, 0)
+    else greatest(p_allowance - 1, 0)
+  end;
+$function$;
+
+comment on function "billing"."fast_until"(bigint, bigint) is 'One less than the next mark that a counter with this allowance reaches: 80 %, then all of it.';
+
+revoke all on function "billing"."fast_until"(bigint, bigint) from public;
+
+grant execute on function "billing"."fast_until"(bigint, bigint) to "postgres";
 
 -- billing/functions/first_period_day
 
@@ -694,6 +938,77 @@ comment on function "billing"."first_period_day"(text) is 'The day a new counter
 revoke all on function "billing"."first_period_day"(text) from public;
 
 grant execute on function "billing"."first_period_day"(text) to "postgres";
+
+-- billing/functions/format_money
+
+create or replace function billing.format_money (
+  p_minor    numeric,
+  p_currency text
+)
+  returns text
+  language sql
+  immutable
+  set search_path to ''
+  AS $function$
+  -- Stripe's zero-decimal currencies: https://docs.stripe.com/currencies#zero-decimal
+  select case
+    when p_currency in ('bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'ugx', 'vnd', 'vuv',
+      'xaf', 'xof', 'xpf') then ceil(p_minor)::text
+    else to_char(ceil(p_minor) / 100, 'FM999999999990.00')
+  end || ' ' || upper(p_currency);
+$function$;
+
+comment on function "billing"."format_money"(numeric, text) is 'An amount in minor units, in words: 12.30 USD. Rounded up.';
+
+revoke all on function "billing"."format_money"(numeric, text) from public;
+
+grant execute on function "billing"."format_money"(numeric, text) to "postgres";
+
+-- billing/functions/given_credit_balances
+
+create or replace function billing.given_credit_balances (
+  p_user_id  uuid,
+  p_balances jsonb
+)
+  returns SETOF public.credit_balances
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select p_user_id, r.currency, r.balance_minor, now()
+  from jsonb_to_recordset(p_balances) as r (currency text, balance_minor bigint);
+$function$;
+
+comment on function "billing"."given_credit_balances"(uuid, jsonb) is 'The rows that a snapshot''s credit balances stand for.';
+
+revoke all on function "billing"."given_credit_balances"(uuid, jsonb) from public;
+
+grant execute on function "billing"."given_credit_balances"(uuid, jsonb) to "postgres";
+
+-- billing/functions/given_credit_grants
+
+create or replace function billing.given_credit_grants (
+  p_user_id uuid,
+  p_grants  jsonb
+)
+  returns SETOF public.credit_grants
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select r.id, p_user_id, r.amount_minor, r.currency, coalesce(r.category, 'paid'), r.name, r.effective_at, r.expires_at,
+    r.voided_at, r.created, now()
+  from jsonb_to_recordset(p_grants) as r (
+    id text, amount_minor bigint, currency text, category text, name text, effective_at timestamptz,
+    expires_at timestamptz, voided_at timestamptz, created timestamptz
+  );
+$function$;
+
+comment on function "billing"."given_credit_grants"(uuid, jsonb) is 'The rows that a snapshot''s credit grants stand for.';
+
+revoke all on function "billing"."given_credit_grants"(uuid, jsonb) from public;
+
+grant execute on function "billing"."given_credit_grants"(uuid, jsonb) to "postgres";
 
 -- billing/functions/given_invoices
 
@@ -721,6 +1036,36 @@ comment on function "billing"."given_invoices"(uuid, jsonb) is 'The rows that a 
 revoke all on function "billing"."given_invoices"(uuid, jsonb) from public;
 
 grant execute on function "billing"."given_invoices"(uuid, jsonb) to "postgres";
+
+-- billing/functions/given_metered_items
+
+create or replace function billing.given_metered_items (
+  p_user_id uuid,
+  p_items   jsonb
+)
+  returns SETOF billing.metered_items
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select r.id, p_user_id, r.subscription_id, m.id, r.price_lookup_key, r.currency,
+    r.unit_amount_minor::numeric(20, 6), r.period_start, r.period_end, now()
+  from jsonb_to_recordset(p_items) as r (
+    id text, subscription_id text, price_lookup_key text, meter_event_name text, currency text,
+    unit_amount_minor numeric, period_start timestamptz, period_end timestamptz
+  )
+  left join public.overage_prices o on o.lookup_key = r.price_lookup_key
+  join public.metrics m on m.id = coalesce(
+    (select k.id from public.metrics k where k.meter_event_name = r.meter_event_name), o.metric_id
+  )
+  where r.unit_amount_minor is not null;
+$function$;
+
+comment on function "billing"."given_metered_items"(uuid, jsonb) is 'The rows that a snapshot''s metered items stand for: those whose meter or lookup key we know.';
+
+revoke all on function "billing"."given_metered_items"(uuid, jsonb) from public;
+
+grant execute on function "billing"."given_metered_items"(uuid, jsonb) to "postgres";
 
 -- billing/functions/given_subscriptions
 
@@ -858,6 +1203,39 @@ revoke all on function "billing"."is_tier_table"(jsonb) from public;
 
 grant execute on function "billing"."is_tier_table"(jsonb) to "postgres";
 
+-- billing/functions/lock_overage_account
+
+create or replace function billing.lock_overage_account (
+  p_user_id uuid
+)
+  returns billing.overage_accounts
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_account billing.overage_accounts;
+begin
+  select * into v_account from billing.overage_accounts a where a.user_id = p_user_id for no key update;
+  if v_account.period_end <= now() then
+    -- Stripe's next period begins where this one ends, so what is admitted now is on the right line already.
+    select p.p_start, p.p_end into v_account.period_start, v_account.period_end
+    from billing.present_period(v_account.period_start, v_account.period_end, now()) p;
+    v_account.spent_minor := billing.overage_spent(p_user_id, v_account.period_start);
+    update billing.overage_accounts a
+    set period_start = v_account.period_start, period_end = v_account.period_end,
+      spent_minor = v_account.spent_minor, updated_at = now()
+    where a.user_id = p_user_id;
+  end if;
+  return v_account;
+end;
+$function$;
+
+comment on function "billing"."lock_overage_account"(uuid) is 'The account, locked, in the period of this moment; all null when there is none.';
+
+revoke all on function "billing"."lock_overage_account"(uuid) from public;
+
+grant execute on function "billing"."lock_overage_account"(uuid) to "postgres";
+
 -- billing/functions/lock_person
 
 create or replace function billing.lock_person (
@@ -918,6 +1296,72 @@ revoke all on function "billing"."messages_written"() from public;
 
 grant execute on function "billing"."messages_written"() to "postgres";
 
+-- billing/functions/metered_subscription
+
+create or replace function billing.metered_subscription (
+  p_user_id uuid
+)
+  returns table (
+    subscription_id text,
+    plan_id         text,
+    status          text,
+    currency        text,
+    billable        boolean
+  )
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select s.id, s.plan_id, s.status, s.currency,
+    -- Active, and neither over nor about to become something else that no snapshot has told yet.
+    s.status = 'active' and s.ended_at is null
+      and coalesce(s.cancel_at, case when s.cancel_at_period_end then s.current_period_end end, 'infinity') > now()
+      and coalesce(s.pending_change_at, 'infinity') > now()
+  from public.subscriptions s
+  left join public.entitlements e on e.user_id = s.user_id
+  where s.user_id = p_user_id and s.status not in ('canceled', 'incomplete_expired')
+  order by (s.status = 'active') desc, (s.id = e.subscription_id) desc nulls last,
+    s.stripe_created_at desc nulls last, s.id desc
+  limit 1;
+$function$;
+
+comment on function "billing"."metered_subscription"(uuid) is 'The subscription that pays for what a user takes beyond the allowance, and whether it can be billed now.';
+
+revoke all on function "billing"."metered_subscription"(uuid) from public;
+
+grant execute on function "billing"."metered_subscription"(uuid) to "postgres";
+
+-- billing/functions/my_credits
+
+create or replace function billing.my_credits (
+  p_user_id  uuid,
+  p_currency text
+)
+  returns jsonb
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select jsonb_build_object(
+    'balance_minor', b.balance_minor,
+    'currency', b.currency,
+    'next_expiry', (
+      select min(g.expires_at) from public.credit_grants g
+      where g.user_id = b.user_id and g.currency = b.currency and g.voided_at is null and g.expires_at > now()
+        and coalesce(g.effective_at, '-infinity') <= now()
+    )
+  )
+  from public.credit_balances b
+  where b.user_id = p_user_id
+  order by (b.currency = p_currency) desc, b.balance_minor desc, b.currency limit 1;
+$function$;
+
+comment on function "billing"."my_credits"(uuid, text) is 'The prepaid credit a user has in this currency (else in another), and when the next of it expires; null without any.';
+
+revoke all on function "billing"."my_credits"(uuid, text) from public;
+
+grant execute on function "billing"."my_credits"(uuid, text) to "postgres";
+
 -- billing/functions/my_payment_problem
 
 create or replace function billing.my_payment_problem()
@@ -969,7 +1413,8 @@ create or replace function billing.note_drifts (
   p_user_id            uuid,
   p_stripe_customer_id text,
   p_subscriptions      jsonb,
-  p_invoices           jsonb
+  p_invoices           jsonb,
+  p_metering           jsonb default '{}'::jsonb
 )
   returns jsonb
   language plpgsql
@@ -982,7 +1427,7 @@ declare
   v_repeated jsonb := '[]'::jsonb;
 begin
   for v_drift in
-    select * from billing.snapshot_differences(p_user_id, p_subscriptions, p_invoices)
+    select * from billing.snapshot_differences(p_user_id, p_subscriptions, p_invoices, p_metering)
   loop
     insert into billing.drifts as d (stripe_customer_id, field, ours, stripe)
     values (p_stripe_customer_id, v_drift.field, v_drift.ours, v_drift.stripe)
@@ -1003,11 +1448,340 @@ begin
 end;
 $function$;
 
-comment on function "billing"."note_drifts"(uuid, text, jsonb, jsonb) is 'Notes what a snapshot of reconcile would change, resolves what it would not, and returns the fields found before too.';
+comment on function "billing"."note_drifts"(uuid, text, jsonb, jsonb, jsonb) is 'Notes what a snapshot of reconcile would change, resolves what it would not, and returns the fields found before too.';
 
-revoke all on function "billing"."note_drifts"(uuid, text, jsonb, jsonb) from public;
+revoke all on function "billing"."note_drifts"(uuid, text, jsonb, jsonb, jsonb) from public;
 
-grant execute on function "billing"."note_drifts"(uuid, text, jsonb, jsonb) to "postgres";
+grant execute on function "billing"."note_drifts"(uuid, text, jsonb, jsonb, jsonb) to "postgres";
+
+-- billing/functions/notice_allowance
+
+create or replace function billing.notice_allowance (
+  p_before billing.usage_counters,
+  p_after  billing.usage_counters
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_mark constant bigint := ceil(p_after.allowance * 0.8);
+  -- The counter has not been looked at since the allowance changed or the day began.
+  v_fresh constant boolean := p_before.fast_until < p_after.allowance - 1;
+begin
+  if p_after.period_day = 'infinity' or p_after.allowance is null or p_after.allowance = 0 then
+    return;
+  end if;
+  if p_after.used >= p_after.allowance and (v_fresh or p_before.used < p_after.allowance) then
+    perform billing.notify_allowance(
+      p_after.user_id, p_after.metric_id, p_after.period_day, 100, p_after.used, p_after.allowance
+    );
+  elsif p_after.used >= v_mark and p_after.used < p_after.allowance and (v_fresh or p_before.used < v_mark) then
+    perform billing.notify_allowance(
+      p_after.user_id, p_after.metric_id, p_after.period_day, 80, p_after.used, p_after.allowance
+    );
+  end if;
+end;
+$function$;
+
+comment on function "billing"."notice_allowance"(billing.usage_counters, billing.usage_counters) is 'Writes the notice when a counter has come to 80 % or 100 % of its allowance. Not for metrics that never reset.';
+
+revoke all on function "billing"."notice_allowance"(billing.usage_counters, billing.usage_counters) from public;
+
+grant execute on function "billing"."notice_allowance"(billing.usage_counters, billing.usage_counters) to "postgres";
+
+-- billing/functions/notice_spending
+
+create or replace function billing.notice_spending (
+  p_before billing.overage_accounts,
+  p_amount numeric,
+  p_unit   numeric
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_spent constant numeric := p_before.spent_minor + p_amount;
+begin
+  -- All of it is used when no further unit fits.
+  if v_spent + p_unit > p_before.cap_minor then
+    perform billing.notify_spending(
+      p_before.user_id, p_before.period_start, 100, v_spent, p_before.cap_minor, p_before.currency
+    );
+  elsif p_before.spent_minor < p_before.cap_minor * 0.8 and v_spent >= p_before.cap_minor * 0.8 then
+    perform billing.notify_spending(
+      p_before.user_id, p_before.period_start, 80, v_spent, p_before.cap_minor, p_before.currency
+    );
+  end if;
+end;
+$function$;
+
+comment on function "billing"."notice_spending"(billing.overage_accounts, numeric, numeric) is 'Writes the notice when this amount reaches 80 % or 100 % of the cap.';
+
+revoke all on function "billing"."notice_spending"(billing.overage_accounts, numeric, numeric) from public;
+
+grant execute on function "billing"."notice_spending"(billing.overage_accounts, numeric, numeric) to "postgres";
+
+-- billing/functions/notify_allowance
+
+create or replace function billing.notify_allowance (
+  p_user_id   uuid,
+  p_metric_id text,
+  p_day       date,
+  p_threshold integer,
+  p_used      bigint,
+  p_allowance bigint
+)
+  returns void
+  language sql
+  set search_path to ''
+  AS $function$
+  insert into public.notifications (user_id, kind, metric_id, threshold, limit_value, period, title, body)
+  select p_user_id, 'allowance', m.id, p_threshold, p_allowance, p_day::text,
+    format('%s %% of today''s %s used', p_threshold, lower(m.name)),
+    format('You have used %s of %s %s. They reset at midnight UTC.', p_used, p_allowance, lower(m.name))
+  from public.metrics m where m.id = p_metric_id
+  on conflict do nothing;
+$function$;
+
+comment on function "billing"."notify_allowance"(uuid, text, date, integer, bigint, bigint) is 'Tells a user that a share of the day''s allowance is used; once a day, threshold and limit.';
+
+revoke all on function "billing"."notify_allowance"(uuid, text, date, integer, bigint, bigint) from public;
+
+grant execute on function "billing"."notify_allowance"(uuid, text, date, integer, bigint, bigint) to "postgres";
+
+-- billing/functions/notify_spending
+
+create or replace function billing.notify_spending (
+  p_user_id      uuid,
+  p_period_start timestamp with time zone,
+  p_threshold    integer,
+  p_spent_minor  numeric,
+  p_cap_minor    bigint,
+  p_currency     text
+)
+  returns void
+  language sql
+  set search_path to ''
+  AS $function$
+  insert into public.notifications (user_id, kind, threshold, limit_value, period, title, body)
+  values (
+    p_user_id, 'spending_cap', p_threshold, p_cap_minor,
+    to_char(p_period_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    format('%s %% of your spending cap used', p_threshold),
+    format('You have spent %s of %s beyond your plan.', billing.format_money(p_spent_minor, p_currency),
+      billing.format_money(p_cap_minor, p_currency))
+      || case when p_threshold = 100 then ' Nothing more is charged until you raise the cap or the period ends.' else '' end
+  )
+  on conflict do nothing;
+$function$;
+
+comment on function "billing"."notify_spending"(uuid, timestamp with time zone, integer, numeric, bigint, text) is 'Tells a user that a share of their spending cap is used; once a period, threshold and cap.';
+
+revoke all on function "billing"."notify_spending"(uuid, timestamp with time zone, integer, numeric, bigint, text) from public;
+
+grant execute on function "billing"."notify_spending"(uuid, timestamp with time zone, integer, numeric, bigint, text) to "postgres";
+
+-- billing/functions/overage_metrics
+
+create or replace function billing.overage_metrics (
+  p_user_id         uuid,
+  p_subscription_id text,
+  p_plan_id         text,
+  p_currency        text,
+  p_period_start    timestamp with time zone
+)
+  returns jsonb
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'metric', m.id,
+    'name', m.name,
+    'quantity', coalesce(u.quantity, 0),
+    'unit_amount_minor', trim_scale(p.unit_amount_minor),
+    'amount_minor', trim_scale(coalesce(u.amount_minor, 0))
+  ) order by m.id), '[]')
+  from public.metrics m
+  left join lateral (
+    select sum(l.quantity - l.corrected)::bigint as quantity, sum(l.amount_minor) as amount_minor
+    from billing.overage_usage l
+    where l.user_id = p_user_id and l.metric_id = m.id and l.period_start = p_period_start
+  ) u on true
+  -- Stripe's own price where there is one; what it will be otherwise.
+  left join lateral (
+    select coalesce(
+      (
+        select max(i.unit_amount_minor) from billing.metered_items i
+        where i.subscription_id = p_subscription_id and i.metric_id = m.id
+      ),
+      (
+        select coalesce(c.unit_amount_minor, case when o.currency = p_currency then o.unit_amount_minor end)
+        from public.overage_prices o
+        left join public.overage_price_currency_options c on c.lookup_key = o.lookup_key and c.currency = p_currency
+        where o.plan_id = p_plan_id and o.metric_id = m.id and o.is_active
+      )
+    ) as unit_amount_minor
+  ) p on true
+  where p.unit_amount_minor is not null or u.quantity > 0;
+$function$;
+
+comment on function "billing"."overage_metrics"(uuid, text, text, text, timestamp with time zone) is 'What a billing period holds beyond the allowance, per metric that has a price.';
+
+revoke all on function "billing"."overage_metrics"(uuid, text, text, text, timestamp with time zone) from public;
+
+grant execute on function "billing"."overage_metrics"(uuid, text, text, text, timestamp with time zone) to "postgres";
+
+-- billing/functions/overage_spent
+
+create or replace function billing.overage_spent (
+  p_user_id      uuid,
+  p_period_start timestamp with time zone
+)
+  returns numeric
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select coalesce(sum(u.amount_minor), 0)
+  from billing.overage_usage u where u.user_id = p_user_id and u.period_start = p_period_start;
+$function$;
+
+comment on function "billing"."overage_spent"(uuid, timestamp with time zone) is 'What the ledger of a billing period comes to, in minor units.';
+
+revoke all on function "billing"."overage_spent"(uuid, timestamp with time zone) from public;
+
+grant execute on function "billing"."overage_spent"(uuid, timestamp with time zone) to "postgres";
+
+-- billing/functions/overage_terms
+
+create or replace function billing.overage_terms (
+  p_user_id uuid
+)
+  returns table (
+    available       boolean,
+    reason          text,
+    subscription_id text,
+    plan_id         text,
+    currency        text
+  )
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select t.reason is null, t.reason, t.subscription_id, t.plan_id, t.currency
+  from (select p_user_id as id) u
+  left join lateral billing.metered_subscription(u.id) s on true
+  cross join lateral (
+    select
+      case
+        when s.subscription_id is null then 'no_subscription'
+        when not exists (
+          select from public.overage_prices o where o.plan_id = s.plan_id and o.is_active
+        ) then 'plan_without_overage'
+        when not s.billable then 'subscription_not_active'
+      end as reason,
+      s.subscription_id, s.plan_id,
+      coalesce(
+        (
+          select i.currency from billing.metered_items i
+          where i.subscription_id = s.subscription_id order by i.period_start desc, i.item_id limit 1
+        ),
+        s.currency, 'usd'
+      ) as currency
+  ) t;
+$function$;
+
+comment on function "billing"."overage_terms"(uuid) is 'Whether a user may go beyond the allowance for money, else why not (no_subscription, plan_without_overage, subscription_not_active), and of which subscription.';
+
+revoke all on function "billing"."overage_terms"(uuid) from public;
+
+grant execute on function "billing"."overage_terms"(uuid) to "postgres";
+
+-- billing/functions/park_unsendable
+
+create or replace function billing.park_unsendable()
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  -- An hour less than Stripe's 35 days: on the way it grows older.
+  perform billing.park_usage((
+    select array_agg(o.id) from billing.usage_outbox o
+    where o.status = 'pending' and o.kind = 'event' and o.event_time < now() - interval '35 days' + interval '1 hour'
+      and coalesce(o.lease_until, '-infinity') <= clock_timestamp()
+  ), 'too_old');
+  perform billing.park_usage((
+    select array_agg(o.id) from billing.usage_outbox o
+    where o.status = 'pending' and o.uncertain_since < now() - interval '23 hours'
+      and coalesce(o.lease_until, '-infinity') <= clock_timestamp()
+  ), 'uncertain');
+end;
+$function$;
+
+comment on function "billing"."park_unsendable"() is 'Parks what Stripe would not take any more (too_old), and what it might count twice (uncertain).';
+
+revoke all on function "billing"."park_unsendable"() from public;
+
+grant execute on function "billing"."park_unsendable"() to "postgres";
+
+-- billing/functions/park_usage
+
+create or replace function billing.park_usage (
+  p_ids    bigint[],
+  p_reason text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  update billing.usage_outbox o
+  set status = 'parked', parked_reason = p_reason, lease_until = null
+  where o.id = any (p_ids);
+  perform billing.report_problem('usage_parked', o.identifier, jsonb_build_object(
+    'id', o.id, 'reason', p_reason, 'quantity', o.quantity, 'metric', o.metric_id,
+    'stripe_customer_id', o.stripe_customer_id, 'period_start', o.period_start, 'last_error', o.last_error
+  ))
+  from billing.usage_outbox o where o.id = any (p_ids);
+end;
+$function$;
+
+comment on function "billing"."park_usage"(bigint[], text) is 'Puts rows of the outbox aside with a reason, and tells an operator.';
+
+revoke all on function "billing"."park_usage"(bigint[], text) from public;
+
+grant execute on function "billing"."park_usage"(bigint[], text) to "postgres";
+
+-- billing/functions/present_period
+
+create or replace function billing.present_period (
+  INOUT p_start timestamp with time zone,
+  INOUT p_end timestamp with time zone,
+  p_at  timestamp with time zone
+)
+  returns record
+  language plpgsql
+  immutable
+  set search_path to ''
+  AS $function$
+begin
+  -- In UTC: what a month later is must not depend on the caller's time zone.
+  while p_end <= p_at loop
+    p_start := p_end;
+    p_end := ((p_end at time zone 'UTC') + interval '1 month') at time zone 'UTC';
+  end loop;
+end;
+$function$;
+
+comment on function "billing"."present_period"(timestamp with time zone, timestamp with time zone, timestamp with time zone) is 'The billing period a moment belongs to when nothing newer than this one is known: on by a month at a time.';
+
+revoke all on function "billing"."present_period"(timestamp with time zone, timestamp with time zone, timestamp with time zone) from public;
+
+grant execute on function "billing"."present_period"(timestamp with time zone, timestamp with time zone, timestamp with time zone) to "postgres";
 
 -- billing/functions/prune_job_history
 
@@ -1031,6 +1805,43 @@ revoke all on function "billing"."prune_job_history"() from public;
 
 grant execute on function "billing"."prune_job_history"() to "postgres";
 
+-- billing/functions/prune_metering
+
+create or replace function billing.prune_metering()
+  returns bigint
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_count bigint;
+  v_pruned bigint := 0;
+begin
+  v_pruned := billing.prune_usage_days() + billing.prune_usage_requests();
+  delete from public.notifications n where n.created_at < now() - interval '13 months';
+  get diagnostics v_count = row_count;
+  v_pruned := v_pruned + v_count;
+  delete from billing.usage_checks c where c.run_at < now() - interval '13 months';
+  get diagnostics v_count = row_count;
+  v_pruned := v_pruned + v_count;
+  delete from billing.usage_outbox o using billing.overage_usage u
+  where u.period_end < now() - interval '13 months'
+    and (o.stripe_customer_id, o.metric_id, o.period_start) = (u.stripe_customer_id, u.metric_id, u.period_start)
+    and not exists (
+      select from billing.usage_outbox p
+      where (p.stripe_customer_id, p.metric_id, p.period_start) = (u.stripe_customer_id, u.metric_id, u.period_start)
+        and p.status <> 'sent'
+    );
+  get diagnostics v_count = row_count;
+  return v_pruned + v_count;
+end;
+$function$;
+
+comment on function "billing"."prune_metering"() is 'Removes days, notifications, checks and what was reported of billing periods that ended more than 13 months ago, and request ids older than two days. Never the ledger, which is what was billed, nor a period of which something was not sent.';
+
+revoke all on function "billing"."prune_metering"() from public;
+
+grant execute on function "billing"."prune_metering"() to "postgres";
+
 -- billing/functions/prune_stripe_events
 
 create or replace function billing.prune_stripe_events()
@@ -1053,6 +1864,50 @@ comment on function "billing"."prune_stripe_events"() is 'Removes payloads older
 revoke all on function "billing"."prune_stripe_events"() from public;
 
 grant execute on function "billing"."prune_stripe_events"() to "postgres";
+
+-- billing/functions/prune_usage_days
+
+create or replace function billing.prune_usage_days()
+  returns bigint
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_pruned bigint;
+begin
+  delete from billing.usage_days d where d.day < ((now() at time zone 'UTC') - interval '13 months')::date;
+  get diagnostics v_pruned = row_count;
+  return v_pruned;
+end;
+$function$;
+
+comment on function "billing"."prune_usage_days"() is 'Removes days older than 13 months.';
+
+revoke all on function "billing"."prune_usage_days"() from public;
+
+grant execute on function "billing"."prune_usage_days"() to "postgres";
+
+-- billing/functions/prune_usage_requests
+
+create or replace function billing.prune_usage_requests()
+  returns bigint
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_pruned bigint;
+begin
+  delete from billing.usage_requests r where r.created_at < now() - interval '2 days';
+  get diagnostics v_pruned = row_count;
+  return v_pruned;
+end;
+$function$;
+
+comment on function "billing"."prune_usage_requests"() is 'Forgets request ids older than two days.';
+
+revoke all on function "billing"."prune_usage_requests"() from public;
+
+grant execute on function "billing"."prune_usage_requests"() to "postgres";
 
 -- billing/functions/raise_http
 
@@ -1131,6 +1986,65 @@ revoke all on function "billing"."refresh_entitlement"(uuid, text, jsonb) from p
 
 grant execute on function "billing"."refresh_entitlement"(uuid, text, jsonb) to "postgres";
 
+-- billing/functions/refresh_overage
+
+create or replace function billing.refresh_overage (
+  p_user_id uuid
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_account billing.overage_accounts;
+  v_item record;
+begin
+  -- Without rolling it: the snapshot knows the period better.
+  select * into v_account from billing.overage_accounts a where a.user_id = p_user_id for no key update;
+  if not found then
+    return;
+  end if;
+  if v_account.enabled and not exists (
+    select from public.subscriptions s
+    where s.id = v_account.subscription_id and s.status not in ('canceled', 'incomplete_expired')
+  ) then
+    update billing.overage_accounts a set enabled = false, updated_at = now() where a.user_id = p_user_id;
+  end if;
+  select i.period_start, i.period_end, i.currency into v_item
+  from billing.metered_subscription(p_user_id) s
+  join billing.metered_items i on i.subscription_id = s.subscription_id
+  order by i.period_start desc, i.item_id limit 1;
+  if not found then
+    return;
+  end if;
+  -- A cap in another currency is not what its owner said.
+  update billing.overage_accounts a set
+    enabled = a.enabled and a.currency = v_item.currency,
+    currency = v_item.currency,
+    period_start = v_item.period_start,
+    period_end = v_item.period_end,
+    spent_minor = billing.overage_spent(p_user_id, v_item.period_start),
+    updated_at = now()
+  where a.user_id = p_user_id
+    and (a.currency, a.period_start, a.period_end) is distinct from
+      (v_item.currency, v_item.period_start, v_item.period_end);
+  -- What was admitted into a period that has turned out to be another: it ends where Stripe says the next begins.
+  update billing.overage_usage u
+  set period_end = case when u.period_start = v_item.period_start then v_item.period_end else v_item.period_start end
+  where u.user_id = p_user_id
+    and (
+      (u.period_start = v_item.period_start and u.period_end <> v_item.period_end)
+      or (u.period_start < v_item.period_start and u.period_end > v_item.period_start)
+    );
+end;
+$function$;
+
+comment on function "billing"."refresh_overage"(uuid) is 'Brings the overage account and the ledger into the period of the metered items, and ends the consent with its subscription. After the counters, as the order of locks says.';
+
+revoke all on function "billing"."refresh_overage"(uuid) from public;
+
+grant execute on function "billing"."refresh_overage"(uuid) to "postgres";
+
 -- billing/functions/refuse_change
 
 create or replace function billing.refuse_change()
@@ -1150,6 +2064,25 @@ comment on function "billing"."refuse_change"() is 'An answer cannot become a qu
 revoke all on function "billing"."refuse_change"() from public;
 
 grant execute on function "billing"."refuse_change"() to "postgres";
+
+-- billing/functions/refuse_ledger_change
+
+create or replace function billing.refuse_ledger_change()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  raise exception 'the ledger is only ever added to' using errcode = 'integrity_constraint_violation',
+    hint = 'Correct what was reported with billing.correct_usage().';
+end;
+$function$;
+
+comment on function "billing"."refuse_ledger_change"() is 'What was admitted and what was claimed never becomes less.';
+
+revoke all on function "billing"."refuse_ledger_change"() from public;
+
+grant execute on function "billing"."refuse_ledger_change"() to "postgres";
 
 -- billing/functions/refuse_options_of_tiers
 
@@ -1228,6 +2161,40 @@ revoke all on function "billing"."refuse_quota"(billing.usage_counters, bigint) 
 
 grant execute on function "billing"."refuse_quota"(billing.usage_counters, bigint) to "postgres";
 
+-- billing/functions/refuse_spending
+
+create or replace function billing.refuse_spending (
+  p_account   billing.overage_accounts,
+  p_metric_id text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  raise log 'tollgate refused % to % at a spending cap of %', p_metric_id, p_account.user_id, p_account.cap_minor;
+  perform billing.raise_http(
+    402, 'spending_cap_reached',
+    format('Spending cap reached: %s of %s.', billing.format_money(p_account.spent_minor, p_account.currency),
+      billing.format_money(p_account.cap_minor, p_account.currency)),
+    jsonb_build_object(
+      'metric', p_metric_id,
+      'cap_minor', p_account.cap_minor,
+      'spent_minor', ceil(p_account.spent_minor)::bigint,
+      'currency', p_account.currency,
+      'period_end', to_char(p_account.period_end at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+    )::text,
+    'Raise the cap, upgrade the plan, or wait for the reset.'
+  );
+end;
+$function$;
+
+comment on function "billing"."refuse_spending"(billing.overage_accounts, text) is 'Raises spending_cap_reached (402).';
+
+revoke all on function "billing"."refuse_spending"(billing.overage_accounts, text) from public;
+
+grant execute on function "billing"."refuse_spending"(billing.overage_accounts, text) to "postgres";
+
 -- billing/functions/report_problem
 
 create or replace function billing.report_problem (
@@ -1278,6 +2245,36 @@ revoke all on function "billing"."require"(boolean, text) from public;
 
 grant execute on function "billing"."require"(boolean, text) to "postgres";
 
+-- billing/functions/retry_usage
+
+create or replace function billing.retry_usage (
+  p_outbox_id bigint
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_identifier text;
+begin
+  update billing.usage_outbox o
+  set status = 'pending', next_attempt_at = now(), sent_at = null, uncertain_since = null, parked_reason = null
+  where o.id = p_outbox_id and o.status = 'parked'
+  returning o.identifier into v_identifier;
+  if v_identifier is null then
+    raise exception 'row % is not parked', p_outbox_id using errcode = 'no_data_found';
+  end if;
+  update billing.problems p set resolved_at = now()
+  where p.kind = 'usage_parked' and p.subject = v_identifier and p.resolved_at is null;
+end;
+$function$;
+
+comment on function "billing"."retry_usage"(bigint) is 'For operators: sends a parked row again. Look at Stripe''s event summaries first: an identifier that is older than a day is counted again.';
+
+revoke all on function "billing"."retry_usage"(bigint) from public;
+
+grant execute on function "billing"."retry_usage"(bigint) to "postgres";
+
 -- billing/functions/revoke_grant
 
 create or replace function billing.revoke_grant (
@@ -1304,6 +2301,72 @@ comment on function "billing"."revoke_grant"(bigint) is 'For operators: ends a g
 revoke all on function "billing"."revoke_grant"(bigint) from public;
 
 grant execute on function "billing"."revoke_grant"(bigint) to "postgres";
+
+-- billing/functions/roll_counter
+
+create or replace function billing.roll_counter (
+  p_counter billing.usage_counters
+)
+  returns void
+  language sql
+  set search_path to ''
+  AS $function$
+  insert into billing.usage_days as d (user_id, metric_id, day, used, allowance, overage, overage_minor)
+  select p_counter.user_id, p_counter.metric_id, p_counter.period_day, p_counter.used, p_counter.allowance,
+    p_counter.overage, p_counter.overage_minor
+  where p_counter.used > 0
+  on conflict (user_id, metric_id, day) do update set
+    used = d.used + excluded.used,
+    allowance = excluded.allowance,
+    overage = d.overage + excluded.overage,
+    overage_minor = d.overage_minor + excluded.overage_minor;
+$function$;
+
+comment on function "billing"."roll_counter"(billing.usage_counters) is 'Keeps the day a counter is about to leave.';
+
+revoke all on function "billing"."roll_counter"(billing.usage_counters) from public;
+
+grant execute on function "billing"."roll_counter"(billing.usage_counters) to "postgres";
+
+-- billing/functions/roll_counters
+
+create or replace function billing.roll_counters (
+  p_user_ids uuid[]
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_today constant date := (now() at time zone 'UTC')::date;
+begin
+  perform from billing.usage_counters c
+  where c.user_id = any (p_user_ids) and c.period_day < v_today
+  order by c.user_id, c.metric_id for no key update;
+  if not found then
+    return;
+  end if;
+  -- auth.users: they may be on the way out (on delete cascade).
+  insert into billing.usage_days as d (user_id, metric_id, day, used, allowance, overage, overage_minor)
+  select c.user_id, c.metric_id, c.period_day, c.used, c.allowance, c.overage, c.overage_minor
+  from billing.usage_counters c join auth.users u on u.id = c.user_id
+  where c.user_id = any (p_user_ids) and c.period_day < v_today and c.used > 0
+  on conflict (user_id, metric_id, day) do update set
+    used = d.used + excluded.used,
+    allowance = excluded.allowance,
+    overage = d.overage + excluded.overage,
+    overage_minor = d.overage_minor + excluded.overage_minor;
+  update billing.usage_counters c
+  set period_day = v_today, used = 0, overage = 0, overage_minor = 0, fast_until = billing.fast_until(c.allowance)
+  where c.user_id = any (p_user_ids) and c.period_day < v_today;
+end;
+$function$;
+
+comment on function "billing"."roll_counters"(uuid[]) is 'Moves the counters of these users on to today, and keeps the days they leave.';
+
+revoke all on function "billing"."roll_counters"(uuid[]) from public;
+
+grant execute on function "billing"."roll_counters"(uuid[]) to "postgres";
 
 -- billing/functions/setting
 
@@ -1395,7 +2458,8 @@ grant execute on function "billing"."settle_events"(text, bigint) to "postgres";
 create or replace function billing.snapshot_differences (
   p_user_id       uuid,
   p_subscriptions jsonb,
-  p_invoices      jsonb
+  p_invoices      jsonb,
+  p_metering      jsonb default '{}'::jsonb
 )
   returns table (
     field  text,
@@ -1412,26 +2476,119 @@ create or replace function billing.snapshot_differences (
     union all
     select 'invoice ' || i.id, to_jsonb(i)
     from public.invoices i where i.user_id = p_user_id and p_invoices is not null
+    union all
+    select 'metered item ' || m.item_id, to_jsonb(m)
+    from billing.metered_items m where m.user_id = p_user_id and p_metering ? 'metered_items'
+    union all
+    select 'credit grant ' || c.id, to_jsonb(c)
+    from public.credit_grants c where c.user_id = p_user_id and p_metering ? 'credit_grants'
+    union all
+    select 'credit balance ' || b.currency, to_jsonb(b)
+    from public.credit_balances b where b.user_id = p_user_id and p_metering ? 'credit_balances'
   ), theirs as (
     select 'subscription ' || s.id as subject, to_jsonb(s) as doc
     from billing.given_subscriptions(p_user_id, p_subscriptions) s
     union all
     select 'invoice ' || i.id, to_jsonb(i) from billing.given_invoices(p_user_id, p_invoices) i
+    union all
+    select 'metered item ' || m.item_id, to_jsonb(m)
+    from billing.given_metered_items(p_user_id, p_metering -> 'metered_items') m
+    union all
+    select 'credit grant ' || c.id, to_jsonb(c)
+    from billing.given_credit_grants(p_user_id, p_metering -> 'credit_grants') c
+    union all
+    select 'credit balance ' || b.currency, to_jsonb(b)
+    from billing.given_credit_balances(p_user_id, p_metering -> 'credit_balances') b
   )
   select coalesce(o.subject, t.subject) || ' ' || k.key, o.doc -> k.key, t.doc -> k.key
   from ours o full join theirs t using (subject)
   cross join jsonb_object_keys(coalesce(o.doc, t.doc)) k (key)
   -- What is ours alone cannot drift: when we looked, and since when we count the grace.
   where k.key not in ('synced_at', 'past_due_since') and o.doc -> k.key is distinct from t.doc -> k.key
-    and (o.doc is not null and t.doc is not null or k.key = 'status')
+    and (o.doc is not null and t.doc is not null or k.key in ('status', 'metric_id', 'amount_minor', 'balance_minor'))
   order by 1;
 $function$;
 
-comment on function "billing"."snapshot_differences"(uuid, jsonb, jsonb) is 'What a snapshot would change: per row and column; a row that is missing on one side is its status alone.';
+comment on function "billing"."snapshot_differences"(uuid, jsonb, jsonb, jsonb) is 'What a snapshot would change: per row and column; a row that is missing on one side is one column alone (its status, metric or amount).';
 
-revoke all on function "billing"."snapshot_differences"(uuid, jsonb, jsonb) from public;
+revoke all on function "billing"."snapshot_differences"(uuid, jsonb, jsonb, jsonb) from public;
 
-grant execute on function "billing"."snapshot_differences"(uuid, jsonb, jsonb) to "postgres";
+grant execute on function "billing"."snapshot_differences"(uuid, jsonb, jsonb, jsonb) to "postgres";
+
+-- billing/functions/stale_counters
+
+create or replace function billing.stale_counters()
+  returns table (
+    user_id   uuid,
+    metric_id text,
+    allowance bigint
+  )
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  -- The rule of billing.allowance(), for everybody at once: a call per counter would take minutes.
+  select c.user_id, c.metric_id, case when l.plan_id is null then 0 else l.limit_value end
+  from billing.usage_counters c
+  left join public.entitlements e on e.user_id = c.user_id
+    and (e.valid_until is null or e.valid_until > now())
+  left join public.plans d on d.is_default
+  left join public.plan_limits l
+    on l.plan_id = coalesce(e.plan_id, d.id) and l.metric_id = c.metric_id
+  where c.allowance is distinct from case when l.plan_id is null then 0 else l.limit_value end;
+$function$;
+
+comment on function "billing"."stale_counters"() is 'Counters whose cached allowance is not what it should be, and what it should be.';
+
+revoke all on function "billing"."stale_counters"() from public;
+
+grant execute on function "billing"."stale_counters"() to "postgres";
+
+-- billing/functions/store_credits
+
+create or replace function billing.store_credits (
+  p_user_id  uuid,
+  p_grants   jsonb,
+  p_balances jsonb
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  if p_grants is not null then
+    delete from public.credit_grants c
+    where c.user_id = p_user_id and c.id not in (select e.value ->> 'id' from jsonb_array_elements(p_grants) e);
+    insert into public.credit_grants as c
+    select * from billing.given_credit_grants(p_user_id, p_grants)
+    on conflict (id) do update set
+      amount_minor = excluded.amount_minor,
+      currency = excluded.currency,
+      category = excluded.category,
+      name = excluded.name,
+      effective_at = excluded.effective_at,
+      expires_at = excluded.expires_at,
+      voided_at = excluded.voided_at,
+      stripe_created_at = excluded.stripe_created_at,
+      synced_at = excluded.synced_at
+    where c.user_id = excluded.user_id;
+  end if;
+  if p_balances is not null then
+    delete from public.credit_balances b
+    where b.user_id = p_user_id
+      and b.currency not in (select e.value ->> 'currency' from jsonb_array_elements(p_balances) e);
+    insert into public.credit_balances as b
+    select * from billing.given_credit_balances(p_user_id, p_balances)
+    on conflict (user_id, currency) do update set balance_minor = excluded.balance_minor, synced_at = excluded.synced_at;
+  end if;
+end;
+$function$;
+
+comment on function "billing"."store_credits"(uuid, jsonb, jsonb) is 'Makes the stored credit grants and balances of a customer equal to the lists; null leaves them as they are.';
+
+revoke all on function "billing"."store_credits"(uuid, jsonb, jsonb) from public;
+
+grant execute on function "billing"."store_credits"(uuid, jsonb, jsonb) to "postgres";
 
 -- billing/functions/store_invoices
 
@@ -1478,6 +2635,58 @@ comment on function "billing"."store_invoices"(uuid, jsonb) is 'Makes the stored
 revoke all on function "billing"."store_invoices"(uuid, jsonb) from public;
 
 grant execute on function "billing"."store_invoices"(uuid, jsonb) to "postgres";
+
+-- billing/functions/store_metered_items
+
+create or replace function billing.store_metered_items (
+  p_user_id            uuid,
+  p_stripe_customer_id text,
+  p_items              jsonb
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_seen text[] := '{}'::text[];
+  v_item jsonb;
+begin
+  delete from billing.metered_items i
+  where i.user_id = p_user_id
+    and i.item_id not in (select g.item_id from billing.given_metered_items(p_user_id, p_items) g);
+  insert into billing.metered_items as i
+  select g.* from billing.given_metered_items(p_user_id, p_items) g
+  join public.subscriptions s on s.id = g.subscription_id and s.user_id = p_user_id
+  on conflict (item_id) do update set
+    subscription_id = excluded.subscription_id,
+    metric_id = excluded.metric_id,
+    price_lookup_key = excluded.price_lookup_key,
+    currency = excluded.currency,
+    unit_amount_minor = excluded.unit_amount_minor,
+    period_start = excluded.period_start,
+    period_end = excluded.period_end,
+    synced_at = excluded.synced_at
+  where i.user_id = excluded.user_id;
+  for v_item in
+    select e.value from jsonb_array_elements(p_items) e
+    where not exists (select from billing.metered_items i where i.item_id = e.value ->> 'id' and i.user_id = p_user_id)
+  loop
+    perform billing.report_problem('unknown_metered_item', v_item ->> 'id', jsonb_build_object(
+      'stripe_customer_id', p_stripe_customer_id, 'price_lookup_key', v_item ->> 'price_lookup_key'
+    ));
+    v_seen := v_seen || (v_item ->> 'id');
+  end loop;
+  update billing.problems p set resolved_at = now()
+  where p.kind = 'unknown_metered_item' and p.details ->> 'stripe_customer_id' = p_stripe_customer_id
+    and p.resolved_at is null and p.subject <> all (v_seen);
+end;
+$function$;
+
+comment on function "billing"."store_metered_items"(uuid, text, jsonb) is 'Makes the stored metered items of a customer equal to the list; what we do not know is reported and cannot be used.';
+
+revoke all on function "billing"."store_metered_items"(uuid, text, jsonb) from public;
+
+grant execute on function "billing"."store_metered_items"(uuid, text, jsonb) to "postgres";
 
 -- billing/functions/store_subscriptions
 
@@ -1795,6 +3004,170 @@ comment on table "billing"."grants" is 'Plans given by an operator, by billing.g
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."grants" to "postgres";
 
+-- billing/tables/metered_items
+
+create table "billing"."metered_items" (
+  "item_id"           text                     not null,
+  "user_id"           uuid                     not null,
+  "subscription_id"   text                     not null,
+  "metric_id"         text                     not null,
+  "price_lookup_key"  text,
+  "currency"          text                     not null,
+  "unit_amount_minor" numeric(20,6)            not null,
+  "period_start"      timestamp with time zone not null,
+  "period_end"        timestamp with time zone not null,
+  "synced_at"         timestamp with time zone not null default now(),
+  constraint "metered_items_check" check ((period_end > period_start)),
+  constraint "metered_items_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
+  constraint "metered_items_pkey" primary key (item_id),
+  constraint "metered_items_unit_amount_minor_check" check ((unit_amount_minor >= (0)::numeric)),
+  constraint "metered_items_user_id_fkey" foreign key (user_id) references public.customers(user_id) on delete cascade,
+  constraint "metered_items_metric_id_fkey" foreign key (metric_id) references public.metrics(id),
+  constraint "metered_items_subscription_id_fkey" foreign key (subscription_id) references public.subscriptions(id) on delete cascade
+);
+
+alter table "billing"."metered_items"
+  enable row level security;
+
+create index metered_items_metric_id_idx on billing.metered_items using btree (metric_id);
+
+create index metered_items_subscription_id_idx on billing.metered_items using btree (subscription_id);
+
+create index metered_items_user_id_idx on billing.metered_items using btree (user_id);
+
+create policy "Nobody reads the metered items" on "billing"."metered_items"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."metered_items"."unit_amount_minor" is 'Stripe''s truth, in minor units with up to six decimals.';
+
+comment on table "billing"."metered_items" is 'Metered items of the subscriptions of a customer, from the snapshot: what Stripe will bill a unit at, and when.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."metered_items" to "postgres";
+
+-- billing/tables/overage_accounts
+
+create table "billing"."overage_accounts" (
+  "user_id"         uuid                     not null,
+  "enabled"         boolean                  not null default false,
+  "subscription_id" text,
+  "cap_minor"       bigint,
+  "currency"        text                     not null,
+  "period_start"    timestamp with time zone,
+  "period_end"      timestamp with time zone,
+  "spent_minor"     numeric(20,6)            not null default 0,
+  "updated_at"      timestamp with time zone not null default now(),
+  constraint "overage_accounts_cap_minor_check" check (((cap_minor >= 1) AND (cap_minor <= 10000000))),
+  constraint "overage_accounts_check1" check (((period_start IS NULL) = (period_end IS NULL))),
+  constraint "overage_accounts_check2" check ((period_end > period_start)),
+  constraint "overage_accounts_check" check (((NOT enabled) OR ((cap_minor IS NOT NULL) AND (subscription_id IS NOT NULL)))),
+  constraint "overage_accounts_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
+  constraint "overage_accounts_pkey" primary key (user_id),
+  constraint "overage_accounts_spent_minor_check" check ((spent_minor >= (0)::numeric)),
+  constraint "overage_accounts_user_id_fkey" foreign key (user_id) references auth.users(id) on delete cascade
+);
+
+alter table "billing"."overage_accounts"
+  enable row level security;
+
+alter table "billing"."overage_accounts"
+  set (fillfactor=60);
+
+create policy "Nobody reads the overage accounts" on "billing"."overage_accounts"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."overage_accounts"."period_start" is 'Period of the metered items; null until there are some. Past its end it goes on by a month at a time until the snapshot with Stripe''s next period is there.';
+
+comment on column "billing"."overage_accounts"."spent_minor" is 'The sum of the ledger in this period, in minor units.';
+
+comment on column "billing"."overage_accounts"."subscription_id" is 'The subscription the owner said yes to. Consent ends with it: another subscription is asked about again.';
+
+comment on table "billing"."overage_accounts" is 'Who said yes to paying beyond the allowance, up to what, and what this billing period has come to.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."overage_accounts" to "postgres";
+
+-- billing/tables/overage_usage
+
+create table "billing"."overage_usage" (
+  "stripe_customer_id" text                     not null,
+  "metric_id"          text                     not null,
+  "period_start"       timestamp with time zone not null,
+  "period_end"         timestamp with time zone not null,
+  "user_id"            uuid,
+  "quantity"           bigint                   not null,
+  "claimed"            bigint                   not null default 0,
+  "corrected"          bigint                   not null default 0,
+  "sequence"           integer                  not null default 0,
+  "amount_minor"       numeric(20,6)            not null,
+  constraint "overage_usage_amount_minor_check" check ((amount_minor >= (0)::numeric)),
+  constraint "overage_usage_check1" check (((claimed >= 0) AND (claimed <= quantity))),
+  constraint "overage_usage_check2" check (((corrected >= 0) AND (corrected <= claimed))),
+  constraint "overage_usage_check" check ((period_end > period_start)),
+  constraint "overage_usage_pkey" primary key (stripe_customer_id, metric_id, period_start),
+  constraint "overage_usage_quantity_check" check ((quantity >= 0)),
+  constraint "overage_usage_sequence_check" check ((sequence >= 0)),
+  constraint "overage_usage_stripe_customer_id_check" check ((stripe_customer_id <> ''::text)),
+  constraint "overage_usage_user_id_fkey" foreign key (user_id) references auth.users(id) on delete set null,
+  constraint "overage_usage_metric_id_fkey" foreign key (metric_id) references public.metrics(id)
+);
+
+alter table "billing"."overage_usage"
+  enable row level security;
+
+alter table "billing"."overage_usage"
+  set (fillfactor=60);
+
+alter table "billing"."overage_usage"
+  add column "waiting" boolean generated always as ((claimed < quantity)) stored;
+
+create index overage_usage_metric_id_idx on billing.overage_usage using btree (metric_id);
+
+create index overage_usage_user_id_period_start_idx on billing.overage_usage using btree (user_id, period_start);
+
+create index overage_usage_waiting_idx on billing.overage_usage using btree (period_start, stripe_customer_id, metric_id)
+  where waiting;
+
+create trigger overage_usage_after_delete_refuse
+  after delete on billing.overage_usage
+  for each row
+  execute function billing.refuse_ledger_change();
+
+create trigger overage_usage_after_update_refuse
+  after update on billing.overage_usage
+  for each row
+  when
+    (((new.quantity < old.quantity) OR (new.claimed < old.claimed) OR (new.corrected < old.corrected) OR (new.sequence < old.sequence) OR (new.stripe_customer_id <>
+    old.stripe_customer_id) OR (new.metric_id <> old.metric_id) OR (new.period_start <> old.period_start)))
+  execute function billing.refuse_ledger_change();
+
+create trigger overage_usage_before_truncate_refuse
+  before truncate on billing.overage_usage
+  for each STATEMENT
+  execute function billing.refuse_ledger_change();
+
+create policy "Nobody reads the ledger" on "billing"."overage_usage"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."overage_usage"."amount_minor" is 'What it costs less what was corrected, at the price each unit was admitted at.';
+
+comment on column "billing"."overage_usage"."claimed" is 'How much of quantity is in the outbox; the sum of its events.';
+
+comment on column "billing"."overage_usage"."corrected" is 'How much of claimed was taken back by billing.correct_usage().';
+
+comment on column "billing"."overage_usage"."sequence" is 'The last event made of it; part of the event''s identifier.';
+
+comment on table "billing"."overage_usage" is 'THE LEDGER: what is billed beyond allowances, per Stripe customer, metric and billing period. Raised in the transaction that admits; never lowered, never deleted. It belongs to the Stripe customer, so it survives its user.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."overage_usage" to "postgres";
+
 -- billing/tables/problems
 
 create table "billing"."problems" (
@@ -1899,7 +3272,8 @@ create table "billing"."settings" (
     (90)::numeric))))),
   constraint "settings_key_check" check ((key ~ '^[a-z][a-z0-9_]*$'::text)),
   constraint "settings_pkey" primary key (key),
-  constraint "settings_switches_are_booleans" check (((key <> ALL (ARRAY['automatic_tax'::text, 'allow_promotion_codes'::text])) OR (jsonb_typeof(value) = 'boolean'::text)))
+  constraint "settings_switches_are_booleans"
+    check (((key <> ALL (ARRAY['automatic_tax'::text, 'allow_promotion_codes'::text, 'notification_emails'::text])) OR (jsonb_typeof(value) = 'boolean'::text)))
 );
 
 alter table "billing"."settings"
@@ -2026,16 +3400,72 @@ comment on table "billing"."trial_uses" is 'Who has had a trial, once and for ev
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."trial_uses" to "postgres";
 
+-- billing/tables/usage_checks
+
+create table "billing"."usage_checks" (
+  "id"                 bigint                   generated always as identity not null,
+  "run_at"             timestamp with time zone not null default now(),
+  "stripe_customer_id" text                     not null,
+  "user_id"            uuid,
+  "metric_id"          text                     not null,
+  "period_start"       timestamp with time zone not null,
+  "ledger"             bigint                   not null,
+  "unclaimed"          bigint                   not null,
+  "outbox_sent"        bigint                   not null,
+  "outbox_waiting"     bigint                   not null,
+  "parked"             bigint                   not null,
+  "adjusted"           bigint                   not null,
+  "stripe"             bigint                   not null,
+  "drift"              bigint                   not null,
+  "verdict"            text                     not null,
+  "note"               text,
+  constraint "usage_checks_pkey" primary key (id),
+  constraint "usage_checks_user_id_fkey" foreign key (user_id) references auth.users(id) on delete set null,
+  constraint "usage_checks_verdict_check" check ((verdict = ANY (ARRAY['equal'::text, 'under_way'::text, 'parked'::text, 'drift'::text]))),
+  constraint "usage_checks_metric_id_fkey" foreign key (metric_id) references public.metrics(id)
+);
+
+alter table "billing"."usage_checks"
+  enable row level security;
+
+create index usage_checks_metric_id_idx on billing.usage_checks using btree (metric_id);
+
+create index usage_checks_run_at_idx on billing.usage_checks using btree (run_at);
+
+create index usage_checks_stripe_customer_id_idx on billing.usage_checks using btree (stripe_customer_id, metric_id, period_start, run_at);
+
+create index usage_checks_user_id_idx on billing.usage_checks using btree (user_id);
+
+create policy "Nobody reads the checks" on "billing"."usage_checks"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."usage_checks"."drift" is 'What Stripe has more than we know to have been delivered; negative: less.';
+
+comment on column "billing"."usage_checks"."verdict" is 'equal; under_way: the difference is what is being sent or taken back; parked: equal but for what waits for an operator; drift.';
+
+comment on table "billing"."usage_checks" is 'Every three-way check of a customer''s usage: ledger, outbox, Stripe.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."usage_checks" to "postgres";
+
 -- billing/tables/usage_counters
 
 create table "billing"."usage_counters" (
-  "user_id"     uuid                     not null,
-  "metric_id"   text                     not null,
-  "period_day"  date                     not null,
-  "used"        bigint                   not null,
-  "allowance"   bigint,
-  "valid_until" timestamp with time zone not null default 'infinity'::timestamp with time zone,
+  "user_id"       uuid                     not null,
+  "metric_id"     text                     not null,
+  "period_day"    date                     not null,
+  "used"          bigint                   not null,
+  "allowance"     bigint,
+  "valid_until"   timestamp with time zone not null default 'infinity'::timestamp with time zone,
+  "overage"       bigint                   not null default 0,
+  "overage_minor" numeric(20,6)            not null default 0,
+  "fast_until"    bigint                   not null,
   constraint "usage_counters_allowance_check" check ((allowance >= 0)),
+  constraint "usage_counters_fast_until_within_allowance" check ((fast_until <= allowance)),
+  constraint "usage_counters_overage_check" check ((overage >= 0)),
+  constraint "usage_counters_overage_minor_check" check ((overage_minor >= (0)::numeric)),
   constraint "usage_counters_pkey" primary key (user_id, metric_id),
   constraint "usage_counters_used_check" check ((used >= 0)),
   constraint "usage_counters_user_id_fkey" foreign key (user_id) references auth.users(id) on delete cascade,
@@ -2057,6 +3487,12 @@ create policy "Owners read their counters" on "billing"."usage_counters"
 
 comment on column "billing"."usage_counters"."allowance" is 'Cached limit of the user''s plan, refreshed in the transaction that changes it; null is unlimited.';
 
+comment on column "billing"."usage_counters"."fast_until" is 'While used is below it, the gate takes one more without looking at anything else: one less than the next mark (80 % or 100 % of the allowance), since who reaches a mark writes the notice. Starts anew with every change of the allowance.';
+
+comment on column "billing"."usage_counters"."overage" is 'How much of used was beyond the allowance, and is charged.';
+
+comment on column "billing"."usage_counters"."overage_minor" is 'What that costs, in minor units.';
+
 comment on column "billing"."usage_counters"."period_day" is 'The UTC day that used belongs to; infinity when the metric never resets.';
 
 comment on column "billing"."usage_counters"."valid_until" is 'When the cached allowance ends; the gate does not take it from then on.';
@@ -2066,6 +3502,152 @@ comment on table "billing"."usage_counters" is 'What a user has used of a metric
 grant select on table "billing"."usage_counters" to "authenticated";
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."usage_counters" to "postgres";
+
+-- billing/tables/usage_days
+
+create table "billing"."usage_days" (
+  "user_id"       uuid          not null,
+  "metric_id"     text          not null,
+  "day"           date          not null,
+  "used"          bigint        not null,
+  "allowance"     bigint,
+  "overage"       bigint        not null,
+  "overage_minor" numeric(20,6) not null,
+  constraint "usage_days_allowance_check" check ((allowance >= 0)),
+  constraint "usage_days_overage_check" check ((overage >= 0)),
+  constraint "usage_days_overage_minor_check" check ((overage_minor >= (0)::numeric)),
+  constraint "usage_days_pkey" primary key (user_id, metric_id, day),
+  constraint "usage_days_used_check" check ((used >= 0)),
+  constraint "usage_days_user_id_fkey" foreign key (user_id) references auth.users(id) on delete cascade,
+  constraint "usage_days_metric_id_fkey" foreign key (metric_id) references public.metrics(id)
+);
+
+alter table "billing"."usage_days"
+  enable row level security;
+
+create index usage_days_day_idx on billing.usage_days using btree (day);
+
+create index usage_days_metric_id_idx on billing.usage_days using btree (metric_id);
+
+create policy "Nobody reads the days" on "billing"."usage_days"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."usage_days"."allowance" is 'At the end of that day; null is unlimited.';
+
+comment on column "billing"."usage_days"."overage_minor" is 'What the overage of the day costs, in minor units.';
+
+comment on table "billing"."usage_days" is 'What was used on the days before the one a counter is at, for 13 months. Days without use have no row.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."usage_days" to "postgres";
+
+-- billing/tables/usage_outbox
+
+create table "billing"."usage_outbox" (
+  "id"                 bigint                   generated always as identity not null,
+  "kind"               text                     not null default 'event'::text,
+  "stripe_customer_id" text                     not null,
+  "metric_id"          text                     not null,
+  "period_start"       timestamp with time zone not null,
+  "user_id"            uuid,
+  "sequence"           integer                  not null,
+  "quantity"           bigint                   not null,
+  "identifier"         text                     not null,
+  "adjusts"            bigint,
+  "meter_event_name"   text                     not null,
+  "event_time"         timestamp with time zone not null,
+  "status"             text                     not null default 'pending'::text,
+  "attempts"           integer                  not null default 0,
+  "next_attempt_at"    timestamp with time zone not null default now(),
+  "lease"              bigint                   not null default 0,
+  "lease_until"        timestamp with time zone,
+  "uncertain_since"    timestamp with time zone,
+  "last_error"         text,
+  "reason"             text,
+  "created_at"         timestamp with time zone not null default now(),
+  "sent_at"            timestamp with time zone,
+  "parked_reason"      text,
+  constraint "usage_outbox_adjusts_key" unique (adjusts),
+  constraint "usage_outbox_check1" check (((status <> 'sent'::text) OR (sent_at IS NOT NULL))),
+  constraint "usage_outbox_check2" check (((status <> 'parked'::text) OR (parked_reason IS NOT NULL))),
+  constraint "usage_outbox_check3" check (((status = 'pending'::text) OR (lease_until IS NULL))),
+  constraint "usage_outbox_check" check (((kind = 'adjustment'::text) = (adjusts IS NOT NULL))),
+  constraint "usage_outbox_identifier_check" check (((char_length(identifier) >= 1) AND (char_length(identifier) <= 100))),
+  constraint "usage_outbox_identifier_key" unique (identifier),
+  constraint "usage_outbox_kind_check" check ((kind = ANY (ARRAY['event'::text, 'adjustment'::text]))),
+  constraint "usage_outbox_pkey" primary key (id),
+  constraint "usage_outbox_adjusts_fkey" foreign key (adjusts) references billing.usage_outbox(id),
+  constraint "usage_outbox_quantity_check" check ((quantity > 0)),
+  constraint "usage_outbox_sequence_check" check ((sequence > 0)),
+  constraint "usage_outbox_status_check" check ((status = ANY (ARRAY['pending'::text, 'sent'::text, 'parked'::text]))),
+  constraint "usage_outbox_stripe_customer_id_metric_id_period_start_fkey" foreign key (stripe_customer_id, metric_id, period_start)
+    references billing.overage_usage(stripe_customer_id, metric_id, period_start),
+  constraint "usage_outbox_user_id_fkey" foreign key (user_id) references auth.users(id) on delete set null
+);
+
+alter table "billing"."usage_outbox"
+  enable row level security;
+
+create index usage_outbox_ledger_idx on billing.usage_outbox using btree (stripe_customer_id, metric_id, period_start);
+
+create index usage_outbox_pending_idx on billing.usage_outbox using btree (stripe_customer_id, meter_event_name, id)
+  where (status = 'pending'::text);
+
+create index usage_outbox_user_id_idx on billing.usage_outbox using btree (user_id);
+
+create policy "Nobody reads the outbox" on "billing"."usage_outbox"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."usage_outbox"."event_time" is 'Inside the billing period, so that it lands on its invoice.';
+
+comment on column "billing"."usage_outbox"."identifier" is 'Stripe''s identifier of the meter event; of an adjustment our own, Stripe''s is that of the event it cancels.';
+
+comment on column "billing"."usage_outbox"."lease" is 'Counts leases: who has an old one may not give a newer one back.';
+
+comment on column "billing"."usage_outbox"."reason" is 'Why an operator corrects.';
+
+comment on column "billing"."usage_outbox"."uncertain_since" is 'When Stripe may have accepted it without our knowing; null: surely not.';
+
+comment on table "billing"."usage_outbox" is 'What is to be reported to Stripe, and what became of it. The quantities of the events of a ledger row sum up to its claimed.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."usage_outbox" to "postgres";
+
+-- billing/tables/usage_requests
+
+create table "billing"."usage_requests" (
+  "user_id"    uuid                     not null,
+  "metric_id"  text                     not null,
+  "request_id" uuid                     not null,
+  "quantity"   bigint                   not null,
+  "answer"     jsonb,
+  "created_at" timestamp with time zone not null default now(),
+  constraint "usage_requests_pkey" primary key (user_id, metric_id, request_id),
+  constraint "usage_requests_quantity_check" check ((quantity > 0)),
+  constraint "usage_requests_user_id_fkey" foreign key (user_id) references auth.users(id) on delete cascade,
+  constraint "usage_requests_metric_id_fkey" foreign key (metric_id) references public.metrics(id)
+);
+
+alter table "billing"."usage_requests"
+  enable row level security;
+
+create index usage_requests_created_at_idx on billing.usage_requests using btree (created_at);
+
+create index usage_requests_metric_id_idx on billing.usage_requests using btree (metric_id);
+
+create policy "Nobody reads the requests" on "billing"."usage_requests"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."usage_requests" is 'Requests of public.consume_usage() that had an id, for two days: the same id again costs nothing.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."usage_requests" to "postgres";
 
 -- public/default_privileges
 
@@ -2078,7 +3660,8 @@ create or replace function public.apply_customer_snapshot (
   p_token              bigint,
   p_subscriptions      jsonb,
   p_invoices           jsonb  default null::jsonb,
-  p_cause              text   default 'snapshot'::text
+  p_cause              text   default 'snapshot'::text,
+  p_metering           jsonb  default '{}'::jsonb
 )
   returns jsonb
   language plpgsql
@@ -2094,6 +3677,7 @@ begin
   perform billing.require(p_stripe_customer_id <> '', 'p_stripe_customer_id is missing');
   perform billing.require(p_cause in ('snapshot', 'reconcile', 'rebuild'), 'p_cause is unknown');
   perform billing.check_snapshot(p_token, p_subscriptions, p_invoices);
+  perform billing.check_metering(p_metering);
   v_user_id := billing.sync_user(p_stripe_customer_id);
   if v_user_id is null then
     perform billing.report_problem('unknown_customer', p_stripe_customer_id);
@@ -2111,27 +3695,32 @@ begin
   end if;
 
   if p_cause = 'reconcile' then
-    v_repeated := billing.note_drifts(v_user_id, p_stripe_customer_id, p_subscriptions, p_invoices);
+    v_repeated := billing.note_drifts(v_user_id, p_stripe_customer_id, p_subscriptions, p_invoices, p_metering);
   end if;
   perform billing.store_subscriptions(v_user_id, p_subscriptions);
   if p_invoices is not null then
     perform billing.store_invoices(v_user_id, p_invoices);
   end if;
+  if p_metering ? 'metered_items' then
+    perform billing.store_metered_items(v_user_id, p_stripe_customer_id, p_metering -> 'metered_items');
+  end if;
+  perform billing.store_credits(v_user_id, p_metering -> 'credit_grants', p_metering -> 'credit_balances');
   v_events := billing.settle_events(p_stripe_customer_id, p_token);
   v_plan := billing.refresh_entitlement(
     v_user_id, p_cause, jsonb_build_object('token', p_token, 'events', v_events)
   );
+  perform billing.refresh_overage(v_user_id);
   perform billing.check_subscriptions(v_user_id, p_stripe_customer_id);
   return jsonb_build_object('applied', true, 'reason', null, 'plan', v_plan)
     || case when v_repeated <> '[]' then jsonb_build_object('repeated_drifts', v_repeated) else '{}' end;
 end;
 $function$;
 
-comment on function "public"."apply_customer_snapshot"(text, bigint, jsonb, jsonb, text) is 'Replaces what we know of a customer''s subscriptions and (unless null) invoices by the full lists fetched after p_token was taken, settles the events they cover, and derives the entitlement and the allowances, all in one transaction. An older token, or the same again, does nothing. Answers {applied, reason: stale_token | unknown_customer | null, plan, repeated_drifts?}.';
+comment on function "public"."apply_customer_snapshot"(text, bigint, jsonb, jsonb, text, jsonb) is 'Replaces what we know of a customer''s subscriptions and (unless null) invoices by the full lists fetched after p_token was taken, settles the events they cover, and derives the entitlement and the allowances, all in one transaction. p_metering {metered_items?: [{id, subscription_id, price_lookup_key, meter_event_name?, currency, unit_amount_minor (number or decimal text), period_start, period_end}], credit_grants?: [{id, amount_minor, currency, category, name, effective_at, expires_at, voided_at, created}], credit_balances?: [{currency, balance_minor}]}: what is absent stays. An older token, or the same again, does nothing. Answers {applied, reason: stale_token | unknown_customer | null, plan, repeated_drifts?}.';
 
-revoke all on function "public"."apply_customer_snapshot"(text, bigint, jsonb, jsonb, text) from public;
+revoke all on function "public"."apply_customer_snapshot"(text, bigint, jsonb, jsonb, text, jsonb) from public;
 
-grant execute on function "public"."apply_customer_snapshot"(text, bigint, jsonb, jsonb, text) to "postgres", "service_role";
+grant execute on function "public"."apply_customer_snapshot"(text, bigint, jsonb, jsonb, text, jsonb) to "postgres", "service_role";
 
 -- public/functions/begin_checkout
 
@@ -2271,6 +3860,62 @@ revoke all on function "public"."checkout_terms"(uuid, text) from public;
 
 grant execute on function "public"."checkout_terms"(uuid, text) to "postgres", "service_role";
 
+-- public/functions/claim_usage
+
+create or replace function public.claim_usage (
+  p_limit              integer default 1000,
+  p_stripe_customer_id text    default null::text
+)
+  returns bigint
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_row record;
+  v_claimed bigint := 0;
+begin
+  perform billing.require(p_limit between 1 and 10000, 'p_limit is not between 1 and 10000');
+  if p_stripe_customer_id is not null then
+    -- Somebody waits for this customer's usage (their invoice is about to close): wait for its writers.
+    perform from billing.overage_usage u
+    where u.stripe_customer_id = p_stripe_customer_id and u.waiting
+    order by u.stripe_customer_id, u.metric_id, u.period_start for no key update;
+  end if;
+  for v_row in
+    select u.stripe_customer_id, u.metric_id, u.period_start, u.period_end, u.user_id, u.quantity, u.claimed,
+      u.sequence + 1 as sequence, m.meter_event_name
+    from billing.overage_usage u join public.metrics m on m.id = u.metric_id and m.meter_event_name is not null
+    where u.waiting and u.stripe_customer_id = coalesce(p_stripe_customer_id, u.stripe_customer_id)
+    order by u.period_start, u.stripe_customer_id, u.metric_id
+    limit p_limit
+    for no key update of u skip locked
+  loop
+    insert into billing.usage_outbox (
+      stripe_customer_id, metric_id, period_start, user_id, sequence, quantity, identifier, meter_event_name, event_time
+    )
+    values (
+      v_row.stripe_customer_id, v_row.metric_id, v_row.period_start, v_row.user_id, v_row.sequence,
+      v_row.quantity - v_row.claimed,
+      format('%s-%s-%s-%s', v_row.stripe_customer_id, v_row.metric_id,
+        extract(epoch from v_row.period_start)::bigint, v_row.sequence),
+      v_row.meter_event_name, billing.event_time(v_row.period_start, v_row.period_end)
+    );
+    update billing.overage_usage u set claimed = v_row.quantity, sequence = v_row.sequence
+    where u.stripe_customer_id = v_row.stripe_customer_id and u.metric_id = v_row.metric_id
+      and u.period_start = v_row.period_start;
+    v_claimed := v_claimed + 1;
+  end loop;
+  return v_claimed;
+end;
+$function$;
+
+comment on function "public"."claim_usage"(integer, text) is 'Makes outbox rows of what the ledger holds beyond what is claimed, and answers how many. With a customer only theirs, and all of it; without, rows that somebody is writing to are left to the next call.';
+
+revoke all on function "public"."claim_usage"(integer, text) from public;
+
+grant execute on function "public"."claim_usage"(integer, text) to "postgres", "service_role";
+
 -- public/functions/close_checkout
 
 create or replace function public.close_checkout (
@@ -2297,7 +3942,8 @@ grant execute on function "public"."close_checkout"(uuid, bigint) to "postgres",
 create or replace function public.compare_customer_snapshot (
   p_stripe_customer_id text,
   p_subscriptions      jsonb,
-  p_invoices           jsonb
+  p_invoices           jsonb,
+  p_metering           jsonb default '{}'::jsonb
 )
   returns jsonb
   language sql
@@ -2306,14 +3952,68 @@ create or replace function public.compare_customer_snapshot (
   set search_path to ''
   AS $function$
   select coalesce(jsonb_agg(to_jsonb(d) order by d.field), '[]')
-  from billing.snapshot_differences(billing.sync_user(p_stripe_customer_id), p_subscriptions, p_invoices) d;
+  from billing.snapshot_differences(
+    billing.sync_user(p_stripe_customer_id), p_subscriptions, p_invoices, p_metering
+  ) d;
 $function$;
 
-comment on function "public"."compare_customer_snapshot"(text, jsonb, jsonb) is 'What applying this snapshot would change: [{field, ours, stripe}]. Changes nothing.';
+comment on function "public"."compare_customer_snapshot"(text, jsonb, jsonb, jsonb) is 'What applying this snapshot would change: [{field, ours, stripe}]. Changes nothing.';
 
-revoke all on function "public"."compare_customer_snapshot"(text, jsonb, jsonb) from public;
+revoke all on function "public"."compare_customer_snapshot"(text, jsonb, jsonb, jsonb) from public;
 
-grant execute on function "public"."compare_customer_snapshot"(text, jsonb, jsonb) to "postgres", "service_role";
+grant execute on function "public"."compare_customer_snapshot"(text, jsonb, jsonb, jsonb) to "postgres", "service_role";
+
+-- public/functions/consume_usage
+
+create or replace function public.consume_usage (
+  p_user_id    uuid,
+  p_metric     text,
+  p_quantity   bigint,
+  p_request_id uuid   default null::uuid
+)
+  returns jsonb
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_counter billing.usage_counters;
+  v_request billing.usage_requests;
+  v_answer jsonb;
+begin
+  perform billing.require(p_user_id is not null, 'p_user_id is missing');
+  perform billing.require(p_quantity between 1 and 1000000000, 'p_quantity is not between 1 and 1000000000');
+  perform billing.require(
+    exists (select from public.metrics m where m.id = p_metric and m.period <> 'none'),
+    'p_metric is not a metric that can be consumed'
+  );
+  if p_request_id is not null then
+    -- Waits for the same request under way, and then finds it (or its place, when it was refused).
+    insert into billing.usage_requests (user_id, metric_id, request_id, quantity)
+    values (p_user_id, p_metric, p_request_id, p_quantity)
+    on conflict (user_id, metric_id, request_id) do nothing;
+    if not found then
+      select * into strict v_request from billing.usage_requests r
+      where r.user_id = p_user_id and r.metric_id = p_metric and r.request_id = p_request_id;
+      perform billing.require(v_request.quantity = p_quantity, 'p_request_id was used for another quantity');
+      return v_request.answer;
+    end if;
+  end if;
+  v_counter := billing.consume(p_user_id, p_metric, p_quantity);
+  v_answer := jsonb_build_object(
+    'used', v_counter.used, 'allowance', v_counter.allowance, 'overage', v_counter.overage
+  );
+  update billing.usage_requests r set answer = v_answer
+  where r.user_id = p_user_id and r.metric_id = p_metric and r.request_id = p_request_id;
+  return v_answer;
+end;
+$function$;
+
+comment on function "public"."consume_usage"(uuid, text, bigint, uuid) is 'Takes a quantity of a metric for a user by the same way as a message: {used, allowance (null: unlimited), overage} of the day. All of it or nothing. A request id makes a repeat within two days free and answers what the first one did. Errors: 429 <metric>_quota_exceeded, 402 spending_cap_reached. One metric a transaction: two would take locks out of order.';
+
+revoke all on function "public"."consume_usage"(uuid, text, bigint, uuid) from public;
+
+grant execute on function "public"."consume_usage"(uuid, text, bigint, uuid) to "postgres", "service_role";
 
 -- public/functions/continue_sync
 
@@ -2566,6 +4266,68 @@ revoke all on function "public"."is_current_checkout"(uuid, bigint) from public;
 
 grant execute on function "public"."is_current_checkout"(uuid, bigint) to "postgres", "service_role";
 
+-- public/functions/lease_usage
+
+create or replace function public.lease_usage (
+  p_limit              integer default 100,
+  p_stripe_customer_id text    default null::text
+)
+  returns table (
+    id                 bigint,
+    lease              bigint,
+    kind               text,
+    identifier         text,
+    cancels            text,
+    stripe_customer_id text,
+    meter_event_name   text,
+    quantity           bigint,
+    event_time         timestamp with time zone,
+    attempts           integer
+  )
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(p_limit between 1 and 1000, 'p_limit is not between 1 and 1000');
+  -- One at a time: two that look at the same moment could each find another first row of one customer.
+  perform pg_advisory_xact_lock(hashtextextended('tollgate lease_usage', 0));
+  -- A lease that ran out without a word: its holder may have got through.
+  update billing.usage_outbox o
+  set uncertain_since = coalesce(o.uncertain_since, o.lease_until - interval '60 seconds'), lease_until = null
+  where o.status = 'pending' and o.lease_until <= clock_timestamp();
+  perform billing.park_unsendable();
+  return query
+  with heads as (
+    select distinct on (o.stripe_customer_id, o.meter_event_name) o.id, o.next_attempt_at
+    from billing.usage_outbox o
+    where o.status = 'pending' and o.stripe_customer_id = coalesce(p_stripe_customer_id, o.stripe_customer_id)
+      -- Not even when an older row comes to light while a younger one is on its way.
+      and not exists (
+        select from billing.usage_outbox b
+        where b.status = 'pending' and b.stripe_customer_id = o.stripe_customer_id
+          and b.meter_event_name = o.meter_event_name and b.lease_until is not null
+      )
+    order by o.stripe_customer_id, o.meter_event_name, o.id
+  ), due as (
+    select h.id from heads h where h.next_attempt_at <= clock_timestamp() order by h.next_attempt_at, h.id limit p_limit
+  )
+  update billing.usage_outbox o
+  set lease = o.lease + 1, lease_until = clock_timestamp() + interval '60 seconds'
+  from due
+  where o.id = due.id and o.status = 'pending' and o.lease_until is null
+  returning o.id, o.lease, o.kind, o.identifier,
+    (select c.identifier from billing.usage_outbox c where c.id = o.adjusts),
+    o.stripe_customer_id, o.meter_event_name, o.quantity, o.event_time, o.attempts;
+end;
+$function$;
+
+comment on function "public"."lease_usage"(integer, text) is 'Rows to send, for 60 seconds: at most one per customer and meter, the oldest, when it is due and nothing of theirs is on its way. kind event: report quantity under identifier; adjustment: cancel the event of identifier cancels.';
+
+revoke all on function "public"."lease_usage"(integer, text) from public;
+
+grant execute on function "public"."lease_usage"(integer, text) to "postgres", "service_role";
+
 -- public/functions/link_customer
 
 create or replace function public.link_customer (
@@ -2596,6 +4358,32 @@ comment on function "public"."link_customer"(uuid, text) is 'Links a user to a S
 revoke all on function "public"."link_customer"(uuid, text) from public;
 
 grant execute on function "public"."link_customer"(uuid, text) to "postgres", "service_role";
+
+-- public/functions/mark_notifications_read
+
+create or replace function public.mark_notifications_read (
+  p_up_to bigint default null::bigint
+)
+  returns bigint
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_read bigint;
+begin
+  update public.notifications n set read_at = now()
+  where n.user_id = (select auth.uid()) and n.read_at is null and n.id <= coalesce(p_up_to, n.id);
+  get diagnostics v_read = row_count;
+  return v_read;
+end;
+$function$;
+
+comment on function "public"."mark_notifications_read"(bigint) is 'Marks the caller''s unread notifications as read, up to an id (null: all), and answers how many.';
+
+revoke all on function "public"."mark_notifications_read"(bigint) from public;
+
+grant execute on function "public"."mark_notifications_read"(bigint) to "authenticated", "postgres";
 
 -- public/functions/my_entitlements
 
@@ -2673,6 +4461,53 @@ comment on function "public"."my_entitlements"() is 'The caller''s plan, where i
 revoke all on function "public"."my_entitlements"() from public;
 
 grant execute on function "public"."my_entitlements"() to "authenticated", "postgres";
+
+-- public/functions/my_overage
+
+create or replace function public.my_overage()
+  returns jsonb
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select jsonb_build_object(
+    'available', t.available,
+    'reason', t.reason,
+    'enabled', coalesce(a.enabled and a.subscription_id = t.subscription_id, false),
+    'attached', exists (select from billing.metered_items i where i.subscription_id = t.subscription_id),
+    'cap_minor', a.cap_minor,
+    'currency', coalesce(a.currency, t.currency),
+    'period_start', p.p_start,
+    'period_end', p.p_end,
+    'spent_minor', ceil(s.spent)::bigint,
+    'projected_minor', ceil(greatest(s.spent, least(
+      s.spent * extract(epoch from p.p_end - p.p_start)
+        / greatest(extract(epoch from now() - p.p_start), 1),
+      coalesce(a.cap_minor, s.spent)
+    )))::bigint,
+    'metrics', billing.overage_metrics(
+      u.id, t.subscription_id, t.plan_id, coalesce(a.currency, t.currency), p.p_start
+    ),
+    'credits', billing.my_credits(u.id, coalesce(a.currency, t.currency))
+  )
+  from (select (select auth.uid()) as id) u
+  cross join lateral billing.overage_terms(u.id) t
+  left join billing.overage_accounts a on a.user_id = u.id
+  left join lateral (
+    select coalesce(a.period_start, i.period_start) as p_start, coalesce(a.period_end, i.period_end) as p_end
+    from (select min(m.period_start) as period_start, min(m.period_end) as period_end
+      from billing.metered_items m where m.subscription_id = t.subscription_id) i
+  ) k on true
+  left join lateral billing.present_period(k.p_start, k.p_end, now()) p on true
+  left join lateral (select coalesce(billing.overage_spent(u.id, p.p_start), 0) as spent) s on true;
+$function$;
+
+comment on function "public"."my_overage"() is 'The caller''s usage beyond the allowance: {available, reason, enabled, attached (Stripe has the metered items), cap_minor, currency, period_start, period_end, spent_minor (rounded up), projected_minor (straight on to the end of the period, within the cap), metrics: [{metric, name, quantity, unit_amount_minor, amount_minor}], credits: {balance_minor, currency, next_expiry} or null}. Times are null before the metered items are there.';
+
+revoke all on function "public"."my_overage"() from public;
+
+grant execute on function "public"."my_overage"() to "authenticated", "postgres";
 
 -- public/functions/my_usage
 
@@ -2820,6 +4655,69 @@ revoke all on function "public"."note_reconcile_page"(bigint, jsonb, text, boole
 
 grant execute on function "public"."note_reconcile_page"(bigint, jsonb, text, boolean) to "postgres", "service_role";
 
+-- public/functions/note_usage_check
+
+create or replace function public.note_usage_check (
+  p_stripe_customer_id text,
+  p_metric_id          text,
+  p_period_start       timestamp with time zone,
+  p_stripe             bigint,
+  p_note               text                     default null::text
+)
+  returns text
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_sums record;
+  v_drift bigint;
+  v_verdict text;
+  v_subject constant text := format('%s %s %s', p_stripe_customer_id, p_metric_id,
+    to_char(p_period_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'));
+begin
+  select * into v_sums from public.usage_sums(p_stripe_customer_id, '-infinity') s
+  where s.metric_id = p_metric_id and s.period_start = p_period_start;
+  perform billing.require(found, 'the ledger has no such row');
+  perform billing.require(p_stripe >= 0, 'p_stripe is missing');
+  -- Its rows of the outbox may be gone; see billing.prune_metering().
+  perform billing.require(v_sums.period_end > now() - interval '12 months', 'the period is too long ago');
+  v_drift := p_stripe - (v_sums.sent - v_sums.adjusted);
+  v_verdict := case
+    when v_sums.claimed <> v_sums.sent + v_sums.waiting + v_sums.parked then 'drift'
+    when v_drift = 0 then case when v_sums.parked > 0 then 'parked' else 'equal' end
+    -- Sent and not yet marked, or taken back and not yet marked.
+    when v_drift between -v_sums.adjusting and v_sums.waiting then 'under_way'
+    -- An uncertain one may have been counted.
+    when v_drift between 0 and v_sums.waiting + v_sums.parked then 'parked'
+    else 'drift'
+  end;
+  insert into billing.usage_checks (
+    stripe_customer_id, user_id, metric_id, period_start, ledger, unclaimed, outbox_sent, outbox_waiting, parked, adjusted,
+    stripe, drift, verdict, note
+  )
+  values (
+    p_stripe_customer_id, v_sums.user_id, p_metric_id, p_period_start, v_sums.ledger, v_sums.ledger - v_sums.claimed,
+    v_sums.sent, v_sums.waiting, v_sums.parked, v_sums.adjusted, p_stripe, v_drift, v_verdict, p_note
+  );
+  if v_verdict = 'drift' then
+    perform billing.report_problem('usage_drift', v_subject, jsonb_build_object(
+      'ledger', v_sums.ledger, 'sent', v_sums.sent, 'adjusted', v_sums.adjusted, 'stripe', p_stripe, 'drift', v_drift
+    ));
+  elsif v_verdict = 'equal' then
+    update billing.problems p set resolved_at = now()
+    where p.kind = 'usage_drift' and p.subject = v_subject and p.resolved_at is null;
+  end if;
+  return v_verdict;
+end;
+$function$;
+
+comment on function "public"."note_usage_check"(text, text, timestamp with time zone, bigint, text) is 'Compares what Stripe''s event summaries say of a ledger row with ours as it is now, keeps the result, and returns the verdict: equal, under_way, parked or drift. A drift is also in billing.problems until a check finds it gone.';
+
+revoke all on function "public"."note_usage_check"(text, text, timestamp with time zone, bigint, text) from public;
+
+grant execute on function "public"."note_usage_check"(text, text, timestamp with time zone, bigint, text) to "postgres", "service_role";
+
 -- public/functions/receive_stripe_event
 
 create or replace function public.receive_stripe_event (
@@ -2905,9 +4803,11 @@ begin
   perform billing.require(p_stripe_customer_id ~ '^cus_\w+$', 'p_stripe_customer_id is not a customer id');
   update public.customers c set stripe_customer_id = p_stripe_customer_id
   where c.user_id = p_user_id and c.stripe_customer_id = p_gone;
-  -- A sync of the old customer that is under way can neither apply anything nor give its lease up any more.
+  -- A sync of the old customer that is under way can neither apply anything nor give its lease up any more, and nothing
+  -- is admitted that would be billed to the new one for what the old one bought.
   if found then
     update billing.sync_state s set lease_token = null, lease_until = null where s.user_id = p_user_id;
+    delete from billing.metered_items i where i.user_id = p_user_id;
   end if;
   select c.stripe_customer_id into v_linked from public.customers c where c.user_id = p_user_id;
   perform billing.require(v_linked is not null, 'the user has no customer');
@@ -2920,6 +4820,276 @@ comment on function "public"."relink_customer"(uuid, text, text) is 'Replaces th
 revoke all on function "public"."relink_customer"(uuid, text, text) from public;
 
 grant execute on function "public"."relink_customer"(uuid, text, text) to "postgres", "service_role";
+
+-- public/functions/set_overage
+
+create or replace function public.set_overage (
+  p_enabled   boolean,
+  p_cap_minor bigint  default null::bigint
+)
+  returns jsonb
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_user_id constant uuid := auth.uid();
+  v_terms record;
+begin
+  perform billing.require(v_user_id is not null, 'nobody is signed in');
+  perform billing.require(p_enabled is not null, 'p_enabled is missing');
+  if not p_enabled then
+    update billing.overage_accounts a set enabled = false, updated_at = now() where a.user_id = v_user_id;
+    return public.my_overage();
+  end if;
+  if p_cap_minor is null or p_cap_minor not between 1 and 10000000 then
+    perform billing.raise_http(
+      422, 'invalid_cap', 'The spending cap must be between 1 and 10000000, in the smallest unit of the currency.'
+    );
+  end if;
+  -- A snapshot of this person waits, or has been.
+  perform billing.lock_person(v_user_id);
+  select * into strict v_terms from billing.overage_terms(v_user_id);
+  if not v_terms.available then
+    perform billing.raise_http(
+      403, 'overage_not_available', 'Paying beyond the allowance is not available.',
+      jsonb_build_object('reason', v_terms.reason)::text, 'It needs an active subscription to a plan that offers it.'
+    );
+  end if;
+  insert into billing.overage_accounts as a (user_id, enabled, subscription_id, cap_minor, currency)
+  values (v_user_id, true, v_terms.subscription_id, p_cap_minor, v_terms.currency)
+  on conflict (user_id) do update set
+    enabled = true, subscription_id = excluded.subscription_id, cap_minor = excluded.cap_minor,
+    currency = excluded.currency, updated_at = now();
+  perform billing.refresh_overage(v_user_id);
+  return public.my_overage();
+end;
+$function$;
+
+comment on function "public"."set_overage"(boolean, bigint) is 'The caller says yes to paying beyond the allowance with their present subscription, up to a cap per billing period in minor units of its currency, or no more. Answers my_overage(). Errors: 403 overage_not_available {reason}, 422 invalid_cap. A cap below what is spent already stops at once.';
+
+revoke all on function "public"."set_overage"(boolean, bigint) from public;
+
+grant execute on function "public"."set_overage"(boolean, bigint) to "authenticated", "postgres";
+
+-- public/functions/usage_failed
+
+create or replace function public.usage_failed (
+  p_id           bigint,
+  p_error        text,
+  p_retry_at     timestamp with time zone default null::timestamp with time zone,
+  p_lease        bigint                   default null::bigint,
+  p_not_accepted boolean                  default false
+)
+  returns void
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  -- 1, 2, 4 … minutes, at most an hour.
+  update billing.usage_outbox o set
+    attempts = o.attempts + 1,
+    last_error = left(p_error, 2000),
+    next_attempt_at = coalesce(p_retry_at, now() + least(
+      interval '1 minute' * power(2, least(o.attempts, 10)), interval '1 hour'
+    )),
+    uncertain_since = case when p_not_accepted then o.uncertain_since
+      else coalesce(o.uncertain_since, o.lease_until - interval '60 seconds', now()) end,
+    lease_until = null
+  where o.id = p_id and o.status = 'pending' and o.lease = coalesce(p_lease, o.lease);
+  if not found then
+    perform billing.require(exists (select from billing.usage_outbox o where o.id = p_id), 'there is no such row');
+  end if;
+end;
+$function$;
+
+comment on function "public"."usage_failed"(bigint, text, timestamp with time zone, bigint, boolean) is 'Sending failed: due again at p_retry_at (null: later and later). p_not_accepted when Stripe surely did not take it (429, no connection); otherwise it is parked after 23 hours, because Stripe would not know its identifier again. With a lease that is no longer the current one nothing happens.';
+
+revoke all on function "public"."usage_failed"(bigint, text, timestamp with time zone, bigint, boolean) from public;
+
+grant execute on function "public"."usage_failed"(bigint, text, timestamp with time zone, bigint, boolean) to "postgres", "service_role";
+
+-- public/functions/usage_history
+
+create or replace function public.usage_history (
+  p_from   date,
+  p_to     date,
+  p_metric text default 'message'::text
+)
+  returns table (
+    day          date,
+    used         bigint,
+    allowance    bigint,
+    overage      bigint,
+    amount_minor numeric
+  )
+  language plpgsql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  if p_from is null or p_to is null or p_to < p_from or p_to - p_from > 400 then
+    perform billing.raise_http(422, 'invalid_range', 'The range must be from a day to a later one, 400 days at most.');
+  end if;
+  return query
+  select h.day, sum(h.used)::bigint, max(h.allowance), sum(h.overage)::bigint, trim_scale(sum(h.overage_minor))
+  from (
+    select d.day, d.used, d.allowance, d.overage, d.overage_minor
+    from billing.usage_days d
+    where d.user_id = (select auth.uid()) and d.metric_id = p_metric and d.day between p_from and p_to
+    union all
+    -- The latest day is the counter.
+    select c.period_day, c.used, c.allowance, c.overage, c.overage_minor
+    from billing.usage_counters c
+    where c.user_id = (select auth.uid()) and c.metric_id = p_metric and c.period_day between p_from and p_to
+  ) h
+  group by h.day
+  order by h.day;
+end;
+$function$;
+
+comment on function "public"."usage_history"(date, date, text) is 'What the caller used of a metric, per UTC day of the range (both ends included) that has any: used, allowance (null: unlimited), how much of it was beyond, and what that cost in minor units. 422 invalid_range beyond 400 days.';
+
+revoke all on function "public"."usage_history"(date, date, text) from public;
+
+grant execute on function "public"."usage_history"(date, date, text) to "authenticated", "postgres";
+
+-- public/functions/usage_parked
+
+create or replace function public.usage_parked (
+  p_id     bigint,
+  p_reason text
+)
+  returns void
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(p_reason <> '', 'p_reason is missing');
+  perform billing.require(exists (select from billing.usage_outbox o where o.id = p_id), 'there is no such row');
+  perform billing.park_usage(array[p_id], p_reason);
+end;
+$function$;
+
+comment on function "public"."usage_parked"(bigint, text) is 'Stripe rejects it: it is put aside with the reason, where an operator sees it, and no longer holds up younger ones.';
+
+revoke all on function "public"."usage_parked"(bigint, text) from public;
+
+grant execute on function "public"."usage_parked"(bigint, text) to "postgres", "service_role";
+
+-- public/functions/usage_rejected
+
+create or replace function public.usage_rejected (
+  p_identifier text,
+  p_reason     text
+)
+  returns boolean
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(p_reason <> '', 'p_reason is missing');
+  perform billing.park_usage(array[o.id], p_reason) from billing.usage_outbox o where o.identifier = p_identifier;
+  return found;
+end;
+$function$;
+
+comment on function "public"."usage_rejected"(text, text) is 'Stripe reports afterwards that it did not count an event (thin error event): it is parked although it was sent. False: the identifier is not ours.';
+
+revoke all on function "public"."usage_rejected"(text, text) from public;
+
+grant execute on function "public"."usage_rejected"(text, text) to "postgres", "service_role";
+
+-- public/functions/usage_sent
+
+create or replace function public.usage_sent (
+  p_id bigint
+)
+  returns void
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_identifier text;
+begin
+  -- Parked as well: the answer may come late.
+  update billing.usage_outbox o
+  set status = 'sent', sent_at = now(), lease_until = null, uncertain_since = null, last_error = null, parked_reason = null
+  where o.id = p_id and o.status <> 'sent'
+  returning o.identifier into v_identifier;
+  if v_identifier is null then
+    perform billing.require(exists (select from billing.usage_outbox o where o.id = p_id), 'there is no such row');
+    return;
+  end if;
+  update billing.problems p set resolved_at = now()
+  where p.kind = 'usage_parked' and p.subject = v_identifier and p.resolved_at is null;
+end;
+$function$;
+
+comment on function "public"."usage_sent"(bigint) is 'Stripe has it (also: knows its identifier already). Again changes nothing.';
+
+revoke all on function "public"."usage_sent"(bigint) from public;
+
+grant execute on function "public"."usage_sent"(bigint) to "postgres", "service_role";
+
+-- public/functions/usage_sums
+
+create or replace function public.usage_sums (
+  p_stripe_customer_id text                     default null::text,
+  p_since              timestamp with time zone default (now() - '100 days'::interval),
+  p_after              text                     default ''::text,
+  p_limit              integer                  default 1000
+)
+  returns table (
+    stripe_customer_id text,
+    user_id            uuid,
+    metric_id          text,
+    meter_event_name   text,
+    period_start       timestamp with time zone,
+    period_end         timestamp with time zone,
+    ledger             bigint,
+    claimed            bigint,
+    sent               bigint,
+    waiting            bigint,
+    parked             bigint,
+    adjusted           bigint,
+    adjusting          bigint
+  )
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select u.stripe_customer_id, u.user_id, u.metric_id, m.meter_event_name, u.period_start, u.period_end, u.quantity,
+    u.claimed, s.sent, s.waiting, s.parked, s.adjusted, s.adjusting
+  from billing.overage_usage u
+  join public.metrics m on m.id = u.metric_id
+  cross join lateral (
+    select
+      coalesce(sum(o.quantity) filter (where o.kind = 'event' and o.status = 'sent'), 0)::bigint as sent,
+      coalesce(sum(o.quantity) filter (where o.kind = 'event' and o.status = 'pending'), 0)::bigint as waiting,
+      coalesce(sum(o.quantity) filter (where o.kind = 'event' and o.status = 'parked'), 0)::bigint as parked,
+      coalesce(sum(o.quantity) filter (where o.kind = 'adjustment' and o.status = 'sent'), 0)::bigint as adjusted,
+      coalesce(sum(o.quantity) filter (where o.kind = 'adjustment' and o.status <> 'sent'), 0)::bigint as adjusting
+    from billing.usage_outbox o
+    where o.stripe_customer_id = u.stripe_customer_id and o.metric_id = u.metric_id and o.period_start = u.period_start
+  ) s
+  where u.period_end > p_since
+    and (u.stripe_customer_id = p_stripe_customer_id or (p_stripe_customer_id is null and u.stripe_customer_id > p_after))
+  order by u.stripe_customer_id, u.metric_id, u.period_start
+  limit p_limit;
+$function$;
+
+comment on function "public"."usage_sums"(text, timestamp with time zone, text, integer) is 'Ledger and outbox per (customer, metric, billing period) that ended after p_since: ledger (all that was admitted), claimed, and of that sent, waiting, parked; adjusted (taken back, known to Stripe), adjusting (not yet). Of one customer, or of those after p_after; Stripe should say sent - adjusted.';
+
+revoke all on function "public"."usage_sums"(text, timestamp with time zone, text, integer) from public;
+
+grant execute on function "public"."usage_sums"(text, timestamp with time zone, text, integer) to "postgres", "service_role";
 
 -- public/tables/agents
 
@@ -3053,6 +5223,113 @@ create policy "Owners start conversations" on "public"."conversations"
   for insert
   to "authenticated"
   with check ((user_id = ( SELECT auth.uid() AS uid)));
+
+-- public/tables/credit_balances
+
+create table "public"."credit_balances" (
+  "user_id"       uuid                     not null,
+  "currency"      text                     not null,
+  "balance_minor" bigint                   not null,
+  "synced_at"     timestamp with time zone not null default now(),
+  constraint "credit_balances_balance_minor_check" check ((balance_minor >= 0)),
+  constraint "credit_balances_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
+  constraint "credit_balances_pkey" primary key (user_id, currency),
+  constraint "credit_balances_user_id_fkey" foreign key (user_id) references public.customers(user_id) on delete cascade
+);
+
+alter table "public"."credit_balances"
+  enable row level security;
+
+create policy "Owners read their credit balances" on "public"."credit_balances"
+  for select
+  to "authenticated"
+  using ((user_id = ( select auth.uid() as uid)));
+
+comment on table "public"."credit_balances" is 'Prepaid credit that is left, per currency: Stripe''s credit balance summary.';
+
+grant select on table "public"."credit_balances" to "authenticated";
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."credit_balances" to "postgres";
+
+grant select on table "public"."credit_balances" to "service_role";
+
+-- public/tables/credit_grants
+
+create table "public"."credit_grants" (
+  "id"                text                     not null,
+  "user_id"           uuid                     not null,
+  "amount_minor"      bigint                   not null,
+  "currency"          text                     not null,
+  "category"          text                     not null,
+  "name"              text,
+  "effective_at"      timestamp with time zone,
+  "expires_at"        timestamp with time zone,
+  "voided_at"         timestamp with time zone,
+  "stripe_created_at" timestamp with time zone not null,
+  "synced_at"         timestamp with time zone not null default now(),
+  constraint "credit_grants_amount_minor_check" check ((amount_minor >= 0)),
+  constraint "credit_grants_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
+  constraint "credit_grants_pkey" primary key (id),
+  constraint "credit_grants_user_id_fkey" foreign key (user_id) references public.customers(user_id) on delete cascade
+);
+
+alter table "public"."credit_grants"
+  enable row level security;
+
+create index credit_grants_user_id_idx on public.credit_grants using btree (user_id);
+
+create policy "Owners read their credit grants" on "public"."credit_grants"
+  for select
+  to "authenticated"
+  using ((user_id = ( select auth.uid() as uid)));
+
+comment on column "public"."credit_grants"."amount_minor" is 'What was granted; what is left of all grants is in credit_balances.';
+
+comment on table "public"."credit_grants" is 'Stripe''s billing credit grants of a customer, from the snapshot.';
+
+grant select on table "public"."credit_grants" to "authenticated";
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."credit_grants" to "postgres";
+
+grant select on table "public"."credit_grants" to "service_role";
+
+-- public/tables/credit_packs
+
+create table "public"."credit_packs" (
+  "lookup_key"   text    not null,
+  "name"         text    not null,
+  "currency"     text    not null,
+  "price_minor"  bigint  not null,
+  "credit_minor" bigint  not null,
+  "expires_days" integer,
+  "is_active"    boolean not null default true,
+  constraint "credit_packs_credit_minor_check" check ((credit_minor > 0)),
+  constraint "credit_packs_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
+  constraint "credit_packs_expires_days_check" check ((expires_days > 0)),
+  constraint "credit_packs_lookup_key_check" check ((lookup_key ~ '^[a-z][a-z0-9_]*$'::text)),
+  constraint "credit_packs_pkey" primary key (lookup_key),
+  constraint "credit_packs_price_minor_check" check ((price_minor > 0))
+);
+
+alter table "public"."credit_packs"
+  enable row level security;
+
+create policy "Everybody reads the credit packs" on "public"."credit_packs"
+  for select
+  to "anon", "authenticated"
+  using (true);
+
+comment on column "public"."credit_packs"."credit_minor" is 'What the buyer may use of metered prices for price_minor.';
+
+comment on column "public"."credit_packs"."expires_days" is 'Days after the purchase; null: never.';
+
+comment on table "public"."credit_packs" is 'Prepaid credit that can be bought, by the lookup key of its one-time Stripe price.';
+
+grant select on table "public"."credit_packs" to "anon", "authenticated";
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."credit_packs" to "postgres";
+
+grant select on table "public"."credit_packs" to "service_role";
 
 -- public/tables/customers
 
@@ -3293,10 +5570,13 @@ comment on column "public"."messages"."user_id" is 'Owner of the conversation, a
 -- public/tables/metrics
 
 create table "public"."metrics" (
-  "id"     text not null,
-  "name"   text not null,
-  "period" text not null,
+  "id"               text not null,
+  "name"             text not null,
+  "period"           text not null,
+  "meter_event_name" text,
   constraint "metrics_id_check" check ((id ~ '^[a-z][a-z0-9_]*$'::text)),
+  constraint "metrics_meter_event_name_check" check ((meter_event_name ~ '^[a-z][a-z0-9_]{0,99}$'::text)),
+  constraint "metrics_meter_event_name_key" unique (meter_event_name),
   constraint "metrics_period_check" check ((period = ANY (ARRAY['day'::text, 'none'::text]))),
   constraint "metrics_pkey" primary key (id)
 );
@@ -3309,6 +5589,8 @@ create policy "Everybody reads the metrics" on "public"."metrics"
   to "anon", "authenticated"
   using (true);
 
+comment on column "public"."metrics"."meter_event_name" is 'Event name of Stripe''s meter. Null: cannot be billed beyond the allowance.';
+
 comment on column "public"."metrics"."period" is 'day: what was used resets at midnight UTC. none: a number of things that exist at the same time.';
 
 comment on table "public"."metrics" is 'What is counted.';
@@ -3318,6 +5600,125 @@ grant select on table "public"."metrics" to "anon", "authenticated";
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."metrics" to "postgres";
 
 grant select on table "public"."metrics" to "service_role";
+
+-- public/tables/notifications
+
+create table "public"."notifications" (
+  "id"          bigint                   generated always as identity not null,
+  "user_id"     uuid                     not null,
+  "kind"        text                     not null,
+  "metric_id"   text,
+  "threshold"   smallint                 not null,
+  "limit_value" bigint                   not null,
+  "period"      text                     not null,
+  "title"       text                     not null,
+  "body"        text                     not null,
+  "created_at"  timestamp with time zone not null default now(),
+  "read_at"     timestamp with time zone,
+  "sent_at"     timestamp with time zone,
+  constraint "notifications_check" check (((kind = 'allowance'::text) = (metric_id IS NOT NULL))),
+  constraint "notifications_kind_check" check ((kind = ANY (ARRAY['allowance'::text, 'spending_cap'::text]))),
+  constraint "notifications_limit_value_check" check ((limit_value >= 0)),
+  constraint "notifications_metric_id_fkey" foreign key (metric_id) references public.metrics(id),
+  constraint "notifications_pkey" primary key (id),
+  constraint "notifications_threshold_check" check ((threshold = ANY (ARRAY[80, 100]))),
+  constraint "notifications_user_id_fkey" foreign key (user_id) references auth.users(id) on delete cascade,
+  constraint "notifications_user_id_kind_metric_id_threshold_period_limit_key" unique nulls not DISTINCT (user_id, kind, metric_id, threshold, period, limit_value)
+);
+
+alter table "public"."notifications"
+  enable row level security;
+
+create index notifications_created_at_idx on public.notifications using btree (created_at);
+
+create index notifications_metric_id_idx on public.notifications using btree (metric_id);
+
+create policy "Owners read their notifications" on "public"."notifications"
+  for select
+  to "authenticated"
+  using ((user_id = ( select auth.uid() as uid)));
+
+comment on column "public"."notifications"."limit_value" is 'What the threshold is a share of: units, or minor units of money.';
+
+comment on column "public"."notifications"."period" is 'The UTC day of an allowance, the start of the billing period of a cap.';
+
+comment on column "public"."notifications"."sent_at" is 'When it was sent by e-mail; see the setting notification_emails.';
+
+comment on table "public"."notifications" is 'What a user should be told about their allowance or their spending.';
+
+grant select on table "public"."notifications" to "authenticated";
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."notifications" to "postgres";
+
+grant select on table "public"."notifications" to "service_role";
+
+-- public/tables/overage_price_currency_options
+
+create table "public"."overage_price_currency_options" (
+  "lookup_key"        text          not null,
+  "currency"          text          not null,
+  "unit_amount_minor" numeric(20,6) not null,
+  constraint "overage_price_currency_options_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
+  constraint "overage_price_currency_options_pkey" primary key (lookup_key, currency),
+  constraint "overage_price_currency_options_unit_amount_minor_check" check ((unit_amount_minor > (0)::numeric)),
+  constraint "overage_price_currency_options_lookup_key_fkey" foreign key (lookup_key) references public.overage_prices(lookup_key) on delete cascade
+);
+
+alter table "public"."overage_price_currency_options"
+  enable row level security;
+
+create policy "Everybody reads the metered prices in other currencies" on "public"."overage_price_currency_options"
+  for select
+  to "anon", "authenticated"
+  using (true);
+
+comment on table "public"."overage_price_currency_options" is 'Amounts of a metered price in currencies beside its own (Stripe''s currency_options).';
+
+grant select on table "public"."overage_price_currency_options" to "anon", "authenticated";
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."overage_price_currency_options" to "postgres";
+
+grant select on table "public"."overage_price_currency_options" to "service_role";
+
+-- public/tables/overage_prices
+
+create table "public"."overage_prices" (
+  "lookup_key"        text          not null,
+  "plan_id"           text          not null,
+  "metric_id"         text          not null,
+  "currency"          text          not null,
+  "unit_amount_minor" numeric(20,6) not null,
+  "is_active"         boolean       not null default true,
+  constraint "overage_prices_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
+  constraint "overage_prices_lookup_key_check" check ((lookup_key ~ '^[a-z][a-z0-9_]*$'::text)),
+  constraint "overage_prices_metric_id_fkey" foreign key (metric_id) references public.metrics(id),
+  constraint "overage_prices_pkey" primary key (lookup_key),
+  constraint "overage_prices_plan_id_metric_id_key" unique (plan_id, metric_id),
+  constraint "overage_prices_unit_amount_minor_check" check ((unit_amount_minor > (0)::numeric)),
+  constraint "overage_prices_plan_id_fkey" foreign key (plan_id) references public.plans(id)
+);
+
+alter table "public"."overage_prices"
+  enable row level security;
+
+create index overage_prices_metric_id_idx on public.overage_prices using btree (metric_id);
+
+create policy "Everybody reads the metered prices" on "public"."overage_prices"
+  for select
+  to "anon", "authenticated"
+  using (true);
+
+comment on column "public"."overage_prices"."is_active" is 'Can be switched on. Who has it already keeps it.';
+
+comment on column "public"."overage_prices"."unit_amount_minor" is 'In the smallest unit of the currency (cents), with up to six decimals.';
+
+comment on table "public"."overage_prices" is 'Metered prices by Stripe lookup key: what a unit beyond the plan''s allowance costs. Monthly, with the meter of the metric. Stripe charges what its own price says; these amounts are for display and for making Stripe''s prices.';
+
+grant select on table "public"."overage_prices" to "anon", "authenticated";
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."overage_prices" to "postgres";
+
+grant select on table "public"."overage_prices" to "service_role";
 
 -- public/tables/plan_features
 

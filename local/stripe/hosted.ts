@@ -61,6 +61,8 @@ export interface CheckoutLineView {
   quantity: number;
   unit_amount: number;
   amount: number;
+  /** Billed later, for what was used. */
+  is_metered: boolean;
   interval: PriceView["interval"];
   interval_count: number;
 }

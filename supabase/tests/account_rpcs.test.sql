@@ -47,14 +47,14 @@ select pg_temp.become('authenticated', 'a0000000-0000-4000-8000-000000000001');
 select results_eq(
   'select * from public.my_usage()',
   $$values ('agent', 0::bigint, 1::bigint, null::timestamptz, 'free'),
-    ('message', 0, 50, pg_temp.midnight(), 'free')$$,
+    ('message', 0, 50, pg_temp.midnight(), 'free'), ('tool', 0, 20, pg_temp.midnight(), 'free')$$,
   'a new person has used nothing, and has no counter yet'
 );
 select is(
   public.my_entitlements(),
   '{
     "plan": {"id": "free", "name": "Free", "rank": 0}, "source": "default", "status": null,
-    "features": ["basic_tools"], "limits": {"message": 50, "agent": 1}, "subscription": null,
+    "features": ["basic_tools"], "limits": {"message": 50, "agent": 1, "tool": 20}, "subscription": null,
     "payment_problem": null, "grace_ends_at": null, "pending_change": null, "grant": null
   }',
   'and is on the default plan'
@@ -65,7 +65,7 @@ insert into public.messages (conversation_id, role, content)
 select 'a0000000-0000-4000-8000-0000000000c1', 'user', 'x' from generate_series(1, 3);
 insert into public.agents (name) values ('x');
 select results_eq(
-  'select metric, used from public.my_usage()', $$values ('agent', 1::bigint), ('message', 3)$$,
+  'select metric, used from public.my_usage()', $$values ('agent', 1::bigint), ('message', 3), ('tool', 0)$$,
   'use is shown'
 );
 reset role;
@@ -73,7 +73,8 @@ update billing.usage_counters set period_day = period_day - 1 where metric_id = 
 select pg_temp.become('authenticated', 'a0000000-0000-4000-8000-000000000001');
 select results_eq(
   'select metric, used, resets_at from public.my_usage()',
-  $$values ('agent', 1::bigint, null::timestamptz), ('message', 0, pg_temp.midnight())$$,
+  $$values ('agent', 1::bigint, null::timestamptz), ('message', 0, pg_temp.midnight()),
+    ('tool', 0, pg_temp.midnight())$$,
   'yesterday''s messages are over, the agent is still there'
 );
 select pg_temp.become('authenticated', 'b0000000-0000-4000-8000-000000000001');
@@ -90,13 +91,13 @@ select public.apply_customer_snapshot('cus_tada', public.next_sync_token(), '[{
 select pg_temp.become('authenticated', 'a0000000-0000-4000-8000-000000000001');
 select results_eq(
   'select metric, limit_value, plan from public.my_usage()',
-  $$values ('agent', 5::bigint, 'pro'), ('message', 500, 'pro')$$, 'the limits are those of the plan'
+  $$values ('agent', 5::bigint, 'pro'), ('message', 500, 'pro'), ('tool', 200, 'pro')$$, 'the limits are those of the plan'
 );
 select is(
   public.my_entitlements() - 'subscription',
   '{
     "plan": {"id": "pro", "name": "Pro", "rank": 10}, "source": "subscription", "status": "active",
-    "features": ["basic_tools", "all_tools", "priority"], "limits": {"message": 500, "agent": 5},
+    "features": ["basic_tools", "all_tools", "priority"], "limits": {"message": 500, "agent": 5, "tool": 200},
     "payment_problem": null, "grace_ends_at": null, "pending_change": null, "grant": null
   }',
   'the entitlement is that of the subscription'
@@ -141,10 +142,10 @@ insert into public.entitlements (user_id, plan_id, source)
 values ('a0000000-0000-4000-8000-000000000001', 'enterprise', 'subscription');
 select pg_temp.become('authenticated', 'a0000000-0000-4000-8000-000000000001');
 select results_eq(
-  'select limit_value from public.my_usage()', array[null::bigint, null], 'unlimited is null'
+  'select limit_value from public.my_usage()', array[null::bigint, null, null], 'unlimited is null'
 );
 select is(
-  public.my_entitlements() -> 'limits', '{"message": null, "agent": null}', 'in both answers'
+  public.my_entitlements() -> 'limits', '{"message": null, "agent": null, "tool": null}', 'in both answers'
 );
 select is(jsonb_array_length(public.my_entitlements() -> 'features'), 7, 'with every feature');
 

@@ -69,7 +69,40 @@ insert into queries values
       order by next_attempt_at limit 10$$),
   ('stripe_events_received_at_idx',
     $$select from billing.stripe_events
-      where payload is not null and received_at < now() - interval '90 days'$$);
+      where payload is not null and received_at < now() - interval '90 days'$$),
+  ('overage_prices_metric_id_idx', $$select from public.overage_prices where metric_id = 'message'$$),
+  ('notifications_metric_id_idx', $$select from public.notifications where metric_id = 'message'$$),
+  ('notifications_created_at_idx',
+    $$select from public.notifications where created_at < now() - interval '13 months'$$),
+  ('usage_days_metric_id_idx', $$select from billing.usage_days where metric_id = 'message'$$),
+  ('usage_days_day_idx', $$select from billing.usage_days where day < current_date - 400$$),
+  ('metered_items_user_id_idx', $$select from billing.metered_items where user_id = gen_random_uuid()$$),
+  ('metered_items_subscription_id_idx',
+    $$select from billing.metered_items where subscription_id = 'sub_1'$$),
+  ('metered_items_metric_id_idx', $$select from billing.metered_items where metric_id = 'message'$$),
+  ('overage_usage_waiting_idx',
+    $$select from billing.overage_usage where waiting
+      order by period_start, stripe_customer_id, metric_id limit 10$$),
+  ('overage_usage_user_id_period_start_idx',
+    $$select from billing.overage_usage where user_id = (select gen_random_uuid()) and period_start = now()$$),
+  ('overage_usage_metric_id_idx', $$select from billing.overage_usage where metric_id = 'message'$$),
+  ('usage_requests_metric_id_idx', $$select from billing.usage_requests where metric_id = 'tool'$$),
+  ('usage_requests_created_at_idx',
+    $$select from billing.usage_requests where created_at < now() - interval '2 days'$$),
+  ('usage_outbox_pending_idx',
+    $$select distinct on (stripe_customer_id, meter_event_name) id from billing.usage_outbox
+      where status = 'pending' order by stripe_customer_id, meter_event_name, id$$),
+  ('usage_outbox_ledger_idx',
+    $$select from billing.usage_outbox
+      where stripe_customer_id = 'cus_1' and metric_id = 'message' and period_start = '2026-11-01'$$),
+  ('usage_outbox_user_id_idx', $$select from billing.usage_outbox where user_id = gen_random_uuid()$$),
+  ('credit_grants_user_id_idx', $$select from public.credit_grants where user_id = (select gen_random_uuid())$$),
+  ('usage_checks_stripe_customer_id_idx',
+    $$select from billing.usage_checks where stripe_customer_id = 'cus_1' and metric_id = 'message'
+      order by period_start$$),
+  ('usage_checks_user_id_idx', $$select from billing.usage_checks where user_id = gen_random_uuid()$$),
+  ('usage_checks_metric_id_idx', $$select from billing.usage_checks where metric_id = 'message'$$),
+  ('usage_checks_run_at_idx', $$select from billing.usage_checks where run_at < now() - interval '13 months'$$);
 
 select ok(pg_temp.uses(index_name, query), index_name || ' serves its query') from queries;
 
@@ -88,7 +121,8 @@ select is_empty(
   $$select a.attname from pg_index i
     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
     where i.indrelid = 'billing.usage_counters'::regclass
-      and a.attname in ('used', 'period_day', 'allowance', 'valid_until')$$,
+      and a.attname in
+        ('used', 'period_day', 'allowance', 'valid_until', 'overage', 'overage_minor', 'fast_until')$$,
   'no index holds a column of a counter that changes'
 );
 

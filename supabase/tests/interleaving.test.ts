@@ -4,7 +4,18 @@
  */
 import assert from "node:assert/strict";
 import type postgres from "postgres";
-import { as, createPerson, type Person, subscribe, withPool } from "./people.ts";
+import {
+  agree,
+  as,
+  counter,
+  createPerson,
+  meter,
+  type Outcome,
+  type Person,
+  snapshot,
+  subscribe,
+  withPool,
+} from "./people.ts";
 
 type Step = (tx: postgres.Sql | postgres.TransactionSql) => Promise<unknown>;
 
@@ -156,6 +167,137 @@ Deno.test("the catalogue is not changed under repeatable read", async () => {
       sql.begin("isolation level repeatable read", (tx) => changeLimit(50)(tx)),
       /read committed only/,
     );
+  });
+});
+
+/** Somebody whose next message is the first beyond the allowance. */
+async function payer(sql: postgres.Sql, capMinor: number): Promise<Person> {
+  const person = await createPerson(sql);
+  await meter(sql, person);
+  await agree(sql, person, capMinor);
+  await firstMessage(person)(sql);
+  await sql`update billing.usage_counters set used = 500 where user_id = ${person.id} and metric_id = 'message'`;
+  return person;
+}
+
+function tried(step: Step): { step: Step; outcome: () => Outcome } {
+  let outcome: Outcome = "written";
+  return {
+    step: (tx) =>
+      Promise.resolve(step(tx)).catch((error) => {
+        if (error.code !== "PGRST") throw error;
+        outcome = "refused";
+      }),
+    outcome: () => outcome,
+  };
+}
+
+async function ledger(
+  sql: postgres.Sql,
+  person: Person,
+): Promise<{ quantity: number; claimed: number }> {
+  const [row] = await sql<{ quantity: number; claimed: number }[]>`
+    select coalesce(sum(quantity), 0)::int as quantity, coalesce(sum(claimed), 0)::int as claimed
+    from billing.overage_usage where user_id = ${person.id}`;
+  assert.ok(row);
+  return row;
+}
+
+Deno.test("a claim leaves alone what is being written, and one for an invoice waits for it", async () => {
+  await withPool(async (sql) => {
+    const person = await payer(sql, 1000);
+    await firstMessage(person)(sql);
+    await interleave(sql, firstMessage(person), (tx) => tx`select public.claim_usage()`);
+    assert.deepEqual(await ledger(sql, person), { quantity: 2, claimed: 0 });
+    const customer = `cus_${person.id.replaceAll("-", "")}`;
+    await interleave(
+      sql,
+      firstMessage(person),
+      (tx) => tx`select public.claim_usage(100, ${customer})`,
+    );
+    assert.deepEqual(await ledger(sql, person), { quantity: 3, claimed: 3 });
+    await interleave(
+      sql,
+      (tx) => tx`select public.claim_usage(100, ${customer})`,
+      firstMessage(person),
+    );
+    assert.deepEqual(await ledger(sql, person), { quantity: 4, claimed: 3 });
+    await sql`update billing.usage_outbox set status = 'sent', sent_at = now() where user_id = ${person.id}`;
+  });
+});
+
+Deno.test("two claims at once make one row of one unit", async () => {
+  await withPool(async (sql) => {
+    const person = await payer(sql, 1000);
+    await firstMessage(person)(sql);
+    const customer = `cus_${person.id.replaceAll("-", "")}`;
+    const claim: Step = (tx) => tx`select public.claim_usage(100, ${customer})`;
+    await interleave(sql, claim, claim);
+    const rows =
+      await sql`select quantity::int, sequence from billing.usage_outbox where user_id = ${person.id}`;
+    assert.deepEqual(rows.map((row) => [row["quantity"], row["sequence"]]), [[1, 1]]);
+    await sql`update billing.usage_outbox set status = 'sent', sent_at = now() where user_id = ${person.id}`;
+  });
+});
+
+Deno.test("a cap that is lowered during a message counts for the next", async () => {
+  await withPool(async (sql) => {
+    const person = await payer(sql, 1000);
+    await interleave(sql, firstMessage(person), () => agree(sql, person, 2));
+    const next = tried(firstMessage(person));
+    await next.step(sql);
+    assert.equal(next.outcome(), "refused");
+    assert.equal((await ledger(sql, person)).quantity, 1);
+  });
+});
+
+Deno.test("a message that waits for the one before it finds the cap as that one left it", async () => {
+  await withPool(async (sql) => {
+    const person = await payer(sql, 2);
+    const second = tried(firstMessage(person));
+    await interleave(sql, firstMessage(person), second.step);
+    assert.equal(second.outcome(), "refused");
+    assert.deepEqual(
+      [(await ledger(sql, person)).quantity, await counter(sql, "message", person)],
+      [1, 501],
+    );
+  });
+});
+
+Deno.test("a message that arrives during the end of the subscription is not charged", async () => {
+  await withPool(async (sql) => {
+    const person = await payer(sql, 1000);
+    const [row] = await sql<{ token: string }[]>`select public.next_sync_token() as token`;
+    const message = tried(firstMessage(person));
+    const end: Step = (tx) =>
+      tx`select public.apply_customer_snapshot(${`cus_${person.id.replaceAll("-", "")}`}, ${
+        row?.token ?? ""
+      }, '[]')`;
+    await interleave(sql, end, message.step);
+    assert.equal(message.outcome(), "refused");
+    assert.equal((await ledger(sql, person)).quantity, 0);
+    await snapshot(
+      sql,
+      person,
+      (await sql<{ token: string }[]>`select public.next_sync_token() as token`)[0]?.token ?? "",
+      null,
+    );
+  });
+});
+
+Deno.test("a period that rolls over during a snapshot is the snapshot's, and nothing is counted twice", async () => {
+  await withPool(async (sql) => {
+    const person = await payer(sql, 1000);
+    await firstMessage(person)(sql);
+    await sql`update billing.overage_accounts set period_end = now() where user_id = ${person.id}`;
+    await interleave(sql, firstMessage(person), () => meter(sql, person));
+    const [account] = await sql<{ spent: number; first: boolean }[]>`
+      select a.spent_minor::int as spent, a.period_start = min(u.period_start) as first
+      from billing.overage_accounts a join billing.overage_usage u using (user_id)
+      where user_id = ${person.id} group by a.user_id`;
+    // The one of the rolled period stays where it was written; the account is where Stripe says it is.
+    assert.deepEqual(account, { spent: 2, first: true });
+    assert.equal((await ledger(sql, person)).quantity, 2);
   });
 });
 

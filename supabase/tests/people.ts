@@ -114,3 +114,39 @@ export async function snapshot(
     : [{ id: `sub_${id}`, status: "active", price_lookup_key: lookupKey }];
   await sql`select public.apply_customer_snapshot(${`cus_${id}`}, ${token}, ${sql.json(list)})`;
 }
+
+/** What meter() makes a unit beyond the allowance cost. */
+export const UNIT_MINOR = 2;
+
+/** A subscriber of Pro whose subscription has the metered items of the period around now. */
+export async function meter(
+  sql: postgres.Sql,
+  person: Person,
+  period: { start: string; end: string } = { start: "-1 day", end: "29 days" },
+  plan = "pro",
+): Promise<void> {
+  const id = person.id.replaceAll("-", "");
+  await sql`select public.link_customer(${person.id}, ${`cus_${id}`})`;
+  const subscriptions = [{
+    id: `sub_${id}`,
+    status: "active",
+    price_lookup_key: `${plan}_monthly`,
+    currency: "usd",
+  }];
+  await sql`
+    select public.apply_customer_snapshot(${`cus_${id}`}, public.next_sync_token(), ${
+    sql.json(subscriptions)
+  },
+      p_metering => jsonb_build_object('metered_items', (
+        select jsonb_agg(jsonb_build_object(
+          'id', 'si_' || m.id || ${id}, 'subscription_id', ${`sub_${id}`}::text, 'currency', 'usd',
+          'price_lookup_key', ${plan}::text || '_' || m.id || '_overage', 'unit_amount_minor', ${UNIT_MINOR}::int,
+          'period_start', date_trunc('hour', now()) + ${period.start}::interval,
+          'period_end', date_trunc('hour', now()) + ${period.end}::interval
+        )) from public.metrics m where m.meter_event_name is not null)))`;
+}
+
+export async function agree(sql: postgres.Sql, person: Person, capMinor: number): Promise<void> {
+  const outcome = await as(sql, person, (tx) => tx`select public.set_overage(true, ${capMinor})`);
+  if (outcome === "refused") throw new Error("the owner may not pay beyond the allowance");
+}

@@ -55,8 +55,9 @@ $$;
 
 select results_eq(
   $$select * from pg_temp.privileges('anon')$$,
-  array['public.features select', 'public.metrics select', 'public.plan_features select',
-    'public.plan_limits select', 'public.plans select', 'public.price_currency_options select',
+  array['public.credit_packs select', 'public.features select', 'public.metrics select',
+    'public.overage_price_currency_options select', 'public.overage_prices select',
+    'public.plan_features select', 'public.plan_limits select', 'public.plans select', 'public.price_currency_options select',
     'public.prices select'],
   'anon reads the catalogue and nothing else'
 );
@@ -68,9 +69,11 @@ select is_empty($$select * from pg_temp.executable('anon')$$, 'anon executes no 
 select results_eq(
   $$select * from pg_temp.privileges('authenticated')$$,
   array['billing.access_statuses select', 'billing.usage_counters select', 'public.agents delete,select',
-    'public.conversations delete,select', 'public.customers select', 'public.entitlements select',
+    'public.conversations delete,select', 'public.credit_balances select', 'public.credit_grants select',
+    'public.credit_packs select', 'public.customers select', 'public.entitlements select',
     'public.features select', 'public.invoices select', 'public.messages delete,select',
-    'public.metrics select', 'public.plan_features select', 'public.plan_limits select',
+    'public.metrics select', 'public.notifications select', 'public.overage_price_currency_options select',
+    'public.overage_prices select', 'public.plan_features select', 'public.plan_limits select',
     'public.plans select', 'public.price_currency_options select', 'public.prices select',
     'public.subscriptions select'],
   'a signed-in person reads, and deletes their own chat'
@@ -84,16 +87,20 @@ select results_eq(
 );
 select results_eq(
   $$select * from pg_temp.executable('authenticated')$$,
-  array['billing.grace_period', 'billing.my_payment_problem', 'public.my_entitlements', 'public.my_usage'],
+  array['billing.grace_period', 'billing.my_payment_problem', 'public.mark_notifications_read',
+    'public.my_entitlements', 'public.my_overage', 'public.my_usage', 'public.set_overage',
+    'public.usage_history'],
   'a signed-in person executes the functions about themselves'
 );
 
 select results_eq(
   $$select * from pg_temp.privileges('service_role')$$,
   array['public.agents delete,insert,select,update', 'public.conversations delete,insert,select,update',
+    'public.credit_balances select', 'public.credit_grants select', 'public.credit_packs select',
     'public.customers select', 'public.entitlements select', 'public.features select',
     'public.invoices select', 'public.messages delete,insert,select', 'public.metrics select',
-    'public.plan_features select',
+    'public.notifications select', 'public.overage_price_currency_options select',
+    'public.overage_prices select', 'public.plan_features select',
     'public.plan_limits select', 'public.plans select', 'public.price_currency_options select',
     'public.prices select', 'public.subscriptions select'],
   'the secret key writes the chat, and reads billing without writing it'
@@ -101,12 +108,14 @@ select results_eq(
 select results_eq(
   $$select * from pg_temp.executable('service_role')$$,
   array['public.apply_customer_snapshot', 'public.begin_checkout', 'public.begin_reconcile', 'public.begin_sync',
-    'public.checkout_terms', 'public.close_checkout', 'public.compare_customer_snapshot', 'public.continue_sync',
+    'public.checkout_terms', 'public.claim_usage', 'public.close_checkout',
+    'public.compare_customer_snapshot', 'public.consume_usage', 'public.continue_sync',
     'public.customers_after', 'public.due_stripe_events', 'public.end_reconcile', 'public.end_sync',
     'public.fail_stripe_event', 'public.finish_stripe_event', 'public.is_current_checkout',
-    'public.link_customer', 'public.next_reconcile_customers', 'public.next_sync_token',
-    'public.note_reconcile_page', 'public.receive_stripe_event', 'public.reconciled',
-    'public.relink_customer'],
+    'public.lease_usage', 'public.link_customer', 'public.next_reconcile_customers', 'public.next_sync_token',
+    'public.note_reconcile_page', 'public.note_usage_check', 'public.receive_stripe_event', 'public.reconciled',
+    'public.relink_customer', 'public.usage_failed', 'public.usage_parked', 'public.usage_rejected',
+    'public.usage_sent', 'public.usage_sums'],
   'the secret key executes what the functions need'
 );
 

@@ -40,7 +40,10 @@ select results_eq(
     ('tollgate-expire-entitlements', '* * * * *', 'select billing.expire_entitlements()', true),
     ('tollgate-prune-events', '17 3 * * *', 'select billing.prune_stripe_events()', true),
     ('tollgate-prune-job-history', '37 3 * * *', 'select billing.prune_job_history()', true),
-    ('tollgate-reconcile', '23 * * * *', 'select billing.call_function(''reconcile'')', true)$$,
+    ('tollgate-prune-metering', '37 3 * * *', 'select billing.prune_metering()', true),
+    ('tollgate-reconcile', '23 * * * *', 'select billing.call_function(''reconcile'')', true),
+    ('tollgate-usage-check', '41 * * * *', 'select billing.call_function(''usage-check'')', true),
+    ('tollgate-usage-sync', '*/5 * * * *', 'select billing.call_function(''usage-sync'')', true)$$,
   'the jobs are scheduled'
 );
 select is_empty(

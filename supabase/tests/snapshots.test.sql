@@ -110,7 +110,7 @@ reset role;
 select results_eq(
   $$select allowance from billing.usage_counters
     where user_id = 'a0000000-0000-4000-8000-000000000001' order by metric_id$$,
-  array[5::bigint, 500], 'and the cached allowances'
+  array[5::bigint, 500, 200], 'and the cached allowances'
 );
 select pg_temp.become('service_role');
 select results_eq(

@@ -69,6 +69,22 @@ export const schedules: fc.Arbitrary<Schedule> = fc.tuple(
   }),
 ).map(([first, rest]) => ({ steps: [first, ...rest] }));
 
+/** One lifecycle, and many ways in which its events arrive. */
+export interface Lifecycle {
+  actions: Action[];
+  arrivals: Arrival[][];
+}
+
+export function lifecycles(schedulesOfEach: number): fc.Arbitrary<Lifecycle> {
+  const steps = { minLength: 3, maxLength: 5 };
+  return fc.array(fc.constantFrom(...ACTIONS), steps).chain((rest) => {
+    const actions: Action[] = ["subscribe_pro", ...rest];
+    const ofOne = fc.array(arrival, { minLength: actions.length, maxLength: actions.length });
+    const arrivals = fc.array(ofOne, { minLength: schedulesOfEach, maxLength: schedulesOfEach });
+    return fc.record({ actions: fc.constant(actions), arrivals });
+  });
+}
+
 /** The same order for the same number: a shuffle that a seed can repeat. */
 export function shuffled<T>(items: readonly T[], seed: number): T[] {
   let state = (seed % 2_147_483_646) + 1;

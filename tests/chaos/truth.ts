@@ -39,6 +39,22 @@ export async function differences(db: postgres.Sql, subject: Subject): Promise<s
   return found;
 }
 
+/**
+ * What our database says of this person, without what differs between two people who lived the same: ids, numbers and times.
+ */
+export async function ending(db: postgres.Sql, { userId }: Subject): Promise<string> {
+  const subscriptions = await db`
+    select status, price_lookup_key, quantity, cancel_at is not null as cancel_at, cancel_at_period_end,
+      ended_at is not null as ended, past_due_since is not null as past_due,
+      current_period_end - current_period_start as period
+    from public.subscriptions where user_id = ${userId} order by status, price_lookup_key, ended, period`;
+  const invoices = await db`
+    select status, total_minor, amount_due_minor, amount_paid_minor, currency
+    from public.invoices where user_id = ${userId} order by period_end, total_minor, status`;
+  const [plan] = await db`select billing.current_plan(${userId}) as plan`;
+  return JSON.stringify({ plan, subscriptions, invoices });
+}
+
 function planOf(subscriptions: Stripe.Subscription[]): string {
   const keys = subscriptions.filter(({ status }) => ACCESS.includes(status))
     .flatMap(({ items }) => items.data.map(({ price }) => price.lookup_key));

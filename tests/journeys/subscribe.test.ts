@@ -95,7 +95,7 @@ Deno.test("sign up, fifty messages, refused, subscribe by webhook, go on, cancel
     assert.deepEqual({ plan: plan.id, source, limits, subscription }, {
       plan: "free",
       source: "default",
-      limits: { message: FREE_MESSAGES, agent: 1 },
+      limits: { message: FREE_MESSAGES, agent: 1, tool: 20 },
       subscription: null,
     });
   });

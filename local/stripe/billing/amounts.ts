@@ -16,6 +16,34 @@ export function optionOf(work: Work, price: Price, currency: string): PriceOptio
   };
 }
 
+export const isMetered = (price: Price) => price.recurring?.usage_type === "metered";
+
+const PLACES = 12;
+
+/** A decimal text as a whole number of 10⁻¹². */
+function scaled(text: string): bigint {
+  const [whole = "0", fraction = ""] = text.split(".");
+  return BigInt(whole + fraction.padEnd(PLACES, "0").slice(0, PLACES));
+}
+
+/** Decimal amounts times whole numbers, summed up and rounded half up to the smallest unit. */
+function total(parts: readonly { each: string; units: number }[]): number {
+  const sum = parts.reduce((all, part) => all + scaled(part.each) * BigInt(part.units), 0n);
+  const unit = 10n ** BigInt(PLACES);
+  return Number((sum + unit / 2n) / unit);
+}
+
+/** The quantity that is paid for: usage may be counted in packages. */
+function packages(price: Price, quantity: number): number {
+  const { divide_by = 1, round = "up" } = price.transform_quantity ?? {};
+  return round === "up" ? Math.ceil(quantity / divide_by) : Math.floor(quantity / divide_by);
+}
+
+/** What is paid in advance, in the smallest unit of `currency`: nothing for what is metered. */
+export function upfront(work: Work, price: Price, quantity: number, currency: string): number {
+  return isMetered(price) ? 0 : amountFor(work, price, quantity, currency);
+}
+
 /** In the smallest unit of `currency`. */
 export function amountFor(
   work: Work,
@@ -25,7 +53,12 @@ export function amountFor(
 ): number {
   const option = optionOf(work, price, currency);
   if (!option) throw wrongCurrency(price, currency, "price");
-  if (!option.tiers) return (option.unit_amount ?? 0) * quantity;
+  if (!option.tiers) {
+    return total([{
+      each: option.unit_amount_decimal ?? String(option.unit_amount ?? 0),
+      units: packages(price, quantity),
+    }]);
+  }
   return tierParts(option.tiers, price.tiers_mode, quantity)
     .reduce((sum, part) => sum + part.amount, 0);
 }
@@ -58,14 +91,10 @@ export function tierParts(
     ? reached.filter((each) => each.holds).map((each) => ({ ...each, units: quantity }))
     : reached.filter((each) => each.units > 0);
   return chosen.map(({ tier, number, units }) => {
-    const each = Number(tier.unit_amount_decimal ?? tier.unit_amount ?? 0);
-    const flat = Number(tier.flat_amount_decimal ?? tier.flat_amount ?? 0);
-    return {
-      tier: number,
-      quantity: units,
-      each,
-      amount: Math.round(Number((each * units + flat).toFixed(6))),
-    };
+    const each = String(tier.unit_amount_decimal ?? tier.unit_amount ?? 0);
+    const flat = String(tier.flat_amount_decimal ?? tier.flat_amount ?? 0);
+    const amount = total([{ each, units }, { each: flat, units: 1 }]);
+    return { tier: number, quantity: units, each: Number(each), amount };
   });
 }
 

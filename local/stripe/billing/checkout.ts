@@ -10,7 +10,7 @@ import type {
 import type { Work } from "../engine/work.ts";
 import type { Decline } from "./cards.ts";
 import { createIntent, createSetup } from "./intents.ts";
-import { amountFor } from "./amounts.ts";
+import { amountFor, upfront } from "./amounts.ts";
 import { couponOf, redeem, type Redemption, spread, termsOf } from "./discounts.ts";
 import { createInvoiceItem, productName } from "./lines.ts";
 import { attach } from "./methods.ts";
@@ -26,7 +26,8 @@ export type CheckoutOutcome =
 export interface CheckoutLine {
   id: string;
   price: Price;
-  quantity: number;
+  /** Not for what is metered. */
+  quantity?: number;
 }
 
 export function checkoutLines(work: Work, id: string): CheckoutLine[] {
@@ -51,7 +52,7 @@ export function pricedLines(
 ): PricedLine[] {
   const priced = lines.map((line) => ({
     ...line,
-    amount: amountFor(work, line.price, line.quantity, currency),
+    amount: upfront(work, line.price, line.quantity ?? 1, currency),
     discount: 0,
   }));
   if (by === null) return priced;
@@ -135,7 +136,7 @@ export function lineItems(work: Work, id: string): LineItem[] {
     description: productName(work, price),
     metadata: {},
     price,
-    quantity,
+    quantity: quantity ?? null,
   }));
 }
 
@@ -290,7 +291,7 @@ function runSubscription(work: Work, session: CheckoutSession, by: Pay): Checkou
 
 function subscribe(work: Work, session: CheckoutSession, customer: string, by: Pay) {
   const lines = checkoutLines(work, session.id);
-  for (const { price, quantity } of lines.filter((line) => line.price.type === "one_time")) {
+  for (const { price, quantity = 1 } of lines.filter((line) => line.price.type === "one_time")) {
     createInvoiceItem(work, {
       customer,
       amount: amountFor(work, price, quantity, session.currency ?? price.currency),

@@ -1,6 +1,6 @@
 /** Draft invoices: new ones, their lines and their totals. */
 import { listOf } from "../engine/answer.ts";
-import { type Invoice, type InvoiceLine, newId } from "../engine/types.ts";
+import { type Invoice, type InvoiceItem, type InvoiceLine, newId } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { discountLines, discountsFor } from "./discounts.ts";
 import { lineOf } from "./lines.ts";
@@ -159,18 +159,26 @@ export function totals(work: Work, invoice: Invoice, lines: InvoiceLine[]): Part
   };
 }
 
+/** The pending items that the next invoice of a subscription (or, without one, of the customer) takes along. */
+export function pendingItems(
+  work: Work,
+  { customer, currency, id }: { customer: string | null; currency: string; id: string | null },
+): InvoiceItem[] {
+  return work.store.all("invoiceitem", { customer, invoice: null })
+    .filter((item) => item.currency === currency)
+    .filter((item) => {
+      const owner = item.parent?.subscription_details?.subscription ?? null;
+      return owner === null || owner === id;
+    });
+}
+
 /** Pending items this invoice shall take: their lines, once `invoice` is known. */
 export function takePendingItems(
   work: Work,
   invoice: Invoice,
   subscription: string | null,
 ): Invoice {
-  const pending = work.store.all("invoiceitem", { customer: invoice.customer, invoice: null })
-    .filter((item) => item.currency === invoice.currency)
-    .filter((item) => {
-      const owner = item.parent?.subscription_details?.subscription ?? null;
-      return owner === null || owner === subscription;
-    });
+  const pending = pendingItems(work, { ...invoice, id: subscription });
   if (pending.length === 0) return invoice;
   for (const item of pending) work.change("invoiceitem", item.id, { invoice: invoice.id });
   const lines = [...pending.map(lineOf), ...invoice.lines.data];

@@ -3,7 +3,9 @@ import { invalid } from "../engine/errors.ts";
 import { type Invoice, newId, type PaymentIntent, type PaymentMethod } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { useUp } from "./discounts.ts";
+import { totals } from "./drafts.ts";
 import { createIntent } from "./intents.ts";
+import { recounted } from "./metered.ts";
 import { cardError } from "./methods.ts";
 import { confirmPayment } from "./payments.ts";
 import { onInvoiceFailed, onInvoicePaid, onInvoiceVoided, subscriptionOf } from "./status.ts";
@@ -11,14 +13,16 @@ import { onInvoiceFailed, onInvoicePaid, onInvoiceVoided, subscriptionOf } from 
 const DAY = 86_400;
 
 export function finalize(work: Work, id: string, quiet = false): Invoice {
-  const draft = work.require("invoice", id);
-  if (draft.status !== "draft") {
+  const found = work.require("invoice", id);
+  if (found.status !== "draft") {
     throw invalid(
       "This invoice is already finalized, you can't re-finalize a non-draft invoice.",
       undefined,
       "invoice_not_editable",
     );
   }
+  const lines = recounted(work, found);
+  const draft = lines ? work.change("invoice", id, totals(work, found, lines)) : found;
   const customer = work.require("customer", draft.customer ?? "");
   const clock = draft.test_clock ?? "";
   const now = work.now(clock);

@@ -1,10 +1,12 @@
 /** What time and cancellation do to a subscription. */
 import type { Invoice, InvoiceLine, Subscription, SubscriptionItem } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
-import { createInvoice, DRAFT_LIFETIME, takePendingItems } from "./drafts.ts";
+import { isMetered } from "./amounts.ts";
+import { createInvoice, DRAFT_LIFETIME, pendingItems, takePendingItems } from "./drafts.ts";
 import { INCOMPLETE_LIFETIME, periodEnd, TRIAL_WARNING } from "./due.ts";
 import { attemptPayment, defaultMethod, finalize, voidInvoice } from "./invoices.ts";
 import { itemLines } from "./lines.ts";
+import { openUsage, usageLines, usageStart } from "./metered.ts";
 import { intervalOf, nextBoundary } from "./period.ts";
 import { discardPending, expirePending } from "./pending.ts";
 import { isEnded, subscriptionOf } from "./status.ts";
@@ -42,6 +44,28 @@ export function cancelNow(work: Work, id: string, reason: Reason): Subscription 
   }, "customer.subscription.deleted");
 }
 
+/** A planned end bills what was used until then, as a renewal would have: a draft, collected an hour later. */
+export function endAsPlanned(work: Work, sub: Subscription, now: number): void {
+  const lines = openUsage(work, sub, now);
+  const start = Math.min(...lines.map((line) => line.period.start));
+  cancelNow(work, sub.id, "cancellation_requested");
+  if (lines.length === 0) return;
+  const draft = createInvoice(work, {
+    customer: sub.customer,
+    currency: sub.currency,
+    reason: "subscription_cycle",
+    subscription: sub.id,
+    lines,
+    auto_advance: true,
+    finalizes_at: now + DRAFT_LIFETIME,
+    collection_method: sub.collection_method,
+    days_until_due: sub.days_until_due,
+    period: { start, end: now },
+  });
+  takePendingItems(work, draft, sub.id);
+  work.change("subscription", sub.id, { latest_invoice: draft.id });
+}
+
 function endSchedule(work: Work, id: string, reason: Reason, now: number): void {
   if (work.find("subscription_schedule", id)?.status !== "active") return;
   const event = reason === "payment_failed"
@@ -57,12 +81,8 @@ export function stepSubscription(work: Work, id: string): void {
   const now = work.now(sub.test_clock ?? "");
   if (sub.status === "incomplete") return expireIncomplete(work, sub, now);
   if (sub.pending_update && sub.pending_update.expires_at <= now) return expirePending(work, sub);
-  if (sub.cancel_at !== null && sub.cancel_at <= now) {
-    return void cancelNow(work, id, "cancellation_requested");
-  }
-  if (sub.cancel_at_period_end && periodEnd(sub) <= now) {
-    return void cancelNow(work, id, "cancellation_requested");
-  }
+  if (sub.cancel_at !== null && sub.cancel_at <= now) return endAsPlanned(work, sub, now);
+  if (sub.cancel_at_period_end && periodEnd(sub) <= now) return endAsPlanned(work, sub, now);
   if (sub.status === "trialing" && sub.trial_end !== null) {
     if (sub.trial_end <= now) return void endTrial(work, sub);
     if (sub.trial_end - TRIAL_WARNING <= now && !work.hidden("subscription", id).trial_warned) {
@@ -104,28 +124,40 @@ function methodOf(work: Work, sub: Subscription): string | null {
     work.find("customer", sub.customer)?.invoice_settings.default_payment_method ?? null;
 }
 
-/** Rolls every item whose period is over, and drafts the invoice of the new period. */
-export function renew(work: Work, sub: Subscription, now: number, quiet = false): Invoice {
+/** Rolls every item whose period is over, and drafts the invoice of the new period and of what was used in the old one. */
+export function renew(work: Work, sub: Subscription, now: number, quiet = false): Invoice | null {
   const lines: InvoiceLine[] = [];
+  const isTrial = sub.status === "trialing";
   const period = { start: sub.items.data[0]?.current_period_start ?? now, end: now };
   const data = sub.items.data.map((item): SubscriptionItem => {
     if (item.current_period_end > now) return item;
     const { interval, interval_count: count } = item.price.recurring ??
       { interval: "month", interval_count: 1 };
     const start = item.current_period_end;
+    const since = usageStart(work, item, sub.id);
+    // What was used in a trial is free.
+    if (isMetered(item.price) && !isTrial && since < start) {
+      const used = { start: since, end: start };
+      lines.push(...usageLines(work, item, sub.customer, sub.currency, used));
+    }
     const end = nextBoundary(sub.billing_cycle_anchor, intervalOf(interval), count, start);
     const rolled = { ...item, current_period_start: start, current_period_end: end };
     lines.push(...itemLines(work, rolled, { start, end }, sub.currency));
     return rolled;
   });
-  const auto = sub.status !== "unpaid";
+  const status = isTrial ? "active" : sub.status;
+  const event = quiet ? undefined : UPDATED;
+  if (lines.length === 0 && pendingItems(work, sub).length === 0) {
+    work.change("subscription", sub.id, { items: { ...sub.items, data }, status }, event);
+    return null;
+  }
   const draft = createInvoice(work, {
     customer: sub.customer,
     currency: sub.currency,
     reason: "subscription_cycle",
     subscription: sub.id,
     lines,
-    auto_advance: auto,
+    auto_advance: sub.status !== "unpaid",
     finalizes_at: now + DRAFT_LIFETIME,
     collection_method: sub.collection_method,
     days_until_due: sub.days_until_due,
@@ -135,8 +167,8 @@ export function renew(work: Work, sub: Subscription, now: number, quiet = false)
   work.change("subscription", sub.id, {
     items: { ...sub.items, data },
     latest_invoice: draft.id,
-    status: sub.status === "trialing" ? "active" : sub.status,
-  }, quiet ? undefined : UPDATED);
+    status,
+  }, event);
   return work.require("invoice", draft.id);
 }
 

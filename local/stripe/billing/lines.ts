@@ -7,7 +7,7 @@ import {
   type SubscriptionItem,
 } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
-import { amountFor, optionOf, tierParts } from "./amounts.ts";
+import { amountFor, isMetered, optionOf, tierParts } from "./amounts.ts";
 
 export interface Period {
   start: number;
@@ -15,12 +15,14 @@ export interface Period {
 }
 
 export function money(amount: number, currency: string): string {
-  const format = new Intl.NumberFormat("en-US", {
-    style: "currency",
-    currency: currency.toUpperCase(),
-  });
+  const options = { style: "currency", currency: currency.toUpperCase() } as const;
+  const format = new Intl.NumberFormat("en-US", options);
   const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
-  return format.format(amount / 10 ** digits);
+  const value = amount / 10 ** digits;
+  if (Number.isInteger(amount)) return format.format(value);
+  // A price can be a fraction of the smallest unit; an amount cannot.
+  return new Intl.NumberFormat("en-US", { ...options, maximumFractionDigits: digits + 12 })
+    .format(value);
 }
 
 export function productName(work: Work, price: Price): string {
@@ -42,7 +44,8 @@ function describe(
     : count === 1
     ? ` / ${interval}`
     : ` / every ${count} ${interval}s`;
-  const unit = each?.amount ?? optionOf(work, price, currency)?.unit_amount ?? 0;
+  const unit = each?.amount ??
+    Number(optionOf(work, price, currency)?.unit_amount_decimal ?? 0);
   const at = each ? `Tier ${each.tier} at` : "at";
   return `${quantity} × ${productName(work, price)} (${at} ${money(unit, currency)}${per})`;
 }
@@ -67,7 +70,7 @@ export function pricingOf(price: Price): NonNullable<InvoiceLine["pricing"]> {
   };
 }
 
-/** The recurring lines of one item for one period, one for each tier reached; `trial` bills it at nothing. */
+/** What is billed in advance for one item and one period: nothing for usage; `trial` bills it at nothing. */
 export function itemLines(
   work: Work,
   item: SubscriptionItem,
@@ -76,11 +79,22 @@ export function itemLines(
   trial = false,
 ): InvoiceLine[] {
   const { price } = item;
+  if (isMetered(price)) return [];
   const quantity = item.quantity ?? 1;
-  if (trial) {
-    const description = `Trial period for ${productName(work, price)}`;
-    return [itemLine(item, period, currency, { amount: 0, quantity, description })];
-  }
+  if (!trial) return pricedLines(work, item, quantity, period, currency);
+  const description = `Trial period for ${productName(work, price)}`;
+  return [itemLine(item, period, currency, { amount: 0, quantity, description })];
+}
+
+/** The lines of a quantity, one for each tier reached. */
+export function pricedLines(
+  work: Work,
+  item: Pick<SubscriptionItem, "id" | "price" | "subscription">,
+  quantity: number,
+  period: Period,
+  currency: string,
+): InvoiceLine[] {
+  const { price } = item;
   const tiers = optionOf(work, price, currency)?.tiers;
   const parts = tiers ? tierParts(tiers, price.tiers_mode, quantity) : [];
   if (parts.length > 0) {
@@ -96,7 +110,7 @@ export function itemLines(
 }
 
 function itemLine(
-  item: SubscriptionItem,
+  item: Pick<SubscriptionItem, "id" | "price" | "subscription">,
   period: Period,
   currency: string,
   { amount, quantity, description }: { amount: number; quantity: number; description: string },

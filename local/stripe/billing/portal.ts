@@ -5,9 +5,10 @@ import type { Work } from "../engine/work.ts";
 import { periodEnd } from "./due.ts";
 import { attemptPayment, type PaymentOutcome } from "./invoices.ts";
 import { cancelNow } from "./lifecycle.ts";
-import { amountFor } from "./amounts.ts";
+import { amountFor, isMetered } from "./amounts.ts";
 import { attach } from "./methods.ts";
-import { applyChange, type Plan, planChange } from "./proration.ts";
+import { applyChange } from "./changes.ts";
+import { type Plan, planChange } from "./proration.ts";
 import { release } from "./schedules.ts";
 import { isEnded } from "./status.ts";
 import { allowedPrices } from "./views.ts";
@@ -123,6 +124,9 @@ function plan(work: Work, session: PortalSession, sub: Subscription, choice: Pla
   }
   if (sub.schedule !== null) {
     throw invalid("A change of this subscription is scheduled already. It cannot be changed here.");
+  }
+  if (sub.items.data.some((each) => isMetered(each.price))) {
+    throw invalid("This subscription is billed by usage. It cannot be changed here.");
   }
   if (!allowedPrices(work, session).some((price) => price.id === choice.price)) {
     throw invalid("The portal does not offer this plan.");

@@ -21,14 +21,13 @@
 import { invalid } from "../engine/errors.ts";
 import type { Price, Subscription, SubscriptionItem } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
-import { createInvoice, takePendingItems } from "./drafts.ts";
-import { attemptPayment, finalize, type Payment, type PaymentOutcome } from "./invoices.ts";
-import { amountFor } from "./amounts.ts";
+import { amountFor, isMetered } from "./amounts.ts";
 import { discountOf, discountsFor, netOf } from "./discounts.ts";
-import { createInvoiceItem, itemLines, productName } from "./lines.ts";
-import { addIntervals, intervalOf } from "./period.ts";
-import { createItem, recurringPrice } from "./subscriptions.ts";
-import { planOf } from "../resources/catalogue.ts";
+import { productName } from "./lines.ts";
+import { usageOf, usageStart } from "./metered.ts";
+import { addIntervals, intervalOf, nextBoundary } from "./period.ts";
+import { checkQuantity, createItem, recurringPrice } from "./subscriptions.ts";
+import { planOf } from "../resources/prices.ts";
 
 export interface ItemChange {
   id?: string;
@@ -43,12 +42,16 @@ export interface Proration {
   item: SubscriptionItem;
   amount: number;
   description: string;
+  /** Usage that is billed because its price goes: how much, from when on. */
+  usage?: { quantity: number; start: number };
 }
 export interface Plan {
   items: SubscriptionItem[];
   prorations: Proration[];
   /** The interval changed: the billing cycle starts again now, and this is invoiced at once. */
   restarts: boolean;
+  /** Metered items whose usage counts for them from now on only. */
+  settled: string[];
 }
 
 /**
@@ -80,9 +83,11 @@ export function planChange(
     pairs.some(({ old, fresh }) => old && fresh && !sameInterval(old.price, fresh.price));
   const prorations = sub.status === "trialing" ? [] : restarts
     // Everything ends here and begins again: what was paid for comes back, what comes is billed whole.
-    ? sub.items.data.map((old) => unused(work, sub, old, at))
+    ? sub.items.data.flatMap((old) => ended(work, sub, old, at))
     : pairs.flatMap((pair) => prorate(work, sub, pair, at));
-  return { items: restarts ? restarted(items, at) : items, prorations, restarts };
+  const touched = restarts ? items : pairs.flatMap((pair) => isSame(pair) ? [] : pair.fresh ?? []);
+  const settled = touched.filter((item) => isMetered(item.price)).map((item) => item.id);
+  return { items: restarts ? restarted(items, at) : items, prorations, restarts, settled };
 }
 
 interface Pair {
@@ -122,18 +127,26 @@ function changedItem(
   const price = change.price === undefined && old
     ? old.price
     : recurringPrice(work, priceId, `${param}[price]`, sub.currency);
+  checkQuantity(price, change.quantity, param);
   const quantity = change.quantity ?? old?.quantity ?? 1;
   if (old) {
+    const { quantity: _, ...rest } = old;
     return {
-      ...old,
+      ...rest,
       price,
       plan: planOf(price),
-      quantity,
+      ...(isMetered(price) ? {} : { quantity }),
       metadata: change.metadata ?? old.metadata,
     };
   }
-  const end = sub.items.data[0]?.current_period_end ??
-    addIntervals(at, intervalOf(price.recurring?.interval), 1);
+  const end = sub.status === "trialing"
+    ? sub.items.data[0]?.current_period_end ?? at
+    : nextBoundary(
+      sub.billing_cycle_anchor,
+      intervalOf(price.recurring?.interval),
+      price.recurring?.interval_count ?? 1,
+      at,
+    );
   return createItem({
     subscription: sub.id,
     price,
@@ -149,27 +162,46 @@ const sameInterval = (a: Price, b: Price) =>
   a.recurring?.interval === b.recurring?.interval &&
   a.recurring?.interval_count === b.recurring?.interval_count;
 
-function prorate(
-  work: Work,
-  sub: Subscription,
-  { old, fresh }: Pair,
-  at: number,
-): Proration[] {
-  const same = old && fresh && old.price.id === fresh.price.id && old.quantity === fresh.quantity;
-  if (same) return [];
-  const out: Proration[] = [];
-  if (old) out.push(unused(work, sub, old, at));
-  if (fresh) {
-    const whole = amountFor(work, fresh.price, fresh.quantity ?? 1, sub.currency);
-    const ids = discountsFor(work, sub.customer, sub);
-    const net = netOf(work, whole, fresh.price.product, ids, sub.currency);
-    const amount = Math.round(net * share(old ?? fresh, at));
-    out.push({ item: fresh, amount, description: `Remaining time on ${label(work, fresh, at)}` });
-  }
-  return out;
+const isSame = ({ old, fresh }: Pair) =>
+  old !== null && fresh !== null && old.price.id === fresh.price.id &&
+  old.quantity === fresh.quantity;
+
+function prorate(work: Work, sub: Subscription, pair: Pair, at: number): Proration[] {
+  if (isSame(pair)) return [];
+  const { old, fresh } = pair;
+  const out: Proration[] = old ? ended(work, sub, old, at) : [];
+  if (!fresh || isMetered(fresh.price)) return out;
+  const whole = amountFor(work, fresh.price, fresh.quantity ?? 1, sub.currency);
+  const ids = discountsFor(work, sub.customer, sub);
+  const net = netOf(work, whole, fresh.price.product, ids, sub.currency);
+  const amount = Math.round(net * share(old ?? fresh, at));
+  const description = `Remaining time on ${label(work, fresh, at)}`;
+  return [...out, { item: fresh, amount, description }];
 }
 
-function unused(work: Work, sub: Subscription, old: SubscriptionItem, at: number): Proration {
+/** What an item leaves behind: its unused time, or what was used of it. */
+export function ended(
+  work: Work,
+  sub: Subscription,
+  old: SubscriptionItem,
+  at: number,
+): Proration[] {
+  if (!isMetered(old.price)) return [unused(work, sub, old, at)];
+  const start = usageStart(work, old, sub.id);
+  if (start >= at) return [];
+  const quantity = usageOf(work, old.price, sub.customer, { start, end: at });
+  if (quantity === 0) return [];
+  const amount = amountFor(work, old.price, quantity, sub.currency);
+  const description = `${quantity} × ${productName(work, old.price)}`;
+  return [{ item: old, amount, description, usage: { quantity, start } }];
+}
+
+export function unused(
+  work: Work,
+  sub: Subscription,
+  old: SubscriptionItem,
+  at: number,
+): Proration {
   const amount = -Math.round(paidFor(work, sub, old) * share(old, at));
   return { item: old, amount, description: `Unused time on ${label(work, old, at)}` };
 }
@@ -220,110 +252,4 @@ function restarted(items: SubscriptionItem[], at: number): SubscriptionItem[] {
       current_period_end: addIntervals(at, intervalOf(interval), count),
     };
   });
-}
-
-/** Applies a plan, with its prorations; gives the outcome of the payment when something was invoiced now. */
-export function applyChange(
-  work: Work,
-  sub: Subscription,
-  plan: Plan,
-  behavior: ProrationBehavior,
-  at: number,
-  payment: Payment | null = {},
-): { outcome: PaymentOutcome | null; invoice: string | null } {
-  const wasFree = sub.status === "trialing";
-  work.change("subscription", sub.id, {
-    billing_cycle_anchor: plan.restarts && !wasFree ? at : sub.billing_cycle_anchor,
-    items: {
-      ...sub.items,
-      data: plan.restarts && wasFree ? keepPeriods(plan.items, sub) : plan.items,
-    },
-  });
-  if (behavior !== "none") billProrations(work, sub, plan.prorations, at);
-  const invoiceNow = !wasFree &&
-    (plan.restarts || (behavior === "always_invoice" && plan.prorations.length > 0));
-  if (!invoiceNow) return { outcome: null, invoice: null };
-  const lines = plan.restarts
-    ? plan.items.flatMap((item) => {
-      const period = { start: item.current_period_start, end: item.current_period_end };
-      return itemLines(work, item, period, sub.currency);
-    })
-    : [];
-  const draft = createInvoice(work, {
-    customer: sub.customer,
-    currency: sub.currency,
-    reason: "subscription_update",
-    subscription: sub.id,
-    lines,
-    auto_advance: true,
-    collection_method: sub.collection_method,
-    days_until_due: sub.days_until_due,
-  });
-  takePendingItems(work, draft, sub.id);
-  work.change("subscription", sub.id, { latest_invoice: draft.id });
-  const invoice = finalize(work, draft.id, true);
-  if (invoice.status === "paid") return { outcome: "paid", invoice: draft.id };
-  const outcome = payment &&
-    attemptPayment(work, draft.id, { automatic: true, ...payment, quiet: true });
-  return { outcome, invoice: draft.id };
-}
-
-/** In a trial the periods stay the trial's; the new price begins when it ends. */
-function keepPeriods(items: SubscriptionItem[], sub: Subscription): SubscriptionItem[] {
-  const first = sub.items.data[0];
-  if (!first) return items;
-  const { current_period_start, current_period_end } = first;
-  return items.map((item) => ({ ...item, current_period_start, current_period_end }));
-}
-
-function billProrations(
-  work: Work,
-  sub: Subscription,
-  prorations: readonly Proration[],
-  at: number,
-): void {
-  for (const { item, amount, description } of prorations) {
-    createInvoiceItem(work, {
-      customer: sub.customer,
-      amount,
-      currency: sub.currency,
-      description,
-      period: { start: at, end: item.current_period_end },
-      price: item.price,
-      proration: true,
-      quantity: item.quantity,
-      subscription: sub.id,
-      subscription_item: item.id,
-    });
-  }
-}
-
-/** `prorate`: the unused time comes back. `invoice_now`: what is pending is billed with the cancellation. */
-export function settleCancellation(
-  work: Work,
-  sub: Subscription,
-  prorates: boolean,
-  invoicesNow: boolean,
-): void {
-  const at = work.now(sub.test_clock ?? "");
-  if (prorates && sub.status !== "trialing") {
-    billProrations(work, sub, sub.items.data.map((item) => unused(work, sub, item, at)), at);
-  }
-  const pending = work.store.all("invoiceitem", { customer: sub.customer, invoice: null });
-  if (!invoicesNow || pending.length === 0) return;
-  const draft = createInvoice(work, {
-    customer: sub.customer,
-    currency: sub.currency,
-    reason: "subscription_update",
-    subscription: sub.id,
-    lines: [],
-    auto_advance: true,
-    collection_method: sub.collection_method,
-    days_until_due: sub.days_until_due,
-  });
-  takePendingItems(work, draft, sub.id);
-  work.change("subscription", sub.id, { latest_invoice: draft.id });
-  if (finalize(work, draft.id, true).status === "open") {
-    attemptPayment(work, draft.id, { quiet: true });
-  }
 }

@@ -13,11 +13,13 @@ import {
   type SubscriptionItem,
 } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
+import { isMetered } from "./amounts.ts";
 import { EXPIRY_WARNING, periodEnd } from "./due.ts";
-import { cancelNow } from "./lifecycle.ts";
+import { endAsPlanned } from "./lifecycle.ts";
 import { addIntervals, type Interval, intervalOf } from "./period.ts";
-import { applyChange, type ItemChange, planChange, type ProrationBehavior } from "./proration.ts";
-import { createItem, createSubscription, recurringPrice } from "./subscriptions.ts";
+import { applyChange, billLeftOut } from "./changes.ts";
+import { type ItemChange, planChange, type ProrationBehavior } from "./proration.ts";
+import { checkQuantity, createItem, createSubscription, recurringPrice } from "./subscriptions.ts";
 
 const UPDATED = "customer.subscription.updated";
 const SCHEDULE_UPDATED = "subscription_schedule.updated";
@@ -49,6 +51,9 @@ export function layPhases(work: Work, specs: readonly PhaseSpec[], start: number
       );
     }
     currency = first.currency;
+    prices.forEach((price, j) =>
+      checkQuantity(price, spec.items[j]?.quantity, `phases[${i}][items][${j}]`)
+    );
     const phase = newPhase(spec, from, endOf(spec, from, first, i), prices);
     from = phase.end_date;
     return phase;
@@ -99,13 +104,13 @@ function newPhase(
     discounts: [],
     end_date,
     invoice_settings: null,
-    items: spec.items.map((item) => ({
+    items: spec.items.map((item, i) => ({
       billing_thresholds: null,
       discounts: [],
       metadata: item.metadata ?? {},
       plan: item.price,
       price: item.price,
-      quantity: item.quantity ?? 1,
+      ...quantityOf(prices[i], item.quantity),
       tax_rates: [],
     })),
     metadata: spec.metadata ?? {},
@@ -116,6 +121,9 @@ function newPhase(
     trial_end: null,
   };
 }
+
+const quantityOf = (price: Price | undefined, quantity = 1) =>
+  price && isMetered(price) ? {} : { quantity };
 
 /** What a schedule made from a running subscription begins with: the period it is in. */
 export function presentPhase(work: Work, sub: Subscription): SchedulePhase {
@@ -258,7 +266,7 @@ function complete(work: Work, schedule: Schedule, now: number): void {
   if (!subscription) return;
   const ends = end_behavior === "cancel";
   work.change("subscription", subscription, { schedule: null }, ends ? undefined : UPDATED);
-  if (ends) cancelNow(work, subscription, "cancellation_requested");
+  if (ends) endAsPlanned(work, work.require("subscription", subscription), now);
 }
 
 /** The subscription becomes what the phase says: at the end of its period without prorations, before it with them. */
@@ -299,9 +307,9 @@ function isSame(sub: Subscription, phase: SchedulePhase): boolean {
 /** Items whose price stays keep their id; an item of another price is another item. They begin with the coming period. */
 function replaceItems(work: Work, sub: Subscription, phase: SchedulePhase, now: number): void {
   const data = phase.items.map((wanted, i): SubscriptionItem => {
-    const quantity = wanted.quantity ?? 1;
+    const { quantity } = wanted;
     const old = sub.items.data.find((item) => item.price.id === wanted.price);
-    if (old) return { ...old, quantity };
+    if (old) return isMetered(old.price) ? old : { ...old, quantity: quantity ?? 1 };
     const price = recurringPrice(work, wanted.price, `items[${i}][price]`, sub.currency);
     const metadata = wanted.metadata ?? {};
     return createItem({
@@ -314,6 +322,8 @@ function replaceItems(work: Work, sub: Subscription, phase: SchedulePhase, now: 
       now,
     });
   });
+  const left = sub.items.data.filter((item) => !data.some(({ id }) => id === item.id));
+  billLeftOut(work, sub, left, now);
   work.change("subscription", sub.id, { items: { ...sub.items, data } });
 }
 

@@ -10,14 +10,14 @@ import {
   type SubscriptionItem,
 } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
-import { createInvoice, takePendingItems } from "./drafts.ts";
-import { amountFor, optionOf, wrongCurrency } from "./amounts.ts";
+import { createInvoice, pendingItems, takePendingItems } from "./drafts.ts";
+import { isMetered, optionOf, upfront, wrongCurrency } from "./amounts.ts";
 import { attemptPayment, finalize, type PaymentOutcome, refusal } from "./invoices.ts";
 import { redeem, type Redemption } from "./discounts.ts";
 import { itemLines } from "./lines.ts";
 import { intervalOf, nextBoundary } from "./period.ts";
 import { isEnded } from "./status.ts";
-import { planOf } from "../resources/catalogue.ts";
+import { planOf } from "../resources/prices.ts";
 
 export type PaymentBehavior = "allow_incomplete" | "default_incomplete" | "error_if_incomplete";
 export type MissingMethod = "cancel" | "create_invoice" | "pause";
@@ -49,7 +49,7 @@ export interface SubscriptionSpec {
 export function createItem(spec: {
   subscription: string;
   price: Price;
-  quantity: number;
+  quantity?: number;
   metadata?: Record<string, string>;
   start: number;
   end: number;
@@ -67,7 +67,7 @@ export function createItem(spec: {
     metadata: spec.metadata ?? {},
     plan: planOf(spec.price),
     price: spec.price,
-    quantity: spec.quantity,
+    ...(isMetered(spec.price) ? {} : { quantity: spec.quantity ?? 1 }),
     subscription: spec.subscription,
     tax_rates: [],
   };
@@ -89,6 +89,15 @@ export function recurringPrice(work: Work, id: string, param: string, currency?:
     throw wrongCurrency(price, currency, param);
   }
   return price;
+}
+
+/** What is metered has no quantity. */
+export function checkQuantity(price: Price, quantity: number | undefined, item: string): void {
+  if (!isMetered(price) || quantity === undefined) return;
+  throw invalid(
+    `Quantity should not be specified where usage_type is \`metered\`. Remove quantity from \`${item}\``,
+    `${item}[quantity]`,
+  );
 }
 
 export function createSubscription(work: Work, spec: SubscriptionSpec): Subscription {
@@ -116,7 +125,8 @@ export function createSubscription(work: Work, spec: SubscriptionSpec): Subscrip
     const { interval, interval_count: count } = price.recurring ??
       { interval: "month", interval_count: 1 };
     const end = trialEnd ?? nextBoundary(anchor, intervalOf(interval), count, now);
-    const { quantity = 1, metadata } = spec.items[i] ?? {};
+    const { quantity, metadata } = spec.items[i] ?? {};
+    checkQuantity(price, quantity, `items[${i}]`);
     return createItem({ subscription: id, price, quantity, metadata, start: now, end, now });
   });
   const draft = newSubscription(spec, { id, currency, clock, now, anchor, trialEnd, items });
@@ -124,7 +134,7 @@ export function createSubscription(work: Work, spec: SubscriptionSpec): Subscrip
     clock,
   });
   const amount = items.reduce(
-    (sum, { price, quantity = 1 }) => sum + amountFor(work, price, quantity, currency),
+    (sum, { price, quantity = 1 }) => sum + upfront(work, price, quantity, currency),
     0,
   );
   const target = { customer: customer.id, subscription: id, currency, amount };
@@ -246,6 +256,8 @@ function firstInvoice(work: Work, sub: Subscription, spec: SubscriptionSpec): vo
     const period = { start: item.current_period_start, end: item.current_period_end };
     return itemLines(work, item, period, sub.currency, sub.trial_end !== null);
   });
+  // Usage has nothing to bill yet, and an empty invoice is not made.
+  if (lines.length === 0 && pendingItems(work, sub).length === 0) return activate(work, sub);
   const byInvoice = sub.collection_method === "send_invoice" || (spec.scheduled ?? false);
   const draft = createInvoice(work, {
     customer: sub.customer,

@@ -20,7 +20,7 @@ import type {
 import type { Work } from "../engine/work.ts";
 import { sessionLines } from "./checkout.ts";
 import { periodEnd } from "./due.ts";
-import { optionOf } from "./amounts.ts";
+import { isMetered, optionOf } from "./amounts.ts";
 import { productName } from "./lines.ts";
 import { isEnded } from "./status.ts";
 
@@ -36,7 +36,7 @@ export function priceView(work: Work, price: Price, currency = price.currency): 
     product_name: productName(work, price),
     product_description: product?.description ?? null,
     currency: option ? currency : price.currency,
-    unit_amount: (option ?? price).unit_amount ?? 0,
+    unit_amount: Number((option ?? price).unit_amount_decimal ?? 0),
     interval:
       interval === "day" || interval === "week" || interval === "month" || interval === "year"
         ? interval
@@ -68,16 +68,17 @@ function cardsOf(work: Work, customerId: string | null): CardView[] {
 export function checkoutView(work: Work, session: CheckoutSession): CheckoutView {
   const hidden = work.hidden("checkout.session", session.id);
   const priced = sessionLines(work, session);
-  const lines = priced.map(({ price, quantity, amount }) => {
+  const lines = priced.map(({ price, quantity = 1, amount }) => {
     const view = priceView(work, price, session.currency ?? price.currency);
     return {
       description: view.product_name,
       quantity,
       // In tiers there is no one price of a unit: what one comes to.
-      unit_amount: price.billing_scheme === "tiered"
+      unit_amount: price.billing_scheme === "tiered" && !isMetered(price)
         ? Math.round(amount / Math.max(1, quantity))
         : view.unit_amount,
       amount,
+      is_metered: isMetered(price),
       interval: view.interval,
       interval_count: view.interval_count,
     };
@@ -132,11 +133,12 @@ export function allowedPrices(work: Work, session: PortalSession): Price[] {
   const listed = products?.flatMap((product) => product.prices) ?? null;
   return work.store.all("price", { active: 1, type: "recurring" })
     .filter((price) => listed === null || listed.length === 0 || listed.includes(price.id))
-    .filter((price) => work.find("product", price.product)?.active);
+    // The portal does not offer prices by usage.
+    .filter((price) => !isMetered(price) && work.find("product", price.product)?.active);
 }
 
 function subscriptionView(work: Work, sub: Subscription): PortalSubscriptionView {
-  const item = sub.items.data[0];
+  const item = sub.items.data.find((each) => !isMetered(each.price)) ?? sub.items.data[0];
   const customer = work.find("customer", sub.customer);
   const methodId = sub.default_payment_method ??
     customer?.invoice_settings.default_payment_method ?? null;

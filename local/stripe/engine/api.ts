@@ -10,6 +10,7 @@ import {
   unrecognized,
 } from "./errors.ts";
 import { Idempotency, V2_KEY } from "./idempotency.ts";
+import { checkSession, Limits } from "./limits.ts";
 import { modernize } from "./legacy.ts";
 import { decodeForm, type Raw } from "./params.ts";
 import { match, type Route } from "./route.ts";
@@ -22,11 +23,13 @@ import { Work } from "./work.ts";
 interface Answer {
   status: number;
   body: string;
+  headers?: Record<string, string>;
   replayOf?: string;
 }
 
 export class Api {
   #idempotency: Idempotency;
+  #limits: Limits;
 
   constructor(
     readonly store: Store,
@@ -37,6 +40,7 @@ export class Api {
     readonly onCommit: () => void,
   ) {
     this.#idempotency = new Idempotency(store);
+    this.#limits = new Limits(store, settings);
   }
 
   /** `asOf`: answers as things were just after that change, and changes nothing. */
@@ -57,6 +61,7 @@ export class Api {
     });
     if (key !== null) headers.set("idempotency-key", key);
     if (answer.status === 409) headers.set("stripe-should-retry", "true");
+    for (const [name, value] of Object.entries(answer.headers ?? {})) headers.set(name, value);
     if (answer.replayOf) {
       headers.set("idempotent-replayed", "true");
       headers.set("original-request", answer.replayOf);
@@ -72,13 +77,15 @@ export class Api {
     version: string,
     asOf: number | null,
   ): Promise<Answer> {
-    this.#authenticate(request.headers.get("authorization"));
+    const found = match(this.routes, request.method, url.pathname);
+    const authorization = request.headers.get("authorization");
+    if (found?.route.isSession) checkSession(this.store, authorization);
+    else this.#authenticate(authorization);
     if (!/^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$/.test(version)) {
       throw invalid(`Invalid Stripe API version: ${version}`);
     }
     const account = request.headers.get("stripe-account");
     if (account !== null) throw noAccount(account);
-    const found = match(this.routes, request.method, url.pathname);
     const text = await request.text();
     if (!found) {
       this.settings.log(
@@ -93,7 +100,10 @@ export class Api {
         return this.#run(found, raw, { id, idempotency_key: null });
       });
     }
-    if (key === null) return this.#run(found, raw, { id, idempotency_key: null });
+    if (key === null) {
+      const origin = { id, idempotency_key: null };
+      return await this.#limits.hold(found.route, raw, () => this.#run(found, raw, origin));
+    }
     if (key === "" || key.length > 255) {
       throw invalid("Idempotency keys must be between 1 and 255 characters long.", undefined);
     }
@@ -105,11 +115,13 @@ export class Api {
       if (this.settings.latencyMs > 0) {
         await new Promise((resolve) => setTimeout(resolve, this.settings.latencyMs));
       }
+      const origin = { id, idempotency_key: key };
       // The answer and its idempotency row are one transaction, so a crash leaves both or neither.
-      return this.#run(found, raw, { id, idempotency_key: key }, (done) => {
+      const save = (done: Answer) => {
         if (isV2(url.pathname) && done.status >= 400) return;
         this.#idempotency.save(kept, fingerprint, done.status, done.body, id);
-      });
+      };
+      return await this.#limits.hold(found.route, raw, () => this.#run(found, raw, origin, save));
     } finally {
       this.#idempotency.end(kept);
     }
@@ -188,7 +200,7 @@ export class Api {
     });
     if (error instanceof StripeError) {
       this.settings.log(`stripe: ${error.status} ${error.message}`);
-      return render(error.status, error.body);
+      return { ...render(error.status, error.body), headers: error.headers };
     }
     const why = error instanceof Error ? error.stack : String(error);
     this.settings.log(`stripe: bug in the sandbox: ${why}`);

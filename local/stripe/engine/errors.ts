@@ -25,7 +25,13 @@ export interface ErrorBody {
 
 /** An answer that is an error. `keepWrites`: a declined card is recorded (intent, charge, events) although it is a 402. */
 export class StripeError extends Error {
-  constructor(readonly status: number, readonly body: ErrorBody, readonly keepWrites = false) {
+  constructor(
+    readonly status: number,
+    readonly body: ErrorBody,
+    readonly keepWrites = false,
+    /** Of the answer; `stripe-should-retry` tells the SDK what its own rules would not. */
+    readonly headers: Record<string, string> = {},
+  ) {
     super(body.message);
     if (body.code && body.type) {
       body.doc_url = `https://stripe.com/docs/error-codes/${body.code.replaceAll("_", "-")}`;

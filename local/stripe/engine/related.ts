@@ -1,7 +1,8 @@
 /** Where an object can be fetched, as a thin event says it. */
-import type { Kind, Objects, RelatedObject } from "./types.ts";
+import type { AlertTriggered, Kind, Objects, RelatedObject } from "./types.ts";
 
-const PATHS: Partial<Record<Kind, string>> = {
+const PATHS: Partial<Record<string, string>> = {
+  "billing.meter": "/v1/billing/meters",
   "billing_portal.configuration": "/v1/billing_portal/configurations",
   "charge": "/v1/charges",
   "checkout.session": "/v1/checkout/sessions",
@@ -25,9 +26,8 @@ const PATHS: Partial<Record<Kind, string>> = {
 };
 
 /** Undefined for what has no address of its own. */
-export function relatedTo(object: Objects[Kind]): RelatedObject | undefined {
+export function relatedTo(object: Objects[Kind] | AlertTriggered): RelatedObject | undefined {
   const path = PATHS[object.object];
-  return path === undefined
-    ? undefined
-    : { id: object.id, type: object.object, url: `${path}/${object.id}` };
+  if (path === undefined || !("id" in object)) return undefined;
+  return { id: object.id, type: object.object, url: `${path}/${object.id}` };
 }

@@ -1,16 +1,29 @@
 /** A route of the API: method, path, its parameters as a table, and what it does. */
 import { type Raw, readShape, type Shape, type Values } from "./params.ts";
+import type { StripeError } from "./errors.ts";
+import type { Store } from "./store.ts";
 import type { Work } from "./work.ts";
 import { type Kind, type Objects } from "./types.ts";
 import { type Filter, listPage, pagination, where } from "./answer.ts";
 
 export type Method = "GET" | "POST" | "DELETE";
+
+/** What a route lets only one request have at a time, and its refusal to a second one. */
+export interface Guard {
+  key: string;
+  refusal: StripeError;
+}
 export interface Route {
   method: Method;
   /** `/v1/customers/:id`; the ids reach the handler in their order. */
   path: string;
   /** Reads the parameters (throws Stripe's validation errors), then gives what to run in the transaction. */
   prepare(raw: { [key: string]: Raw }, ids: readonly string[]): (work: Work) => unknown;
+  /** Counted against the limit on recording usage. */
+  isMetered?: boolean;
+  guard?(raw: { [key: string]: Raw }, store: Store): Guard | null;
+  /** Let in by the token of a meter event session, not by the secret key. */
+  isSession?: boolean;
 }
 
 export function route<S extends Shape>(

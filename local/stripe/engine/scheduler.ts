@@ -4,6 +4,7 @@
  * the clock stands exactly at the step's due time, so a renewal three months ahead sees the dates Stripe would show.
  */
 import { expireCheckout } from "../billing/checkout.ts";
+import { report } from "../billing/meter_reports.ts";
 import { stepSchedule } from "../billing/schedules.ts";
 import { stepInvoice, stepSubscription } from "../billing/lifecycle.ts";
 import type { Settings } from "./settings.ts";
@@ -39,6 +40,7 @@ export class Scheduler {
   async advanceWorld(to: number): Promise<number> {
     while (!this.#stopped && this.#step("", to)) await breathe();
     this.#setWorld(to);
+    this.#report(true);
     this.onCommit();
     return worldNow(this.store);
   }
@@ -51,8 +53,13 @@ export class Scheduler {
       if (target !== null) await this.#advance(clock.id, target);
     }
     while (!this.#stopped && this.#step("", worldNow(this.store))) await breathe();
+    if (!this.#stopped && this.#report(false)) this.onCommit();
     // Somebody may have asked for the next look meanwhile; else real time is looked at again in a second.
     if (this.#timer === undefined) this.wake(IDLE_MS);
+  }
+
+  #report(isAll: boolean): boolean {
+    return this.store.transaction(() => report(new Work(this.store, this.settings, NOBODY), isAll));
   }
 
   async #advance(clock: string, target: number): Promise<void> {

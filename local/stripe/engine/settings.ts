@@ -16,6 +16,12 @@ export interface Settings {
   portalLifetime: number;
   /** Delay before an answer, so that a second request can meet a first one in flight. */
   latencyMs: number;
+  /** How long a call that records usage takes: so long a second one for its customer and meter is refused. */
+  meterLatencyMs: number;
+  /** Calls that record usage in one second, in all. */
+  meterEventsPerSecond: number;
+  /** How many seconds of invalid meter events one error report gathers (Stripe: ten). */
+  meterReportSeconds: number;
   log: (line: string) => void;
 }
 
@@ -29,4 +35,7 @@ export const DEFAULTS = {
   dunningEnd: "cancel",
   portalLifetime: 3600,
   latencyMs: 0,
+  meterLatencyMs: 10,
+  meterEventsPerSecond: 1000,
+  meterReportSeconds: 2,
 } as const;

@@ -50,6 +50,32 @@ create table if not exists idempotency (
   created integer not null
 ) strict;
 create table if not exists meta (name text primary key, value text not null) strict;
+create table if not exists meter_events (
+  seq integer primary key autoincrement,
+  identifier text not null,
+  event_name text not null,
+  meter text not null,
+  customer text not null,
+  value integer not null,
+  at integer not null,
+  received integer not null,
+  cancelled integer not null default 0
+) strict;
+create index if not exists meter_events_usage_idx on meter_events (meter, customer, at);
+create index if not exists meter_events_identifier_idx on meter_events (identifier);
+create table if not exists meter_errors (
+  seq integer primary key autoincrement,
+  meter text,
+  code text not null,
+  message text not null,
+  identifier text not null,
+  at integer not null,
+  real_ms integer not null
+) strict;
+create table if not exists meter_sessions (
+  token text primary key,
+  expires_at integer not null
+) strict;
 create table if not exists history (
   change integer not null,
   id text not null,

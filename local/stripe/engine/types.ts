@@ -41,6 +41,9 @@ export type CheckoutSession = Wire<Stripe.Checkout.Session>;
 export type LineItem = Wire<Stripe.LineItem>;
 export type PortalSession = Wire<Stripe.BillingPortal.Session>;
 export type PortalConfiguration = Wire<Stripe.BillingPortal.Configuration>;
+export type Meter = Wire<Stripe.Billing.Meter>;
+export type Alert = Wire<Stripe.Billing.Alert>;
+export type AlertTriggered = Wire<Stripe.Billing.AlertTriggered>;
 export type TestClock = Wire<Stripe.TestHelpers.TestClock>;
 export type WebhookEndpoint = Wire<Stripe.WebhookEndpoint>;
 export type EventDestination = Wire<Stripe.V2.Core.EventDestination>;
@@ -83,6 +86,8 @@ export interface ThinEvent extends Wire<Omit<Stripe.V2.Core.EventBase, "type">> 
 }
 
 export interface Objects {
+  "billing.alert": Alert;
+  "billing.meter": Meter;
   "billing_portal.configuration": PortalConfiguration;
   "billing_portal.session": PortalSession;
   "charge": Charge;
@@ -113,6 +118,8 @@ export type Kind = keyof Objects;
 
 /** What the sandbox must remember beside an object and Stripe does not show. */
 export interface HiddenByKind {
+  /** The customers it has fired for, and the last meter event that was there before it watched. */
+  "billing.alert": { triggered: string[]; after: number };
   "checkout.session": CheckoutHidden;
   "invoice": { payment_intent: string | null; subscription: string | null; retries: number };
   "coupon": CouponHidden;
@@ -142,7 +149,7 @@ export type Terms =
   & CouponHidden;
 
 export interface CheckoutHidden {
-  lines: { price: string; quantity: number; id: string }[];
+  lines: { price: string; quantity?: number; id: string }[];
   subscription: {
     description: string | null;
     metadata: Record<string, string>;
@@ -167,6 +174,8 @@ export type PortalWaiting =
   | { action: "method"; payment_method: string };
 
 export interface SubscriptionHidden {
+  /** By item: usage before this time is settled, since its price changed in mid-period. */
+  usage_since?: Record<string, number>;
   /** `trial_will_end` is sent once. */
   trial_warned: boolean;
   /** The invoice whose failed payment keeps this subscription past due or incomplete. */

@@ -2,7 +2,7 @@
  * What is different about `/v2`: JSON bodies, `include` instead of `expand`, pages by URL, and errors with a code of
  * their own. https://docs.stripe.com/api-v2-overview
  */
-import { StripeError } from "./errors.ts";
+import { invalid, StripeError } from "./errors.ts";
 import type { Param, Raw } from "./params.ts";
 import { arr, int, isRecord, str } from "./params.ts";
 import type { ListQuery, Store } from "./store.ts";
@@ -81,10 +81,10 @@ export const instant = (): Param<number | undefined> => ({
 export const texts = (): Param<Record<string, string> | undefined> => ({
   read(raw, path) {
     if (raw === undefined) return undefined;
-    if (!isRecord(raw)) throw invalidField(path, "Must be a map.");
+    if (!isRecord(raw)) throw invalid("Invalid object", path);
     return Object.fromEntries(
       Object.entries(raw).map(([key, value]) => {
-        if (typeof value !== "string") throw invalidField(`${path}[${key}]`, "Must be a string.");
+        if (typeof value !== "string") throw invalid("Invalid string", `${path}[${key}]`);
         return [key, value];
       }),
     );

@@ -7,6 +7,7 @@ import type { Store } from "./store.ts";
 import { relatedTo } from "./related.ts";
 import { type ThinType, thinTypeOf } from "./thin_types.ts";
 import {
+  type AlertTriggered,
   API_VERSION,
   type EventDestination,
   type EventType,
@@ -30,6 +31,8 @@ const NOUNS: Partial<Record<Kind, string>> = {
   "payment_method": "PaymentMethod",
   "setup_intent": "setupintent",
   "test_helpers.test_clock": "billing clock",
+  "billing.alert": "billing alert",
+  "billing.meter": "billing meter",
   "billing_portal.configuration": "configuration",
 };
 
@@ -70,7 +73,7 @@ export class Work {
     hidden: Hidden<K>,
     options: { clock?: string; event?: EventType } = {},
   ): Objects[K] {
-    const created = createdAt(data);
+    const created = createdAt(data) ?? this.now(options.clock);
     this.store.insert({ id: data.id, kind, created, clock: options.clock ?? "", data, hidden });
     this.store.update(data.id, data, hidden, dueAt(kind, data, hidden));
     if (options.event) this.emit(options.event, data);
@@ -112,7 +115,11 @@ export class Work {
     return { id, object: kind, deleted: true };
   }
 
-  emit(type: EventType, object: Objects[Kind], previous?: Record<string, unknown>): void {
+  emit(
+    type: EventType,
+    object: Objects[Kind] | AlertTriggered,
+    previous?: Record<string, unknown>,
+  ): void {
     const created = worldNow(this.store);
     const event: StripeEvent = {
       id: newId("evt_"),
@@ -177,8 +184,8 @@ export class Work {
 const wants = ({ enabled_events }: { enabled_events: string[] }, type: string) =>
   enabled_events.some((wanted) => wanted === "*" || wanted === type);
 
-function createdAt(data: Objects[Kind]): number {
-  if (!("created" in data)) return "date" in data ? data.date : data.start;
+function createdAt(data: Objects[Kind]): number | null {
+  if (!("created" in data)) return "date" in data ? data.date : "start" in data ? data.start : null;
   const { created } = data;
   return typeof created === "string" ? Math.floor(Date.parse(created) / 1000) : created;
 }

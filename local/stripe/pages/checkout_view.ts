@@ -61,7 +61,7 @@ function setupText(view: CheckoutView): Html {
 }
 
 function summary(view: CheckoutView): Html {
-  const recurring = view.lines.find((line) => line.interval !== null);
+  const recurring = view.lines.find((line) => line.interval !== null && !line.is_metered);
   const trial = view.trial_period_days;
   return html`
     <p class="amount">
@@ -102,6 +102,14 @@ function headline(view: CheckoutView, line: CheckoutLineView): string {
 
 function orderLine(view: CheckoutView, line: CheckoutLineView): Html {
   const each = priceText({ ...line, currency: view.currency });
+  if (line.is_metered) {
+    return html`
+      <div>
+        <dt>${line.description}<span class="quiet">${each} for each, by usage</span></dt>
+        <dd>Billed later</dd>
+      </div>
+    `;
+  }
   const detail = line.quantity > 1 ? `${line.quantity} × ${each}` : line.interval ? each : "";
   return html`
     <div>
@@ -175,7 +183,7 @@ function savedCards(view: CheckoutView, flash: Flash): Html | "" {
 }
 
 function consent(view: CheckoutView): Html | "" {
-  const line = view.lines.find((each) => each.interval !== null);
+  const line = view.lines.find((each) => each.interval !== null && !each.is_metered);
   if (view.mode !== "subscription" || !line) return "";
   const price = priceText({ ...line, unit_amount: line.amount, currency: view.currency });
   const start = view.trial_period_days ? `After ${view.trial_period_days} days you pay` : "You pay";

@@ -20,7 +20,8 @@ export function money(minor: number, currency: string | null): string {
     style: "currency",
     currency: code.toUpperCase(),
     minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
+    // A price can be a fraction of the smallest unit; an amount cannot.
+    maximumFractionDigits: Number.isInteger(minor) ? digits : digits + 12,
   }).format(minor / 10 ** digits);
 }
 

@@ -20,7 +20,7 @@ import {
 import { listRoute, retrieveRoute, type Route, route } from "../engine/route.ts";
 import { type CheckoutHidden, type CheckoutSession, newId, type Price } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
-import { optionOf, wrongCurrency } from "../billing/amounts.ts";
+import { isMetered, optionOf, wrongCurrency } from "../billing/amounts.ts";
 import {
   dueNow,
   expireCheckout,
@@ -30,9 +30,9 @@ import {
   pricedLines,
 } from "../billing/checkout.ts";
 import { couponOf } from "../billing/discounts.ts";
-import { currencyOf } from "../billing/subscriptions.ts";
+import { checkQuantity, currencyOf } from "../billing/subscriptions.ts";
 import { cardError, resolveMethod } from "../billing/methods.ts";
-import { createPrice } from "./catalogue.ts";
+import { createPrice } from "./prices.ts";
 import { newSession } from "./checkout_object.ts";
 import { shippingOf, shippingParam } from "./intents.ts";
 
@@ -140,7 +140,7 @@ function create(work: Work, p: Create): CheckoutSession {
     lines: lines.map((each) => ({
       id: newId("li_"),
       price: each.price.id,
-      quantity: each.quantity,
+      ...(each.quantity === undefined ? {} : { quantity: each.quantity }),
     })),
     subscription: p.mode !== "subscription" ? null : {
       description: p.subscription_data?.description ?? null,
@@ -254,13 +254,6 @@ function readLine(
   if (item.price === undefined && !item.price_data) {
     throw invalid(`Missing required param: ${at}[price].`, `${at}[price]`, "parameter_missing");
   }
-  if (item.quantity === undefined) {
-    throw invalid(
-      `Quantity is required. Add \`quantity\` to \`${at}\``,
-      `${at}[quantity]`,
-      "parameter_missing",
-    );
-  }
   const price = item.price_data
     ? createPrice(work, item.price_data)
     : work.require("price", item.price ?? "", `${at}[price]`);
@@ -274,6 +267,14 @@ function readLine(
     throw invalid(
       "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode or use only one-time prices.",
       `${at}[price]`,
+    );
+  }
+  checkQuantity(price, item.quantity, at);
+  if (item.quantity === undefined && !isMetered(price)) {
+    throw invalid(
+      `Quantity is required. Add \`quantity\` to \`${at}\``,
+      `${at}[quantity]`,
+      "parameter_missing",
     );
   }
   return { price, quantity: item.quantity };

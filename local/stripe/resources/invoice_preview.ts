@@ -163,8 +163,19 @@ function ofSubscription(work: Rehearsal, p: Preview): Invoice {
   if (next.latest_invoice !== null && next.latest_invoice !== after.latest_invoice) {
     return shown(work, next.latest_invoice, p);
   }
-  work.at = nextBilling(next);
-  return shown(work, renew(work, next, work.at).id, p);
+  return ofRenewal(work, next, p);
+}
+
+/** The next invoice that time makes: a renewal that bills nothing makes none, and the one after it counts. */
+function ofRenewal(work: Rehearsal, sub: Subscription, p: Preview): Invoice {
+  let next = sub;
+  for (let steps = 0; steps < 13; steps += 1) {
+    work.at = nextBilling(next);
+    const invoice = renew(work, next, work.at);
+    if (invoice) return shown(work, invoice.id, p);
+    next = work.require("subscription", sub.id);
+  }
+  return ofPendingItems(work, sub.customer);
 }
 
 /** The subscription after the phases its schedule goes through until `until`. */
@@ -207,8 +218,9 @@ function ofNewSubscription(work: Rehearsal, p: Preview, details: Details): Invoi
       : details.trial_end,
     cancel_at: typeof details.cancel_at === "number" ? details.cancel_at : null,
   });
+  if (sub.latest_invoice === null) return ofRenewal(work, sub, p);
   work.at = now;
-  return shown(work, sub.latest_invoice ?? "", p);
+  return shown(work, sub.latest_invoice, p);
 }
 
 function ofPendingItems(work: Rehearsal, customerId: string): Invoice {

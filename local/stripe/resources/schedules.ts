@@ -20,7 +20,7 @@ import { retrieveRoute, type Route, route } from "../engine/route.ts";
 import type { Schedule, SchedulePhase } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { cancelNow } from "../billing/lifecycle.ts";
-import { settleCancellation } from "../billing/proration.ts";
+import { settleCancellation } from "../billing/changes.ts";
 import {
   createSchedule,
   enter,

@@ -18,13 +18,10 @@ import { periodEnd } from "../billing/due.ts";
 import { attemptPayment, finalize, type PaymentOutcome, refusal } from "../billing/invoices.ts";
 import { cancelNow, endTrial, renew } from "../billing/lifecycle.ts";
 import { redeem, type Redemption, removeDiscount } from "../billing/discounts.ts";
+import { settleUsage } from "../billing/metered.ts";
 import { discardPending, holdBack } from "../billing/pending.ts";
-import {
-  applyChange,
-  type ItemChange,
-  planChange,
-  settleCancellation,
-} from "../billing/proration.ts";
+import { applyChange, settleCancellation } from "../billing/changes.ts";
+import { type ItemChange, planChange } from "../billing/proration.ts";
 import { followSubscription } from "../billing/schedules.ts";
 import { isEnded, onInvoiceFailed } from "../billing/status.ts";
 import { createSubscription, withoutWrites } from "../billing/subscriptions.ts";
@@ -250,7 +247,10 @@ function resume(work: Work, p: Values<typeof resumeShape>, id: string): Subscrip
     billing_cycle_anchor: now,
     items: { ...old.items, data },
   });
-  const { outcome } = collectNow(work, renew(work, ready, now, true), undefined);
+  // What was used before and during the pause is not billed.
+  settleUsage(work, id, data.map((item) => item.id), now);
+  const draft = renew(work, ready, now, true);
+  const outcome = draft ? collectNow(work, draft, undefined).outcome : "paid";
   const resumes = outcome === "paid" || p.payment_behavior === "resume_on_payment_attempt";
   const status = outcome === "paid" ? "active" : resumes ? "past_due" : "paused";
   const latest = work.require("subscription", id);

@@ -3,9 +3,12 @@ import type { Rendering } from "../engine/answer.ts";
 import { listOf } from "../engine/answer.ts";
 import type { Route } from "../engine/route.ts";
 import { lineItems } from "../billing/checkout.ts";
+import { alertRoutes } from "./alerts.ts";
 import { catalogueRoutes } from "./catalogue.ts";
 import { disputeRoutes } from "./disputes.ts";
 import { v2CoreRoutes } from "./event_destinations.ts";
+import { meterEventRoutes } from "./meter_events.ts";
+import { meterRoutes } from "./meters.ts";
 import { checkoutRoutes } from "./checkout.ts";
 import { couponRoutes } from "./coupons.ts";
 import { customerRoutes } from "./customers.ts";
@@ -42,10 +45,14 @@ export const routes: readonly Route[] = [
   ...portalRoutes,
   ...systemRoutes,
   ...v2CoreRoutes,
+  ...meterRoutes,
+  ...meterEventRoutes,
+  ...alertRoutes,
 ];
 
 export const rendering: Rendering = {
   expandable: {
+    "billing.alert": ["usage_threshold.meter"],
     "billing_portal.session": ["configuration"],
     "charge": ["customer", "payment_intent", "balance_transaction"],
     "checkout.session": [

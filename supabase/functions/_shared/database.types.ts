@@ -32,6 +32,60 @@ export type Database = {
                   Relationships: [
                     
                   ]
+                },"credit_balances": {
+                  Row: {
+                    "balance_minor": number,"currency": string,"synced_at": string,"user_id": string
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "balance_minor": number,"currency": string,"synced_at"?: string,"user_id": string
+                  }
+                  Update: {
+                    "balance_minor"?: number,"currency"?: string,"synced_at"?: string,"user_id"?: string
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "credit_balances_user_id_fkey"
+      columns: ["user_id"]
+isOneToOne: false
+      referencedRelation: "customers"
+      referencedColumns: ["user_id"]
+    }
+                  ]
+                },"credit_grants": {
+                  Row: {
+                    "amount_minor": number,"category": string,"currency": string,"effective_at": string | null,"expires_at": string | null,"id": string,"name": string | null,"stripe_created_at": string,"synced_at": string,"user_id": string,"voided_at": string | null
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "amount_minor": number,"category": string,"currency": string,"effective_at"?: string | null,"expires_at"?: string | null,"id": string,"name"?: string | null,"stripe_created_at": string,"synced_at"?: string,"user_id": string,"voided_at"?: string | null
+                  }
+                  Update: {
+                    "amount_minor"?: number,"category"?: string,"currency"?: string,"effective_at"?: string | null,"expires_at"?: string | null,"id"?: string,"name"?: string | null,"stripe_created_at"?: string,"synced_at"?: string,"user_id"?: string,"voided_at"?: string | null
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "credit_grants_user_id_fkey"
+      columns: ["user_id"]
+isOneToOne: false
+      referencedRelation: "customers"
+      referencedColumns: ["user_id"]
+    }
+                  ]
+                },"credit_packs": {
+                  Row: {
+                    "credit_minor": number,"currency": string,"expires_days": number | null,"is_active": boolean,"lookup_key": string,"name": string,"price_minor": number
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "credit_minor": number,"currency": string,"expires_days"?: number | null,"is_active"?: boolean,"lookup_key": string,"name": string,"price_minor": number
+                  }
+                  Update: {
+                    "credit_minor"?: number,"currency"?: string,"expires_days"?: number | null,"is_active"?: boolean,"lookup_key"?: string,"name"?: string,"price_minor"?: number
+                  }
+                  Relationships: [
+                    
+                  ]
                 },"customers": {
                   Row: {
                     "created_at": string,"stripe_customer_id": string,"user_id": string
@@ -134,17 +188,83 @@ isOneToOne: false
                   ]
                 },"metrics": {
                   Row: {
-                    "id": string,"name": string,"period": string
+                    "id": string,"meter_event_name": string | null,"name": string,"period": string
                   }
                   ComputedFields: never
                   Insert: {
-                    "id": string,"name": string,"period": string
+                    "id": string,"meter_event_name"?: string | null,"name": string,"period": string
                   }
                   Update: {
-                    "id"?: string,"name"?: string,"period"?: string
+                    "id"?: string,"meter_event_name"?: string | null,"name"?: string,"period"?: string
                   }
                   Relationships: [
                     
+                  ]
+                },"notifications": {
+                  Row: {
+                    "body": string,"created_at": string,"id": number,"kind": string,"limit_value": number,"metric_id": string | null,"period": string,"read_at": string | null,"sent_at": string | null,"threshold": number,"title": string,"user_id": string
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "body": string,"created_at"?: string,"id"?: never,"kind": string,"limit_value": number,"metric_id"?: string | null,"period": string,"read_at"?: string | null,"sent_at"?: string | null,"threshold": number,"title": string,"user_id": string
+                  }
+                  Update: {
+                    "body"?: string,"created_at"?: string,"id"?: never,"kind"?: string,"limit_value"?: number,"metric_id"?: string | null,"period"?: string,"read_at"?: string | null,"sent_at"?: string | null,"threshold"?: number,"title"?: string,"user_id"?: string
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "notifications_metric_id_fkey"
+      columns: ["metric_id"]
+isOneToOne: false
+      referencedRelation: "metrics"
+      referencedColumns: ["id"]
+    }
+                  ]
+                },"overage_price_currency_options": {
+                  Row: {
+                    "currency": string,"lookup_key": string,"unit_amount_minor": number
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "currency": string,"lookup_key": string,"unit_amount_minor": number
+                  }
+                  Update: {
+                    "currency"?: string,"lookup_key"?: string,"unit_amount_minor"?: number
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "overage_price_currency_options_lookup_key_fkey"
+      columns: ["lookup_key"]
+isOneToOne: false
+      referencedRelation: "overage_prices"
+      referencedColumns: ["lookup_key"]
+    }
+                  ]
+                },"overage_prices": {
+                  Row: {
+                    "currency": string,"is_active": boolean,"lookup_key": string,"metric_id": string,"plan_id": string,"unit_amount_minor": number
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "currency": string,"is_active"?: boolean,"lookup_key": string,"metric_id": string,"plan_id": string,"unit_amount_minor": number
+                  }
+                  Update: {
+                    "currency"?: string,"is_active"?: boolean,"lookup_key"?: string,"metric_id"?: string,"plan_id"?: string,"unit_amount_minor"?: number
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "overage_prices_metric_id_fkey"
+      columns: ["metric_id"]
+isOneToOne: false
+      referencedRelation: "metrics"
+      referencedColumns: ["id"]
+    },{
+      foreignKeyName: "overage_prices_plan_id_fkey"
+      columns: ["plan_id"]
+isOneToOne: false
+      referencedRelation: "plans"
+      referencedColumns: ["id"]
+    }
                   ]
                 },"plan_features": {
                   Row: {
@@ -285,7 +405,7 @@ isOneToOne: false
           }
           Functions: {
             "apply_customer_snapshot":
-{ Args: { "p_cause"?: string,"p_invoices"?: Json,"p_stripe_customer_id": string,"p_subscriptions": Json,"p_token": number }; Returns: Json
+{ Args: { "p_cause"?: string,"p_invoices"?: Json,"p_metering"?: Json,"p_stripe_customer_id": string,"p_subscriptions": Json,"p_token": number }; Returns: Json
                            },
 "begin_checkout":
 { Args: { "p_lookup_key": string,"p_user_id": string }; Returns: number
@@ -299,11 +419,17 @@ isOneToOne: false
 "checkout_terms":
 { Args: { "p_lookup_key": string,"p_user_id": string }; Returns: Json
                            },
+"claim_usage":
+{ Args: { "p_limit"?: number,"p_stripe_customer_id"?: string }; Returns: number
+                           },
 "close_checkout":
 { Args: { "p_attempt": number,"p_user_id": string }; Returns: undefined
                            },
 "compare_customer_snapshot":
-{ Args: { "p_invoices": Json,"p_stripe_customer_id": string,"p_subscriptions": Json }; Returns: Json
+{ Args: { "p_invoices": Json,"p_metering"?: Json,"p_stripe_customer_id": string,"p_subscriptions": Json }; Returns: Json
+                           },
+"consume_usage":
+{ Args: { "p_metric": string,"p_quantity": number,"p_request_id"?: string,"p_user_id": string }; Returns: Json
                            },
 "continue_sync":
 { Args: { "p_stripe_customer_id": string,"p_token": number }; Returns: number
@@ -331,10 +457,21 @@ isOneToOne: false
 "is_current_checkout":
 { Args: { "p_attempt": number,"p_user_id": string }; Returns: boolean
                            },
+"lease_usage":
+{ Args: { "p_limit"?: number,"p_stripe_customer_id"?: string }; Returns: {
+              "attempts": number,"cancels": string,"event_time": string,"id": number,"identifier": string,"kind": string,"lease": number,"meter_event_name": string,"quantity": number,"stripe_customer_id": string
+            }[]
+                           },
 "link_customer":
 { Args: { "p_stripe_customer_id": string,"p_user_id": string }; Returns: string
                            },
+"mark_notifications_read":
+{ Args: { "p_up_to"?: number }; Returns: number
+                           },
 "my_entitlements":
+{ Args: Record<PropertyKey, never>; Returns: Json
+                           },
+"my_overage":
 { Args: Record<PropertyKey, never>; Returns: Json
                            },
 "my_usage":
@@ -351,6 +488,9 @@ isOneToOne: false
 "note_reconcile_page":
 { Args: { "p_cursor": string,"p_events": Json,"p_listed": boolean,"p_run": number }; Returns: number
                            },
+"note_usage_check":
+{ Args: { "p_metric_id": string,"p_note"?: string,"p_period_start": string,"p_stripe": number,"p_stripe_customer_id": string }; Returns: string
+                           },
 "receive_stripe_event":
 { Args: { "p_api_version"?: string,"p_created": string,"p_id": string,"p_payload": Json,"p_stripe_customer_id"?: string,"p_type": string }; Returns: string
                            },
@@ -359,6 +499,31 @@ isOneToOne: false
                            },
 "relink_customer":
 { Args: { "p_gone": string,"p_stripe_customer_id": string,"p_user_id": string }; Returns: string
+                           },
+"set_overage":
+{ Args: { "p_cap_minor"?: number,"p_enabled": boolean }; Returns: Json
+                           },
+"usage_failed":
+{ Args: { "p_error": string,"p_id": number,"p_lease"?: number,"p_not_accepted"?: boolean,"p_retry_at"?: string }; Returns: undefined
+                           },
+"usage_history":
+{ Args: { "p_from": string,"p_metric"?: string,"p_to": string }; Returns: {
+              "allowance": number,"amount_minor": number,"day": string,"overage": number,"used": number
+            }[]
+                           },
+"usage_parked":
+{ Args: { "p_id": number,"p_reason": string }; Returns: undefined
+                           },
+"usage_rejected":
+{ Args: { "p_identifier": string,"p_reason": string }; Returns: boolean
+                           },
+"usage_sent":
+{ Args: { "p_id": number }; Returns: undefined
+                           },
+"usage_sums":
+{ Args: { "p_after"?: string,"p_limit"?: number,"p_since"?: string,"p_stripe_customer_id"?: string }; Returns: {
+              "adjusted": number,"adjusting": number,"claimed": number,"ledger": number,"meter_event_name": string,"metric_id": string,"parked": number,"period_end": string,"period_start": string,"sent": number,"stripe_customer_id": string,"user_id": string,"waiting": number
+            }[]
                            }
           }
           Enums: {
