@@ -4,13 +4,13 @@
  * the gate as it was before there was anything beyond the allowance, and a message beyond the allowance that is paid for.
  *
  * Options: --url=postgresql://… (a database with the migrations, instead of a stack of its own; it is written to, and
- * left as it was), --seconds=3, --rounds=7, --clients=1,2,8,32, --history=1000000, --driver=pgbench|npm,
+ * left as it was), --seconds=3, --rounds=7, --clients=1,2,8,32, --history=1000000, --driver=pgbench|npm|cpu,
  * --arms=bare,previous,gate,overage.
  */
 import postgres from "postgres";
 import { parseArgs } from "node:util";
 import { startStack } from "../local/stack.ts";
-import { type Driver, driverLoop, pgbench, userIdSql } from "./load.ts";
+import { type Driver, driverLoop, pgbench, processorTime, userIdSql } from "./load.ts";
 
 const USERS = 10_000;
 const GATE = "public.messages";
@@ -55,24 +55,26 @@ export async function gate(args: string[]): Promise<void> {
       arms: { type: "string", default: Object.keys(ARMS).join(",") },
     },
   });
-  const external = values.driver === "npm" ? null : await pgbench();
+  const cpu = values.driver === "cpu";
+  const external = values.driver === "npm" || cpu ? null : await pgbench();
   if (values.driver === "pgbench" && !external) throw new Error("there is no pgbench");
   const settings: Settings = {
     seconds: Number(values.seconds),
     rounds: Number(values.rounds),
     clients: values.clients.split(",").map(Number),
     history: Number(values.history),
-    driver: external ?? driverLoop,
+    driver: cpu ? processorTime : external ?? driverLoop,
     arms: values.arms.split(",").map((name) => {
       if (!isArm(name)) throw new Error(`there is no arm ${name}`);
       return name;
     }),
   };
   const say = external ? "pgbench" : "the npm driver";
+  const unit = cpu ? "second of the backend's processor time" : "second";
   await withDatabase(values.url, async (url) => {
     const rows = await measure(url, settings);
     console.log(
-      `\nInserts per second, median of ${settings.rounds} interleaved runs of ${settings.seconds} s, by ${say}:\n`,
+      `\nInserts per ${unit}, median of ${settings.rounds} interleaved runs of ${settings.seconds} s, by ${say}:\n`,
     );
     console.log(markdown(rows, settings.arms));
   });

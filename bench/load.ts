@@ -123,3 +123,43 @@ export const driverLoop: Driver = async ({ url, clients, seconds, table, users, 
     await sql.end({ timeout: 5 });
   }
 };
+
+/**
+ * Requests per second of processor time that one backend spends, commits not waited for: what a request costs the server,
+ * also on a machine that is busy with other things. Linux only, and only with the database on this machine.
+ */
+export const processorTime: Driver = async ({ url, seconds, table, users, firstUser }) => {
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  try {
+    const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+    await sql`set synchronous_commit = off`;
+    const [claims, insert] = statements(table, "$1::text");
+    const request = async () => {
+      const n = firstUser + Math.floor(Math.random() * users);
+      const user = `00000000-0000-4000-8000-${n.toString(16).padStart(12, "0")}`;
+      await sql`begin`;
+      await sql.unsafe(claims, [user], { prepare: true });
+      await sql.unsafe(insert, [user], { prepare: true });
+      await sql`commit`;
+    };
+    // Plans are made and caches are warm before it counts.
+    for (let count = 0; count < 300; count++) await request();
+    const before = await ticks(row?.pid ?? 0);
+    const until = performance.now() + seconds * 1000;
+    let count = 0;
+    for (; performance.now() < until; count++) await request();
+    return count / ((await ticks(row?.pid ?? 0) - before) / TICKS_A_SECOND);
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+};
+
+/** USER_HZ, which is 100 on every Linux there is. */
+const TICKS_A_SECOND = 100;
+
+/** utime and stime of a process: proc(5). */
+async function ticks(pid: number): Promise<number> {
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return Number(fields[11]) + Number(fields[12]);
+}

@@ -903,15 +903,17 @@ create or replace function billing.fast_until (
   p_used      bigint default 0
 )
   returns bigint
-  language sql
+  language plpgsql
   immutable
   set search_path to ''
   AS $function$
-  select case
+begin
+  return case
     when p_allowance is null then 9223372036854775807
     when p_used < ceil(p_allowance * 0.8) then greatest(ceil(p_allowance * 0.8)::bigint - 1, 0)
     else greatest(p_allowance - 1, 0)
   end;
+end;
 $function$;
 
 comment on function "billing"."fast_until"(bigint, bigint) is 'One less than the next mark that a counter with this allowance reaches: 80 %, then all of it.';
@@ -1308,10 +1310,12 @@ create or replace function billing.metered_subscription (
     currency        text,
     billable        boolean
   )
-  language sql
+  language plpgsql
   stable
   set search_path to ''
   AS $function$
+begin
+  return query
   select s.id, s.plan_id, s.status, s.currency,
     -- Active, and neither over nor about to become something else that no snapshot has told yet.
     s.status = 'active' and s.ended_at is null
@@ -1323,6 +1327,7 @@ create or replace function billing.metered_subscription (
   order by (s.status = 'active') desc, (s.id = e.subscription_id) desc nulls last,
     s.stripe_created_at desc nulls last, s.id desc
   limit 1;
+end;
 $function$;
 
 comment on function "billing"."metered_subscription"(uuid) is 'The subscription that pays for what a user takes beyond the allowance, and whether it can be billed now.';
@@ -3075,6 +3080,9 @@ alter table "billing"."overage_accounts"
 alter table "billing"."overage_accounts"
   set (fillfactor=60);
 
+create index overage_accounts_enabled_idx on billing.overage_accounts using btree (updated_at)
+  where enabled;
+
 create policy "Nobody reads the overage accounts" on "billing"."overage_accounts"
   for all
   to "anon", "authenticated"
@@ -4077,6 +4085,32 @@ comment on function "public"."customers_after"(text, integer) is 'Stripe custome
 revoke all on function "public"."customers_after"(text, integer) from public;
 
 grant execute on function "public"."customers_after"(text, integer) to "postgres", "service_role";
+
+-- public/functions/customers_without_metered_items
+
+create or replace function public.customers_without_metered_items (
+  p_limit integer default 100
+)
+  returns SETOF text
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select c.stripe_customer_id
+  from billing.overage_accounts a
+  join public.customers c on c.user_id = a.user_id
+  where a.enabled
+    and exists (select from public.wanted_metered_items(c.stripe_customer_id))
+  order by a.updated_at, c.stripe_customer_id
+  limit p_limit;
+$function$;
+
+comment on function "public"."customers_without_metered_items"(integer) is 'Customers who said yes and whose subscription does not have the right metered items yet.';
+
+revoke all on function "public"."customers_without_metered_items"(integer) from public;
+
+grant execute on function "public"."customers_without_metered_items"(integer) to "postgres", "service_role";
 
 -- public/functions/due_stripe_events
 
@@ -5090,6 +5124,42 @@ comment on function "public"."usage_sums"(text, timestamp with time zone, text, 
 revoke all on function "public"."usage_sums"(text, timestamp with time zone, text, integer) from public;
 
 grant execute on function "public"."usage_sums"(text, timestamp with time zone, text, integer) to "postgres", "service_role";
+
+-- public/functions/wanted_metered_items
+
+create or replace function public.wanted_metered_items (
+  p_stripe_customer_id text
+)
+  returns table (
+    subscription_id   text,
+    metric_id         text,
+    lookup_key        text,
+    currency          text,
+    unit_amount_minor numeric,
+    item_id           text
+  )
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select s.subscription_id, o.metric_id, o.lookup_key, o.currency, o.unit_amount_minor, i.item_id
+  from public.customers c
+  join billing.overage_accounts a on a.user_id = c.user_id and a.enabled
+  join lateral billing.metered_subscription(c.user_id) s
+    on s.billable and s.subscription_id = a.subscription_id
+  join public.overage_prices o on o.plan_id = s.plan_id and o.is_active
+  left join billing.metered_items i on i.subscription_id = s.subscription_id and i.metric_id = o.metric_id
+  where c.stripe_customer_id = p_stripe_customer_id
+    and i.price_lookup_key is distinct from o.lookup_key
+  order by o.metric_id;
+$function$;
+
+comment on function "public"."wanted_metered_items"(text) is 'The metered prices of the plan that a customer said yes to and whose items are missing (item_id null) or of another plan''s price. Amounts in minor units of the price''s own currency.';
+
+revoke all on function "public"."wanted_metered_items"(text) from public;
+
+grant execute on function "public"."wanted_metered_items"(text) to "postgres", "service_role";
 
 -- public/tables/agents
 

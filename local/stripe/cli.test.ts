@@ -107,6 +107,66 @@ Deno.test("stripe trigger succeeds for each fixture and the endpoint gets the si
   await Deno.remove(home, { recursive: true });
 });
 
+/**
+ * Stripe's own fixtures of these two, but for the address they name: the CLI sends that step to
+ * meter-events.stripe.com whatever `--api-base` says.
+ */
+const METER_FIXTURES = {
+  "v1.billing.meter.error_report_triggered": "stripe_cli_billing_meter_for_fixture",
+  "v1.billing.meter.no_meter_found": "${generate-uuid}",
+};
+const headers = { "Content-Type": "application/json", "Stripe-Version": "2024-09-30.acacia" };
+const streamed = (event_name: string) => ({
+  _meta: { template_version: 0 },
+  fixtures: [
+    {
+      name: "billing_meter",
+      path: "/v1/billing/meters",
+      method: "post",
+      params: {
+        display_name: "Stripe CLI Billing Meter",
+        event_name: "stripe_cli_billing_meter_for_fixture",
+        default_aggregation: { formula: "sum" },
+      },
+      expected_error_type: "invalid_request_error",
+    },
+    {
+      name: "session",
+      path: "/v2/billing/meter_event_session",
+      method: "post",
+      headers,
+      params: {},
+    },
+    {
+      name: "stream",
+      path: "/v2/billing/meter_event_stream",
+      method: "post",
+      headers: { ...headers, Authorization: "Bearer ${session:authentication_token}" },
+      params: {
+        events: [{ event_name, timestamp: "${time-now-RFC3339}", payload: { value: "10" } }],
+      },
+    },
+  ],
+});
+
+Deno.test("the CLI's meter fixtures lead to their thin events", async (t) => {
+  const home = await Deno.makeTempDir({ prefix: "tollgate-cli-" });
+  await withSandbox(async ({ stripe, url }) => {
+    for (const [trigger, event_name] of Object.entries(METER_FIXTURES)) {
+      await t.step(trigger, async () => {
+        const raw = JSON.stringify(streamed(event_name));
+        const { code, text } = await cli(url, home, "trigger", trigger, "--raw", raw);
+        assert.equal(code, 0, text);
+        await eventually(
+          trigger,
+          async () => (await stripe.v2.core.events.list({ types: [trigger] })).data.length > 0,
+        );
+      });
+    }
+  }, { meterReportSeconds: 1 });
+  await Deno.remove(home, { recursive: true });
+});
+
 Deno.test("the CLI's resource commands, get, post and events resend work", async () => {
   const home = await Deno.makeTempDir({ prefix: "tollgate-cli-" });
   await withSandbox(async ({ stripe, url }) => {

@@ -321,6 +321,62 @@ Deno.test("cancelling: at the period's end its usage is billed, now only with in
     assert.deepEqual((await stripe.invoices.list({ customer: gone.customer })).data, []);
   }));
 
+Deno.test("cancelling an annual plan with monthly usage: the flag means the month, max_period_end the year", () =>
+  withSandbox(async ({ stripe }) => {
+    const meter = await newMeter(stripe);
+    const plan = await flatPrice(stripe, 12_000, "year");
+    const extra = await meteredPrice(stripe, meter.id);
+    const { customer, clock } = await customerWithCard(stripe, "tok_visa", START);
+    const sub = await stripe.subscriptions.create({
+      customer: customer.id,
+      items: [{ price: plan.id }, { price: extra.id }],
+    });
+    const flagged = await stripe.subscriptions.update(sub.id, { cancel_at_period_end: true });
+    assert.equal(flagged.cancel_at, FEBRUARY);
+    await use(stripe, customer.id, 10);
+    const last = await stripe.invoices.createPreview({ subscription: sub.id });
+    assert.deepEqual(linesOf(last), [[10, 20, START, FEBRUARY]]);
+    await stripe.subscriptions.update(sub.id, { cancel_at_period_end: false });
+    const dated = await stripe.subscriptions.update(sub.id, { cancel_at: "max_period_end" });
+    assert.equal(dated.cancel_at, Date.parse("2027-01-31T12:00:00Z") / 1000);
+    await advance(stripe, clock, FEBRUARY + HOUR + 60);
+    const after = await stripe.subscriptions.retrieve(sub.id);
+    assert.deepEqual([after.status, after.items.data[1]?.current_period_end], ["active", MARCH]);
+  }));
+
+Deno.test("a scheduled downgrade bills the old period's usage, whether the next phase is metered or not", () =>
+  withSandbox(async ({ stripe }) => {
+    const meter = await newMeter(stripe);
+    const [plan, small] = [await flatPrice(stripe, 1500), await flatPrice(stripe, 500)];
+    const extra = await meteredPrice(stripe, meter.id);
+    for (const stays of [true, false]) {
+      const { customer, clock } = await customerWithCard(stripe, "tok_visa", START);
+      const sub = await stripe.subscriptions.create({
+        customer: customer.id,
+        items: [{ price: plan.id }, { price: extra.id }],
+      });
+      const schedule = await stripe.subscriptionSchedules.create({ from_subscription: sub.id });
+      const [now] = schedule.phases;
+      assert.equal(now?.items[1]?.quantity, undefined);
+      await stripe.subscriptionSchedules.update(schedule.id, {
+        phases: [
+          {
+            items: [{ price: plan.id, quantity: 1 }, { price: extra.id }],
+            start_date: now?.start_date,
+            end_date: now?.end_date,
+          },
+          { items: [{ price: small.id, quantity: 1 }, ...(stays ? [{ price: extra.id }] : [])] },
+        ],
+      });
+      await use(stripe, customer.id, 10);
+      await advance(stripe, clock, FEBRUARY + HOUR + 60);
+      const invoice = await newest(stripe, customer.id);
+      assert.deepEqual([invoice.status, invoice.amount_paid], ["paid", 520], `stays: ${stays}`);
+      const after = await stripe.subscriptions.retrieve(sub.id);
+      assert.equal(after.items.data.length, stays ? 2 : 1);
+    }
+  }));
+
 Deno.test("what is used in a trial is free", () =>
   withSandbox(async ({ stripe }) => {
     const meter = await newMeter(stripe);

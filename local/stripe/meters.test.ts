@@ -474,3 +474,39 @@ Deno.test("a customer of a test clock has its usage in the clock's time", () =>
     await advance(stripe, clock, START + 10 * DAY);
     assert.equal((await send(stripe, customer.id, 1)).timestamp, START + 10 * DAY);
   }));
+
+Deno.test("a lost answer, a lost request and a 429: the truth about usage stands in the sandbox's state", () =>
+  withSandbox(async ({ stripe, url }) => {
+    await newMeter(stripe);
+    const { id } = await stripe.customers.create({});
+    const fault = async (body: unknown) => {
+      const made = await fetch(`${url}/_sandbox/faults`, {
+        method: "POST",
+        body: JSON.stringify(body),
+      });
+      assert.equal(made.status, 200, await made.text());
+    };
+    const match = { method: "POST", path: "/v1/billing/meter_events" };
+    await fault({ kind: "status", status: 429, match });
+    assert.equal((await refusal(send(stripe, id, 1, { identifier: "a" }))).statusCode, 429);
+    await fault({ kind: "timeout_before", match });
+    await refusal(send(stripe, id, 1, { identifier: "a" }));
+    await fault({ kind: "timeout_after", match });
+    await refusal(send(stripe, id, 1, { identifier: "a" }));
+    // It was counted, and the client that repeats it learns that.
+    assert.match(
+      (await refusal(send(stripe, id, 1, { identifier: "a" }))).message,
+      /already exists/,
+    );
+    await send(stripe, id, 2, { identifier: "b" });
+    const state = await (await fetch(`${url}/_sandbox/state?customer=${id}`)).json();
+    const [meter] = state.meters;
+    assert.equal(meter.aggregated_value, 3);
+    assert.deepEqual(
+      meter.events.map((
+        event: { identifier: string; value: number },
+      ) => [event.identifier, event.value]),
+      [["a", 1], ["b", 2]],
+    );
+    assert.deepEqual(state.credit_grants, []);
+  }));

@@ -3,6 +3,7 @@
  * every word of an enum is one Stripe knows. (The compiler checks the literals in the code; this checks the answers.)
  */
 import assert from "node:assert/strict";
+import Stripe from "stripe";
 import ts from "typescript";
 import {
   advance,
@@ -15,6 +16,15 @@ import {
 } from "./testing.ts";
 
 const TYPES: Record<string, string> = {
+  "billing.alert": "Billing.Alert",
+  "billing.alert_triggered": "Billing.AlertTriggered",
+  "billing.credit_balance_summary": "Billing.CreditBalanceSummary",
+  "billing.credit_balance_transaction": "Billing.CreditBalanceTransaction",
+  "billing.credit_grant": "Billing.CreditGrant",
+  "billing.meter": "Billing.Meter",
+  "billing.meter_event": "Billing.MeterEvent",
+  "billing.meter_event_adjustment": "Billing.MeterEventAdjustment",
+  "billing.meter_event_summary": "Billing.MeterEventSummary",
   "billing_portal.configuration": "BillingPortal.Configuration",
   "billing_portal.session": "BillingPortal.Session",
   "charge": "Charge",
@@ -37,6 +47,9 @@ const TYPES: Record<string, string> = {
   "subscription": "Subscription",
   "subscription_schedule": "SubscriptionSchedule",
   "test_helpers.test_clock": "TestHelpers.TestClock",
+  "v2.billing.meter_event": "V2.Billing.MeterEvent",
+  "v2.billing.meter_event_adjustment": "V2.Billing.MeterEventAdjustment",
+  "v2.billing.meter_event_session": "V2.Billing.MeterEventSession",
   "v2.core.event": "V2.Core.Event",
   "v2.core.event_destination": "V2.Core.EventDestination",
   "webhook_endpoint": "WebhookEndpoint",
@@ -307,7 +320,88 @@ async function offers({ stripe, url }: Pick<Fixture, "stripe" | "url">, price: s
   return sub.id;
 }
 
+/** A metered subscription with usage, credits and an alert that fires; what the calls themselves answered. */
+async function metered({ stripe, url }: Fixture): Promise<unknown[]> {
+  const start = 1_780_000_000;
+  const { customer, clock } = await customerWithCard(stripe, "tok_visa", start);
+  const meter = await stripe.billing.meters.create({
+    display_name: "Messages",
+    event_name: "messages",
+    default_aggregation: { formula: "sum" },
+  });
+  const usage = { usage_type: "metered", meter: meter.id } as const;
+  const price = await stripe.prices.create({
+    currency: "usd",
+    unit_amount_decimal: Stripe.Decimal.from("1.5"),
+    transform_quantity: { divide_by: 10, round: "up" },
+    recurring: { interval: "month", ...usage },
+    product_data: { name: "Messages" },
+  });
+  await stripe.subscriptions.create({ customer: customer.id, items: [{ price: price.id }] });
+  const amount = { type: "monetary", monetary: { currency: "usd", value: 5 } } as const;
+  for (const scope of [{ price_type: "metered" } as const, { prices: [{ id: price.id }] }]) {
+    const applicability_config = { scope };
+    await stripe.billing.creditGrants.create({
+      customer: customer.id,
+      amount,
+      applicability_config,
+    });
+  }
+  const payload = { stripe_customer_id: customer.id, value: "100" };
+  const event_name = "messages";
+  const plain = await stripe.customers.create({});
+  await stripe.billing.alerts.create({
+    alert_type: "usage_threshold",
+    title: "Used",
+    usage_threshold: {
+      gte: 1,
+      meter: meter.id,
+      recurrence: "one_time",
+      filters: [{ type: "customer", customer: plain.id }],
+    },
+  });
+  const cancel = { event_name, type: "cancel" as const, cancel: { identifier: "x" } };
+  const answers: unknown[] = [
+    await stripe.billing.meterEvents.create({ event_name, payload }),
+    await stripe.billing.meterEvents.create({ event_name, payload, identifier: "x" }),
+    await stripe.billing.meterEventAdjustments.create(cancel),
+    await stripe.v2.billing.meterEvents.create({
+      event_name,
+      payload: { ...payload, stripe_customer_id: plain.id },
+      identifier: "x2",
+    }),
+    await stripe.v2.billing.meterEventAdjustments.create({
+      ...cancel,
+      cancel: { identifier: "x2" },
+    }),
+    await stripe.v2.billing.meterEventSession.create(),
+    await stripe.billing.creditBalanceSummaries.retrieve({
+      customer: customer.id,
+      filter: { type: "applicability_scope", applicability_scope: { price_type: "metered" } },
+    }),
+    ...(await stripe.billing.meters.listEventSummaries(meter.id, {
+      customer: customer.id,
+      start_time: Math.floor(start / 60) * 60,
+      end_time: Math.floor(start / 60) * 60 + 60,
+    })).data,
+  ];
+  await stripe.v2.billing.meterEvents.create({
+    event_name,
+    payload: { ...payload, stripe_customer_id: "cus_none" },
+  });
+  await advance(stripe, clock, start + 32 * 86_400);
+  const [invoice] = (await stripe.invoices.list({ customer: customer.id })).data;
+  assert.equal(invoice?.total_pretax_credit_amounts?.length, 2);
+  const body = JSON.stringify({ seconds: 10 });
+  await (await fetch(`${url}/_sandbox/clock`, { method: "POST", body })).body?.cancel();
+  return answers.map((answer) => JSON.parse(JSON.stringify(answer)));
+}
+
 const PATHS = [
+  "billing/alerts",
+  "billing/credit_balance_transactions",
+  "billing/credit_grants",
+  "billing/meters",
   "products",
   "prices",
   `customers`,
@@ -338,6 +432,7 @@ Deno.test("every object that travels has the shape of the SDK's types", () =>
   withSandbox(async (fixture) => {
     await live(fixture);
     await thin(fixture);
+    const answers = await metered(fixture);
     const { checker, types } = load();
     const check = new Checker(checker);
     const seen = new Map<string, number>();
@@ -353,6 +448,7 @@ Deno.test("every object that travels has the shape of the SDK's types", () =>
         look(new Map(Object.entries(value.data ?? {})).get("object"));
       }
     };
+    answers.forEach(look);
     const { id: clock } = (await fixture.stripe.testHelpers.testClocks.list()).data[0] ??
       { id: "" };
     for (const path of [...PATHS, `customers?test_clock=${clock}`]) {

@@ -16,14 +16,17 @@ comment on column billing.usage_counters.fast_until is
   '100 % of the allowance), since who reaches a mark writes the notice. Starts anew with every change of the allowance.';
 
 create function billing.fast_until(p_allowance bigint, p_used bigint default 0) returns bigint
-language sql immutable
+-- Not SQL: with a search_path of its own that would be planned anew at every call.
+language plpgsql immutable
 set search_path = ''
 as $$
-  select case
+begin
+  return case
     when p_allowance is null then 9223372036854775807
     when p_used < ceil(p_allowance * 0.8) then greatest(ceil(p_allowance * 0.8)::bigint - 1, 0)
     else greatest(p_allowance - 1, 0)
   end;
+end;
 $$;
 
 comment on function billing.fast_until(bigint, bigint) is

@@ -135,9 +135,12 @@ comment on function billing.present_period(timestamptz, timestamptz, timestamptz
 
 create function billing.metered_subscription(p_user_id uuid)
 returns table (subscription_id text, plan_id text, status text, currency text, billable boolean)
-language sql stable
+-- Not SQL: see billing.fast_until(). This one is on the way of every message beyond the allowance.
+language plpgsql stable
 set search_path = ''
 as $$
+begin
+  return query
   select s.id, s.plan_id, s.status, s.currency,
     -- Active, and neither over nor about to become something else that no snapshot has told yet.
     s.status = 'active' and s.ended_at is null
@@ -149,6 +152,7 @@ as $$
   order by (s.status = 'active') desc, (s.id = e.subscription_id) desc nulls last,
     s.stripe_created_at desc nulls last, s.id desc
   limit 1;
+end;
 $$;
 
 comment on function billing.metered_subscription(uuid) is

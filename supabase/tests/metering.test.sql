@@ -56,7 +56,7 @@ $$;
 grant execute on function pg_temp.month(integer) to public;
 
 create function pg_temp.apply(
-  p_plan text default 'pro', p_more jsonb default '{}', p_items jsonb default '{}', p_id text default 'sub_t1',
+  p_plan text default 'pro', p_more jsonb default '{}', p_items jsonb default '{}', p_id text default 'sub_meter1',
   p_attached boolean default true
 ) returns jsonb
 language sql security definer as $$
@@ -67,11 +67,11 @@ language sql security definer as $$
     ) || p_more),
     p_metering => jsonb_build_object('metered_items', case when p_attached then jsonb_build_array(
       jsonb_build_object(
-        'id', 'si_message', 'subscription_id', p_id, 'price_lookup_key', p_plan || '_message_overage', 'currency', 'usd',
+        'id', 'si_meter_message', 'subscription_id', p_id, 'price_lookup_key', p_plan || '_message_overage', 'currency', 'usd',
         'unit_amount_minor', '2', 'period_start', pg_temp.month(), 'period_end', pg_temp.month(1)
       ) || p_items,
       jsonb_build_object(
-        'id', 'si_tool', 'subscription_id', p_id, 'price_lookup_key', null, 'meter_event_name', 'tollgate_tool',
+        'id', 'si_meter_tool', 'subscription_id', p_id, 'price_lookup_key', null, 'meter_event_name', 'tollgate_tool',
         'currency', 'usd', 'unit_amount_minor', 0.8, 'period_start', pg_temp.month(), 'period_end', pg_temp.month(1)
       ) || p_items
     ) else '[]' end));
@@ -254,7 +254,7 @@ from (values
 ) as c (more, items, attached, verdict, why);
 select results_eq(
   $$select kind, subject, resolved_at is not null from billing.problems where kind = 'unknown_metered_item' order by 2$$,
-  $$values ('unknown_metered_item', 'si_message', true), ('unknown_metered_item', 'si_tool', true)$$,
+  $$values ('unknown_metered_item', 'si_meter_message', true), ('unknown_metered_item', 'si_meter_tool', true)$$,
   'items that were not understood were reported, and are understood now'
 );
 
@@ -262,7 +262,7 @@ select pg_temp.become('authenticated', 'a0000000-0000-4000-8000-000000000001');
 select public.set_overage(true, 100000);
 reset role;
 select is(pg_temp.verdict('{}'), 'admitted', 'after which it goes on');
-select pg_temp.apply(p_id => 'sub_t2', p_items => '{}');
+select pg_temp.apply(p_id => 'sub_meter2', p_items => '{}');
 select is(
   (select enabled from billing.overage_accounts), false, 'consent ends with the subscription it was given for'
 );

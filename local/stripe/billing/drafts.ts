@@ -143,10 +143,18 @@ export function createInvoice(work: Work, spec: InvoiceSpec): Invoice {
 export function totals(work: Work, invoice: Invoice, lines: InvoiceLine[]): Partial<Invoice> {
   const ids = invoice.discounts.filter((id) => typeof id === "string");
   const discounted = discountLines(work, lines, ids, invoice.currency);
-  const owned = discounted.lines.map((line) => ({ ...line, invoice: invoice.id }));
+  const owned = discounted.lines.map((line) => ({
+    ...line,
+    invoice: invoice.id,
+    pretax_credit_amounts: [...(line.discount_amounts ?? []).map(asPretax), ...creditsOf(line)],
+  }));
   const subtotal = owned.reduce((sum, line) => sum + line.amount, 0);
   const { total_discount_amounts } = discounted;
-  const total = total_discount_amounts.reduce((sum, each) => sum - each.amount, subtotal);
+  const total_pretax_credit_amounts = [
+    ...total_discount_amounts.map(asPretax),
+    ...owned.flatMap(creditsOf),
+  ];
+  const total = total_pretax_credit_amounts.reduce((sum, each) => sum - each.amount, subtotal);
   return {
     amount_due: Math.max(0, total),
     amount_remaining: Math.max(0, total),
@@ -156,8 +164,19 @@ export function totals(work: Work, invoice: Invoice, lines: InvoiceLine[]): Part
     total,
     total_discount_amounts,
     total_excluding_tax: total,
+    total_pretax_credit_amounts,
   };
 }
+
+const asPretax = ({ amount, discount }: { amount: number; discount: string }) => ({
+  amount,
+  discount,
+  type: "discount" as const,
+});
+
+/** The billing credits on a line. */
+const creditsOf = (line: InvoiceLine) =>
+  (line.pretax_credit_amounts ?? []).filter((each) => each.type === "credit_balance_transaction");
 
 /** The pending items that the next invoice of a subscription (or, without one, of the customer) takes along. */
 export function pendingItems(

@@ -9,6 +9,8 @@ export const PENDING_LIFETIME = 23 * 3600;
 
 type Rules = { [K in Kind]?: (object: Objects[K], hidden: Hidden<K>) => number | null };
 const RULES: Rules = {
+  "billing.credit_grant": (grant, { expired }) =>
+    expired || grant.voided_at !== null ? null : grant.expires_at,
   "checkout.session": (session) => session.status === "open" ? session.expires_at : null,
   "coupon": (coupon) => coupon.valid ? coupon.redeem_by : null,
   "promotion_code": (code) => code.active ? code.expires_at : null,

@@ -2,6 +2,7 @@
 import { invalid } from "../engine/errors.ts";
 import { type Invoice, newId, type PaymentIntent, type PaymentMethod } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
+import { applyCredits, reinstateCredits } from "./credits.ts";
 import { useUp } from "./discounts.ts";
 import { totals } from "./drafts.ts";
 import { createIntent } from "./intents.ts";
@@ -22,7 +23,9 @@ export function finalize(work: Work, id: string, quiet = false): Invoice {
     );
   }
   const lines = recounted(work, found);
-  const draft = lines ? work.change("invoice", id, totals(work, found, lines)) : found;
+  const counted = lines ? work.change("invoice", id, totals(work, found, lines)) : found;
+  const credited = applyCredits(work, counted);
+  const draft = credited ? work.change("invoice", id, totals(work, counted, credited)) : counted;
   const customer = work.require("customer", draft.customer ?? "");
   const clock = draft.test_clock ?? "";
   const now = work.now(clock);
@@ -218,6 +221,7 @@ export function voidInvoice(work: Work, id: string): Invoice {
       voided_at: work.now(invoice.test_clock ?? ""),
     },
   }, "invoice.voided");
+  reinstateCredits(work, done);
   onInvoiceVoided(work, done);
   return done;
 }

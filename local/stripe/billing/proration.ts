@@ -128,7 +128,9 @@ function changedItem(
     ? old.price
     : recurringPrice(work, priceId, `${param}[price]`, sub.currency);
   checkQuantity(price, change.quantity, param);
-  const quantity = change.quantity ?? old?.quantity ?? 1;
+  const isOther = change.price !== undefined && change.price !== old?.price.id;
+  // Another price begins with one, unless the request says how many.
+  const quantity = change.quantity ?? (isOther ? 1 : old?.quantity) ?? 1;
   if (old) {
     const { quantity: _, ...rest } = old;
     return {

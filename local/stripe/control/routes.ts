@@ -15,6 +15,7 @@ import {
   setDeliveryMode,
 } from "./delivery.ts";
 import { type Faults, faultSchema } from "./faults.ts";
+import { usageState } from "./usage.ts";
 
 interface Parts {
   store: Store;
@@ -82,6 +83,7 @@ export function mountControl(app: Hono, { store, settings, deliverer, faults }: 
       subscriptions: store.all("subscription", where),
       invoices: store.all("invoice", where),
       payment_methods: store.all("payment_method", where),
+      ...(customer === undefined ? {} : usageState(work, customer)),
     });
   });
 }

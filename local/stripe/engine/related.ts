@@ -2,6 +2,8 @@
 import type { AlertTriggered, Kind, Objects, RelatedObject } from "./types.ts";
 
 const PATHS: Partial<Record<string, string>> = {
+  "billing.credit_balance_transaction": "/v1/billing/credit_balance_transactions",
+  "billing.credit_grant": "/v1/billing/credit_grants",
   "billing.meter": "/v1/billing/meters",
   "billing_portal.configuration": "/v1/billing_portal/configurations",
   "charge": "/v1/charges",

@@ -4,6 +4,7 @@
  * the clock stands exactly at the step's due time, so a renewal three months ahead sees the dates Stripe would show.
  */
 import { expireCheckout } from "../billing/checkout.ts";
+import { endGrant } from "../billing/credits.ts";
 import { report } from "../billing/meter_reports.ts";
 import { stepSchedule } from "../billing/schedules.ts";
 import { stepInvoice, stepSubscription } from "../billing/lifecycle.ts";
@@ -93,6 +94,7 @@ export class Scheduler {
         const work = new Work(this.store, this.settings, NOBODY);
         if (kind === "subscription") stepSubscription(work, id);
         if (kind === "subscription_schedule") stepSchedule(work, id);
+        if (kind === "billing.credit_grant") endGrant(work, id);
         if (kind === "coupon") work.change("coupon", id, { valid: false }, "coupon.updated");
         if (kind === "promotion_code") {
           work.change("promotion_code", id, { active: false }, "promotion_code.updated");

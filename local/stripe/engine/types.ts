@@ -43,6 +43,9 @@ export type PortalSession = Wire<Stripe.BillingPortal.Session>;
 export type PortalConfiguration = Wire<Stripe.BillingPortal.Configuration>;
 export type Meter = Wire<Stripe.Billing.Meter>;
 export type Alert = Wire<Stripe.Billing.Alert>;
+export type CreditGrant = Wire<Stripe.Billing.CreditGrant>;
+export type CreditTransaction = Wire<Stripe.Billing.CreditBalanceTransaction>;
+export type CreditSummary = Wire<Stripe.Billing.CreditBalanceSummary>;
 export type AlertTriggered = Wire<Stripe.Billing.AlertTriggered>;
 export type TestClock = Wire<Stripe.TestHelpers.TestClock>;
 export type WebhookEndpoint = Wire<Stripe.WebhookEndpoint>;
@@ -87,6 +90,8 @@ export interface ThinEvent extends Wire<Omit<Stripe.V2.Core.EventBase, "type">> 
 
 export interface Objects {
   "billing.alert": Alert;
+  "billing.credit_balance_transaction": CreditTransaction;
+  "billing.credit_grant": CreditGrant;
   "billing.meter": Meter;
   "billing_portal.configuration": PortalConfiguration;
   "billing_portal.session": PortalSession;
@@ -120,6 +125,8 @@ export type Kind = keyof Objects;
 export interface HiddenByKind {
   /** The customers it has fired for, and the last meter event that was there before it watched. */
   "billing.alert": { triggered: string[]; after: number };
+  /** Its end has come, by time or by request: what was left is debited. */
+  "billing.credit_grant": { expired: boolean };
   "checkout.session": CheckoutHidden;
   "invoice": { payment_intent: string | null; subscription: string | null; retries: number };
   "coupon": CouponHidden;

@@ -32,6 +32,8 @@ const NOUNS: Partial<Record<Kind, string>> = {
   "setup_intent": "setupintent",
   "test_helpers.test_clock": "billing clock",
   "billing.alert": "billing alert",
+  "billing.credit_balance_transaction": "credit balance transaction",
+  "billing.credit_grant": "credit grant",
   "billing.meter": "billing meter",
   "billing_portal.configuration": "configuration",
 };

@@ -105,7 +105,10 @@ function orderLine(view: CheckoutView, line: CheckoutLineView): Html {
   if (line.is_metered) {
     return html`
       <div>
-        <dt>${line.description}<span class="quiet">${each} for each, by usage</span></dt>
+        <dt>${line.description}<span class="quiet">${money(
+          line.unit_amount,
+          view.currency,
+        )} for each, billed ${every(line.interval, line.interval_count)} by usage</span></dt>
         <dd>Billed later</dd>
       </div>
     `;

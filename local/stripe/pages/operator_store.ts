@@ -106,7 +106,8 @@ function rows(store: Store, sql: string, ...args: Scalar[]): Row[] {
 function deliveries(store: Store, limit: number, eventId?: string): DeliveryRow[] {
   const found = rows(
     store,
-    `select d.*, json_extract(e.data, '$.type') as event_type, json_extract(w.data, '$.url') as url,
+    `select d.*, json_extract(e.data, '$.type') as event_type,
+       coalesce(json_extract(w.data, '$.url'), json_extract(w.hidden, '$.url')) as url,
        (select a.status from attempts a where a.delivery_id = d.id order by a.seq desc limit 1) as last_status,
        (select a.error from attempts a where a.delivery_id = d.id order by a.seq desc limit 1) as last_error
      from deliveries d left join objects e on e.id = d.event_id left join objects w on w.id = d.endpoint_id

@@ -24,7 +24,7 @@ import { Work } from "../engine/work.ts";
 import { createInvoice, takePendingItems, totals } from "../billing/drafts.ts";
 import { periodEnd } from "../billing/due.ts";
 import { finalize } from "../billing/invoices.ts";
-import { renew } from "../billing/lifecycle.ts";
+import { endAsPlanned, renew } from "../billing/lifecycle.ts";
 import { stepSchedule } from "../billing/schedules.ts";
 import { isEnded } from "../billing/status.ts";
 import { createSubscription } from "../billing/subscriptions.ts";
@@ -153,9 +153,8 @@ function ofSubscription(work: Rehearsal, p: Preview): Invoice {
   if (after.latest_invoice !== null && after.latest_invoice !== sub.latest_invoice) {
     return shown(work, after.latest_invoice, p);
   }
-  if (isEnded(after) || endsFirst(after) || after.status === "paused") {
-    return ofPendingItems(work, customer);
-  }
+  if (!isEnded(after) && endsFirst(after)) return ofLastUsage(work, after, p);
+  if (isEnded(after) || after.status === "paused") return ofPendingItems(work, customer);
   work.at = nextBilling(after);
   const next = atPhase(work, after, work.at);
   // A phase in mid-period that bills at once, or a schedule that ends it, comes before the renewal.
@@ -164,6 +163,16 @@ function ofSubscription(work: Rehearsal, p: Preview): Invoice {
     return shown(work, next.latest_invoice, p);
   }
   return ofRenewal(work, next, p);
+}
+
+/** A subscription that ends before it renews has one more invoice if it is billed by usage. */
+function ofLastUsage(work: Rehearsal, sub: Subscription, p: Preview): Invoice {
+  work.at = Math.min(nextBilling(sub), sub.cancel_at ?? Infinity);
+  endAsPlanned(work, sub, work.at);
+  const { latest_invoice } = work.require("subscription", sub.id);
+  return latest_invoice === null || latest_invoice === sub.latest_invoice
+    ? ofPendingItems(work, sub.customer)
+    : shown(work, latest_invoice, p);
 }
 
 /** The next invoice that time makes: a renewal that bills nothing makes none, and the one after it counts. */
@@ -261,6 +270,7 @@ function shown(work: Work, id: string, p: Preview): Invoice {
     ...each,
     id: newId("il_tmp_"),
     invoice: upcoming,
+    pretax_credit_amounts: (each.pretax_credit_amounts ?? []).map(untransacted),
   });
   const sub = invoice.parent?.subscription_details?.subscription;
   const url = `/v1/invoices/upcoming/lines?customer=${invoice.customer}`;
@@ -288,8 +298,15 @@ function shown(work: Work, id: string, p: Preview): Invoice {
       paid_at: null,
       voided_at: null,
     },
+    total_pretax_credit_amounts: (invoice.total_pretax_credit_amounts ?? []).map(untransacted),
   };
 }
+
+type Pretax = NonNullable<Invoice["total_pretax_credit_amounts"]>[number];
+
+/** Credits that a preview would use; nothing has been taken from them. */
+const untransacted = (each: Pretax): Pretax =>
+  each.type === "discount" ? each : { ...each, credit_balance_transaction: null };
 
 export const previewRoutes: Route[] = [
   route("POST", "/v1/invoices/create_preview", shape, preview),

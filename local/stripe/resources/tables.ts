@@ -10,6 +10,7 @@ import { v2CoreRoutes } from "./event_destinations.ts";
 import { meterEventRoutes } from "./meter_events.ts";
 import { meterRoutes } from "./meters.ts";
 import { checkoutRoutes } from "./checkout.ts";
+import { creditRoutes } from "./credits.ts";
 import { couponRoutes } from "./coupons.ts";
 import { customerRoutes } from "./customers.ts";
 import { paymentMethodRoutes } from "./payment_methods.ts";
@@ -48,11 +49,20 @@ export const routes: readonly Route[] = [
   ...meterRoutes,
   ...meterEventRoutes,
   ...alertRoutes,
+  ...creditRoutes,
 ];
 
 export const rendering: Rendering = {
   expandable: {
-    "billing.alert": ["usage_threshold.meter"],
+    "billing.alert": ["usage_threshold.filters.customer", "usage_threshold.meter"],
+    "billing.credit_balance_summary": ["customer"],
+    "billing.credit_balance_transaction": [
+      "credit.credits_application_invoice_voided.invoice",
+      "credit_grant",
+      "debit.credits_applied.invoice",
+      "test_clock",
+    ],
+    "billing.credit_grant": ["customer", "test_clock"],
     "billing_portal.session": ["configuration"],
     "charge": ["customer", "payment_intent", "balance_transaction"],
     "checkout.session": [
@@ -74,10 +84,17 @@ export const rendering: Rendering = {
       "discounts",
       "parent.subscription_details.subscription",
       "test_clock",
+      "total_pretax_credit_amounts.credit_balance_transaction",
+      "total_pretax_credit_amounts.discount",
     ],
     "invoice_payment": ["invoice", "payment.payment_intent", "payment.charge"],
     "invoiceitem": ["customer", "invoice", "pricing.price_details.price", "test_clock"],
-    "line_item": ["pricing.price_details.price", "subscription"],
+    "line_item": [
+      "pretax_credit_amounts.credit_balance_transaction",
+      "pretax_credit_amounts.discount",
+      "pricing.price_details.price",
+      "subscription",
+    ],
     "payment_intent": ["customer", "latest_charge", "payment_method"],
     "payment_method": ["customer"],
     "plan": ["product"],

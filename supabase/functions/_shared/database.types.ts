@@ -437,6 +437,9 @@ isOneToOne: false
 "customers_after":
 { Args: { "p_after": string,"p_limit": number }; Returns: string[]
                            },
+"customers_without_metered_items":
+{ Args: { "p_limit"?: number }; Returns: string[]
+                           },
 "due_stripe_events":
 { Args: { "p_limit": number }; Returns: {
               "id": string,"stripe_customer_id": string,"type": string
@@ -523,6 +526,11 @@ isOneToOne: false
 "usage_sums":
 { Args: { "p_after"?: string,"p_limit"?: number,"p_since"?: string,"p_stripe_customer_id"?: string }; Returns: {
               "adjusted": number,"adjusting": number,"claimed": number,"ledger": number,"meter_event_name": string,"metric_id": string,"parked": number,"period_end": string,"period_start": string,"sent": number,"stripe_customer_id": string,"user_id": string,"waiting": number
+            }[]
+                           },
+"wanted_metered_items":
+{ Args: { "p_stripe_customer_id": string }; Returns: {
+              "currency": string,"item_id": string,"lookup_key": string,"metric_id": string,"subscription_id": string,"unit_amount_minor": number
             }[]
                            }
           }

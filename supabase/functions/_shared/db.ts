@@ -218,10 +218,15 @@ export function compareSnapshot(
   }));
 }
 
-function lists({ subscriptions, invoices }: CustomerSnapshot) {
+function lists({ subscriptions, invoices, ...metering }: CustomerSnapshot) {
   return {
     p_subscriptions: subscriptions.map((subscription) => ({ ...subscription })),
     p_invoices: invoices.map((invoice) => ({ ...invoice })),
+    p_metering: {
+      metered_items: metering.metered_items.map((item) => ({ ...item })),
+      credit_grants: metering.credit_grants.map((grant) => ({ ...grant })),
+      credit_balances: metering.credit_balances.map((balance) => ({ ...balance })),
+    },
   };
 }
 
@@ -395,4 +400,154 @@ export function customersAfter(
   limit: number,
 ): Promise<string[]> {
   return rows(admin.rpc("customers_after", { p_after: after ?? "", p_limit: limit }));
+}
+
+/** Keys of the metered prices; what their items say of access is nothing. */
+export type WantedItem = Functions["wanted_metered_items"]["Returns"][number];
+
+export function wantedMeteredItems(
+  admin: Client,
+  stripeCustomerId: string,
+): Promise<WantedItem[]> {
+  return rows(
+    admin.rpc("wanted_metered_items", { p_stripe_customer_id: stripeCustomerId }),
+  );
+}
+
+export function customersWithoutMeteredItems(admin: Client, limit: number): Promise<string[]> {
+  return rows(admin.rpc("customers_without_metered_items", { p_limit: limit }));
+}
+
+/** The metered price of a plan for the metric of another metered price; null when the plan has none. */
+export async function meteredPriceOf(
+  client: Client,
+  planId: string,
+  lookupKey: string,
+): Promise<string | null> {
+  const row = await rows(
+    client.from("overage_prices").select("metric_id").eq("lookup_key", lookupKey).maybeSingle(),
+  );
+  if (row === null) return null;
+  const wanted = await rows(
+    client.from("overage_prices").select("lookup_key").eq("plan_id", planId)
+      .eq("metric_id", row.metric_id).eq("is_active", true).maybeSingle(),
+  );
+  return wanted?.lookup_key ?? null;
+}
+
+const overageRefusals = z.enum(["overage_not_available", "invalid_cap"]);
+
+/** Says yes or no to paying beyond the allowance, as the signed-in user. */
+export async function setOverage(
+  client: Client,
+  wish: { enabled: boolean; cap_minor?: number | undefined },
+): Promise<Json> {
+  const { data, error } = await client.rpc("set_overage", {
+    p_enabled: wish.enabled,
+    ...(wish.cap_minor !== undefined && { p_cap_minor: wish.cap_minor }),
+  });
+  if (error === null) return data;
+  const refusal = overageRefusals.safeParse(error.code);
+  if (refusal.success) throw new AppError(refusal.data, error.message);
+  throw new AppError("internal_error", "Something went wrong on our side.", {
+    cause: new Error(`postgres ${error.code}: ${error.message}`),
+  });
+}
+
+export function myOverage(client: Client): Promise<Json> {
+  return rows(client.rpc("my_overage"));
+}
+
+const availability = z.object({ available: z.boolean() });
+
+export async function isOverageAvailable(client: Client): Promise<boolean> {
+  return availability.parse(await myOverage(client)).available;
+}
+
+/** Makes outbox rows of usage that is not in one; answers how many. */
+export function claimUsage(
+  admin: Client,
+  limit: number,
+  stripeCustomerId: string | null,
+): Promise<number> {
+  return rows(admin.rpc("claim_usage", {
+    p_limit: limit,
+    ...(stripeCustomerId !== null && { p_stripe_customer_id: stripeCustomerId }),
+  }));
+}
+
+export type UsageRow = Functions["lease_usage"]["Returns"][number];
+
+/** Rows to send now: at most one per customer and meter. */
+export function leaseUsage(
+  admin: Client,
+  limit: number,
+  stripeCustomerId: string | null,
+): Promise<UsageRow[]> {
+  return rows(admin.rpc("lease_usage", {
+    p_limit: limit,
+    ...(stripeCustomerId !== null && { p_stripe_customer_id: stripeCustomerId }),
+  }));
+}
+
+export async function usageSent(admin: Client, id: number): Promise<void> {
+  await rows(admin.rpc("usage_sent", { p_id: id }));
+}
+
+export async function usageFailed(
+  admin: Client,
+  row: UsageRow,
+  failure: { error: string; notAccepted: boolean },
+): Promise<void> {
+  await rows(admin.rpc("usage_failed", {
+    p_id: row.id,
+    p_lease: row.lease,
+    p_error: failure.error,
+    p_not_accepted: failure.notAccepted,
+  }));
+}
+
+export async function usageParked(admin: Client, id: number, reason: string): Promise<void> {
+  await rows(admin.rpc("usage_parked", { p_id: id, p_reason: reason }));
+}
+
+/** Stripe did not count this event after all; false when the identifier is none of ours. */
+export function usageRejected(
+  admin: Client,
+  identifier: string,
+  reason: string,
+): Promise<boolean> {
+  return rows(admin.rpc("usage_rejected", { p_identifier: identifier, p_reason: reason }));
+}
+
+export type UsageSum = Functions["usage_sums"]["Returns"][number];
+
+export function usageSums(
+  admin: Client,
+  options: { customer?: string | undefined; after?: string | undefined; limit: number },
+): Promise<UsageSum[]> {
+  return rows(admin.rpc("usage_sums", {
+    p_limit: options.limit,
+    ...(options.customer !== undefined && { p_stripe_customer_id: options.customer }),
+    ...(options.after !== undefined && { p_after: options.after }),
+  }));
+}
+
+/** Writes down what Stripe says beside what we say; answers the verdict. */
+export function noteUsageCheck(admin: Client, sum: UsageSum, stripe: number): Promise<string> {
+  return rows(admin.rpc("note_usage_check", {
+    p_stripe_customer_id: sum.stripe_customer_id,
+    p_metric_id: sum.metric_id,
+    p_period_start: sum.period_start,
+    p_stripe: stripe,
+  }));
+}
+
+export type CreditPack = Tables["credit_packs"]["Row"];
+
+export function findCreditPack(client: Client, lookupKey: string): Promise<CreditPack | null> {
+  return rows(
+    client.from("credit_packs").select("*").eq("lookup_key", lookupKey).eq("is_active", true)
+      .maybeSingle(),
+  );
 }

@@ -1,5 +1,6 @@
 import Stripe from "stripe";
 import { AppError } from "./domain/errors.ts";
+import type { StripeRefusal } from "./domain/usage.ts";
 import { env } from "./env.ts";
 
 /** The API version every request and every type in this project is written for. */
@@ -91,6 +92,12 @@ export function isCustomerMissing(error: unknown): boolean {
 /** The key was used with other parameters: 400. The 409 of a key that is in use just now passes by itself. */
 export function isIdempotencyMismatch(error: unknown): boolean {
   return error instanceof Stripe.errors.StripeIdempotencyError && error.statusCode === 400;
+}
+
+/** What is left of an error of the SDK for rules that do not know its classes. Anything else is a bug and thrown again. */
+export function toRefusal(error: unknown): StripeRefusal {
+  if (!(error instanceof Stripe.errors.StripeError)) throw error;
+  return { status: error.statusCode ?? null, code: error.code ?? null, message: error.message };
 }
 
 /** The bank said no. */

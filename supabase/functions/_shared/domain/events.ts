@@ -6,7 +6,9 @@ import type Stripe from "stripe";
  * lists no more types at once, and reconcile asks for these.
  */
 export const HINTS: readonly string[] = [
-  "checkout.session.async_payment_failed",
+  "billing.credit_grant.created",
+  "billing.credit_grant.updated",
+  "charge.refunded",
   "checkout.session.async_payment_succeeded",
   "checkout.session.completed",
   "customer.deleted",
@@ -16,8 +18,8 @@ export const HINTS: readonly string[] = [
   "customer.subscription.pending_update_applied",
   "customer.subscription.pending_update_expired",
   "customer.subscription.resumed",
-  "customer.subscription.trial_will_end",
   "customer.subscription.updated",
+  "invoice.created",
   "invoice.marked_uncollectible",
   "invoice.paid",
   "invoice.payment_action_required",
@@ -25,6 +27,26 @@ export const HINTS: readonly string[] = [
   "invoice.payment_succeeded",
   "invoice.voided",
 ];
+
+/** Thin events about usage that Stripe took and then did not count. */
+const METER_REPORTS: readonly string[] = [
+  "v1.billing.meter.error_report_triggered",
+  "v1.billing.meter.no_meter_found",
+];
+
+export function isMeterReport(type: string): boolean {
+  return METER_REPORTS.includes(type);
+}
+
+/** Bill what was used before this invoice is final: it stays a draft for an hour. */
+export function closesUsage(type: string): boolean {
+  return type === "invoice.created";
+}
+
+/** Credit that was bought, or given back. */
+export function changesCredits(type: string): boolean {
+  return type.startsWith("checkout.session.") || type === "charge.refunded";
+}
 
 /** The customer whose present state should be fetched because of this event, or null when it tells us nothing. */
 export function customerToSync(event: Stripe.Event): string | null {

@@ -1,5 +1,6 @@
 import type Stripe from "stripe";
-import { AppError } from "./errors.ts";
+import { amount, shapeUnknown, text, time, timeOrNull } from "./fields.ts";
+import { isMetered, type MeteringSnapshot } from "./metering.ts";
 
 /** One subscription as the database keeps it. Times are ISO 8601 in UTC, or null where Stripe has none. */
 export interface SubscriptionSnapshot {
@@ -38,7 +39,7 @@ export interface InvoiceSnapshot {
 }
 
 /** Everything we keep of a customer, whole: what is not in these lists does not exist. */
-export interface CustomerSnapshot {
+export interface CustomerSnapshot extends MeteringSnapshot {
   subscriptions: SubscriptionSnapshot[];
   invoices: InvoiceSnapshot[];
 }
@@ -102,10 +103,10 @@ export function pendingChange(subscription: Stripe.Subscription): PendingChange 
   }
   const end = schedule.current_phase?.end_date;
   const next = schedule.phases.find((phase) => end !== undefined && phase.start_date >= end);
-  const item = next?.items[0];
-  if (next === undefined || item === undefined) return null;
-  const price = idOf(item.price);
-  if (subscription.items.data.some((present) => present.price.id === price)) return null;
+  const present = new Set(subscription.items.data.map((item) => item.price.id));
+  // Plans come first in our phases, before their metered prices.
+  const price = next?.items.map((item) => idOf(item.price)).find((id) => !present.has(id));
+  if (next === undefined || price === undefined) return null;
   return { price, lookupKey: next.metadata?.["lookup_key"] ?? null, at: next.start_date };
 }
 
@@ -143,7 +144,7 @@ function planItem(
 ): Stripe.SubscriptionItem {
   const items = subscription.items?.data;
   if (!Array.isArray(items)) throw shapeUnknown("items");
-  const licensed = items.filter((item) => item.price?.recurring?.usage_type !== "metered");
+  const licensed = items.filter((item) => !isMetered(item));
   const known = licensed.find((item) => catalogueKeys.has(lookupKeyOf(item.price) ?? ""));
   const item = known ?? licensed[0] ?? items[0];
   if (item === undefined) throw shapeUnknown("items");
@@ -152,30 +153,4 @@ function planItem(
 
 function idOf(value: string | { id: string }): string {
   return typeof value === "string" ? value : value.id;
-}
-
-function amount(value: unknown, field: string): number {
-  if (typeof value !== "number" || !Number.isSafeInteger(value)) throw shapeUnknown(field);
-  return value;
-}
-
-function text(value: unknown, field: string): string {
-  if (typeof value !== "string" || value === "") throw shapeUnknown(field);
-  return value;
-}
-
-function time(value: unknown, field: string): string {
-  if (typeof value !== "number" || !Number.isFinite(value)) throw shapeUnknown(field);
-  return new Date(value * 1000).toISOString();
-}
-
-function timeOrNull(value: unknown, field: string): string | null {
-  return value === null || value === undefined ? null : time(value, field);
-}
-
-function shapeUnknown(field: string): AppError {
-  return new AppError(
-    "stripe_shape_unknown",
-    `Stripe answered something whose ${field} is not understood.`,
-  );
 }

@@ -1,0 +1,200 @@
+import type { Json } from "../database.types.ts";
+import * as db from "../db.ts";
+import { log } from "../log.ts";
+import { AppError } from "../domain/errors.ts";
+import { toFailure } from "../domain/usage.ts";
+import { callingStripe, stripe, toRefusal } from "../stripe.ts";
+
+/** pg_net waits 55 seconds for an answer; what is left waits for the next call. */
+const BUDGET_MS = 40_000;
+const CLAIM_BATCH = 1_000;
+/** Rows on their way at the same moment, each of another customer or meter: far below Stripe's 1,000 a second. */
+const AT_ONCE = 20;
+
+export interface UsageReport {
+  claimed: number;
+  sent: number;
+  /** Will be tried again. */
+  failed: number;
+  parked: number;
+}
+
+/**
+ * Reports to Stripe what was used beyond allowances: usage becomes rows of the outbox in one transaction, the rows are
+ * sent in order, at most one at a time per customer and meter, and marked afterwards. Whoever dies in between leaves a
+ * lease that ends, and the event's identifier makes sending it again harmless.
+ *
+ * With a customer only theirs; without, everybody's.
+ */
+export async function reportUsage(
+  admin: db.Client,
+  customer: string | null = null,
+): Promise<UsageReport> {
+  const report: UsageReport = { claimed: 0, sent: 0, failed: 0, parked: 0 };
+  const deadline = Date.now() + BUDGET_MS;
+  report.claimed = await claimAll(admin, customer, deadline);
+  while (Date.now() < deadline) {
+    const rows = await db.leaseUsage(admin, AT_ONCE, customer);
+    if (rows.length === 0) break;
+    const outcomes = await Promise.all(rows.map((row) => send(admin, row)));
+    for (const outcome of outcomes) report[outcome] += 1;
+  }
+  if (report.failed + report.parked > 0) log("warn", "usage_not_reported", { ...report });
+  return report;
+}
+
+/** Everything a customer used so far is at Stripe, or this throws: before their items or their subscription change. */
+export async function settleUsage(admin: db.Client, customer: string): Promise<void> {
+  const { failed } = await reportUsage(admin, customer);
+  if (failed === 0) return;
+  throw new AppError("billing_unavailable", "Billing cannot be reached. Try again in a minute.", {
+    cause: new Error(`${failed} rows of usage of ${customer} are not reported`),
+  });
+}
+
+async function claimAll(
+  admin: db.Client,
+  customer: string | null,
+  deadline: number,
+): Promise<number> {
+  let claimed = 0;
+  while (Date.now() < deadline) {
+    const rows = await db.claimUsage(admin, CLAIM_BATCH, customer);
+    claimed += rows;
+    if (customer !== null || rows < CLAIM_BATCH) break;
+  }
+  return claimed;
+}
+
+async function send(admin: db.Client, row: db.UsageRow): Promise<"sent" | "failed" | "parked"> {
+  try {
+    await (row.kind === "adjustment" ? sendAdjustment(row) : sendEvent(row));
+  } catch (error) {
+    const failure = toFailure(toRefusal(error), row.identifier);
+    if (failure.kind === "rejected") {
+      log("error", "usage_rejected", { identifier: row.identifier, reason: failure.reason });
+      await db.usageParked(admin, row.id, failure.reason);
+      return "parked";
+    }
+    if (failure.kind === "retry") {
+      log("warn", "usage_failed", { identifier: row.identifier, reason: failure.reason });
+      await db.usageFailed(admin, row, {
+        error: failure.reason,
+        notAccepted: failure.notAccepted,
+      });
+      return "failed";
+    }
+    // Delivered: an earlier attempt got through although nobody heard of it.
+  }
+  await db.usageSent(admin, row.id);
+  return "sent";
+}
+
+/** The key is of this attempt: Stripe would replay an old 500 under it, and the identifier alone decides what counts. */
+function attemptKey({ identifier, attempts, lease }: db.UsageRow) {
+  return { idempotencyKey: `usage:${identifier}:${attempts}:${lease}` };
+}
+
+async function sendEvent(row: db.UsageRow): Promise<void> {
+  await stripe().billing.meterEvents.create({
+    event_name: row.meter_event_name,
+    identifier: row.identifier,
+    payload: { stripe_customer_id: row.stripe_customer_id, value: String(row.quantity) },
+    timestamp: Math.floor(new Date(row.event_time).getTime() / 1000),
+  }, attemptKey(row));
+}
+
+async function sendAdjustment(row: db.UsageRow): Promise<void> {
+  await stripe().billing.meterEventAdjustments.create({
+    event_name: row.meter_event_name,
+    type: "cancel",
+    cancel: { identifier: row.cancels },
+  }, attemptKey(row));
+}
+
+/** Puts aside what Stripe says, in a thin event, that it took and did not count. Its samples name the events. */
+export async function takeMeterReport(admin: db.Client, eventId: string): Promise<void> {
+  const event = await callingStripe(() => stripe().v2.core.events.retrieve(eventId));
+  if (
+    event.type !== "v1.billing.meter.error_report_triggered" &&
+    event.type !== "v1.billing.meter.no_meter_found"
+  ) return;
+  let known = 0;
+  for (const { code, sample_errors } of event.data.reason.error_types) {
+    for (const { request } of sample_errors) {
+      if (await db.usageRejected(admin, request.identifier, code)) known += 1;
+    }
+  }
+  // More than the samples name: the scheduled check finds whose they are.
+  log("error", "usage_not_counted", {
+    event_id: eventId,
+    count: event.data.reason.error_count,
+    known,
+  });
+}
+
+const CHECK_BATCH = 500;
+
+/**
+ * Compares ledger, outbox and Stripe's event summaries, per customer, metric and billing period, and writes down what it
+ * found. Answers `{checked, verdicts, differences, next}`; call again with `after: next` until it is null.
+ */
+export async function checkUsage(
+  admin: db.Client,
+  options: { customer?: string | undefined; after?: string | undefined },
+): Promise<Json> {
+  const sums = await db.usageSums(admin, { ...options, limit: CHECK_BATCH });
+  // A page may end in the middle of a customer, who is then the first of the next one.
+  const last = sums.length < CHECK_BATCH ? null : sums.at(-1)?.stripe_customer_id ?? null;
+  const whole = sums.filter((sum) => sum.stripe_customer_id !== last);
+  const complete = whole.length > 0 ? whole : sums;
+  const meters = await meterIds();
+  const verdicts: Record<string, number> = {};
+  const differences: Json[] = [];
+  for (const sum of complete) {
+    const meter = meters.get(sum.meter_event_name);
+    const counted = meter === undefined ? 0 : await countedByStripe(meter, sum);
+    const verdict = await db.noteUsageCheck(admin, sum, counted);
+    verdicts[verdict] = (verdicts[verdict] ?? 0) + 1;
+    if (verdict === "equal") continue;
+    differences.push({
+      customer: sum.stripe_customer_id,
+      metric: sum.metric_id,
+      period_start: sum.period_start,
+      verdict,
+      ledger: sum.ledger,
+      sent: sum.sent - sum.adjusted,
+      waiting: sum.waiting + sum.ledger - sum.claimed,
+      parked: sum.parked,
+      stripe: counted,
+    });
+    if (verdict === "drift") log("error", "usage_drift", { customer: sum.stripe_customer_id });
+  }
+  const next = last === null ? null : complete.at(-1)?.stripe_customer_id ?? null;
+  return { checked: complete.length, verdicts, differences, next };
+}
+
+async function meterIds(): Promise<Map<string, string>> {
+  const meters = await callingStripe(() =>
+    stripe().billing.meters.list({ limit: 100 }).autoPagingToArray({ limit: 1_000 })
+  );
+  // Of two meters of one name the active one counts.
+  const inOrder = meters.toSorted((a, b) =>
+    Number(a.status === "active") - Number(b.status === "active")
+  );
+  return new Map(inOrder.map((meter) => [meter.event_name, meter.id]));
+}
+
+/** Summaries go by whole minutes; usage of a period is reported from its first whole minute on, so none is of two periods. */
+async function countedByStripe(meter: string, sum: db.UsageSum): Promise<number> {
+  const minute = (time: string) => Math.ceil(new Date(time).getTime() / 60_000) * 60;
+  const summaries = await callingStripe(() =>
+    stripe().billing.meters.listEventSummaries(meter, {
+      customer: sum.stripe_customer_id,
+      start_time: minute(sum.period_start),
+      end_time: minute(sum.period_end),
+      limit: 100,
+    }).autoPagingToArray({ limit: 10_000 })
+  );
+  return summaries.reduce((total, { aggregated_value }) => total + aggregated_value, 0);
+}
