@@ -22,19 +22,39 @@ import {
   toPrice,
   usageAnswer,
 } from "./lib/answers.ts";
+import {
+  creditGrantsAnswer,
+  creditPacksAnswer,
+  historyAnswer,
+  notificationsAnswer,
+  overageAnswer,
+  overagePricesAnswer,
+  toOveragePrice,
+} from "./lib/usage-answers.ts";
 import { parseTime } from "./lib/dates.ts";
 import { ApiError, fromAuth, fromFunction, fromNetwork, fromRest } from "./lib/errors.ts";
 import { type Cursor, isBefore } from "./lib/paging.ts";
 import type { Catalogue } from "./lib/plans.ts";
 import type { Preview } from "./lib/plan-change.ts";
-import type { Agent, Conversation, Invoice, Message } from "./lib/records.ts";
+import type { Overage } from "./lib/overage.ts";
+import type {
+  Agent,
+  Conversation,
+  CreditGrant,
+  CreditPack,
+  Invoice,
+  Message,
+  Notification,
+} from "./lib/records.ts";
 import type { Entitlements } from "./lib/subscription.ts";
+import type { DayUsage, Range } from "./lib/usage-history.ts";
 
 const TIMEOUT_MS = 30_000;
 /** One page of a conversation; PostgREST would silently cut a longer answer at its own maximum. */
 export const MESSAGES_PER_PAGE = 60;
 export const INVOICES_PER_PAGE = 10;
 const CONVERSATIONS_SHOWN = 200;
+const NOTIFICATIONS_SHOWN = 30;
 const PRICE_COLUMNS =
   "lookup_key,plan_id,currency,unit_amount_minor,billing_interval,is_active,trial_days,tiers_mode,tiers";
 const INVOICE_COLUMNS =
@@ -139,7 +159,7 @@ export async function signOut(): Promise<void> {
 
 /** Plans with limits, features and active prices, lowest first. Readable without an account. */
 export async function getCatalogue(): Promise<Catalogue> {
-  const [plans, features, options] = await Promise.all([
+  const [plans, features, options, overage, overageOptions] = await Promise.all([
     rest(
       db().from("plans").select(
         `id,name,description,rank,is_default,plan_limits(metric_id,limit_value),plan_features(feature_id),prices(${PRICE_COLUMNS})`,
@@ -149,8 +169,17 @@ export async function getCatalogue(): Promise<Catalogue> {
     rest(
       db().from("price_currency_options").select("lookup_key,currency,unit_amount_minor"),
     ),
+    rest(
+      db().from("overage_prices").select("lookup_key,plan_id,metric_id,currency,unit_amount_minor")
+        .eq("is_active", true),
+    ),
+    rest(
+      db().from("overage_price_currency_options").select("lookup_key,currency,unit_amount_minor"),
+    ),
   ]);
   const currencyOptions = understand(currencyOptionsAnswer, options);
+  const overagePrices = understand(overagePricesAnswer, overage);
+  const overageCurrencies = understand(currencyOptionsAnswer, overageOptions);
   return {
     features,
     plans: plans.map((plan) => ({
@@ -168,6 +197,8 @@ export async function getCatalogue(): Promise<Catalogue> {
       features: plan.plan_features.map((row) => row.feature_id),
       prices: understand(pricesAnswer, plan.prices)
         .flatMap((row) => toPrice(row, currencyOptions) ?? []),
+      overage: overagePrices.filter((row) => row.plan_id === plan.id)
+        .map((row) => toOveragePrice(row, overageCurrencies)),
     })),
   };
 }
@@ -195,6 +226,63 @@ export async function getUsage(): Promise<Usage[]> {
     resetsAt: row.resets_at,
     plan: row.plan,
   }));
+}
+
+/** What was used per UTC day that has any; both ends included. */
+export async function getUsageHistory(metric: string, { from, to }: Range): Promise<DayUsage[]> {
+  const args = { p_from: from, p_to: to, p_metric: metric };
+  return understand(historyAnswer, await rest(db().rpc("usage_history", args)));
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Beyond the plan
+
+export async function getOverage(): Promise<Overage> {
+  return understand(overageAnswer, await rest(db().rpc("my_overage")));
+}
+
+/** Says yes to paying beyond the allowance up to a cap in minor units, or no more with null. */
+export function setOverage(capMinor: number | null): Promise<Overage> {
+  const body = capMinor === null ? { enabled: false } : { enabled: true, cap_minor: capMinor };
+  return call("overage", body, overageAnswer);
+}
+
+/** Opens a Checkout session for prepaid credit; it comes back to /account?credits=success or cancelled. */
+export async function openCreditsCheckout(lookupKey: string): Promise<string> {
+  return (await call("credits", { lookup_key: lookupKey }, redirectAnswer)).url;
+}
+
+export async function listCreditPacks(): Promise<CreditPack[]> {
+  const rows = await rest(
+    db().from("credit_packs").select(
+      "lookup_key,name,currency,price_minor,credit_minor,expires_days",
+    ).eq("is_active", true).order("price_minor"),
+  );
+  return understand(creditPacksAnswer, rows);
+}
+
+/** Newest first. */
+export async function listCreditGrants(): Promise<CreditGrant[]> {
+  const rows = await rest(
+    db().from("credit_grants").select(
+      "id,name,amount_minor,currency,stripe_created_at,effective_at,expires_at,voided_at",
+    ).order("stripe_created_at", { ascending: false }).order("id"),
+  );
+  return understand(creditGrantsAnswer, rows);
+}
+
+/** Newest first. */
+export async function listNotifications(): Promise<Notification[]> {
+  const rows = await rest(
+    db().from("notifications").select("id,kind,title,body,created_at,read_at")
+      .order("id", { ascending: false }).limit(NOTIFICATIONS_SHOWN),
+  );
+  return understand(notificationsAnswer, rows);
+}
+
+/** Up to this one: what came after it was not seen yet. */
+export async function markNotificationsRead(upTo: number): Promise<void> {
+  await rest(db().rpc("mark_notifications_read", { p_up_to: upTo }));
 }
 
 // ---------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ import {
   featuresOf,
   findPrice,
   type Interval,
-  limitText,
+  limitTexts,
   nextPlan,
+  overageText,
   type Plan,
   type Price,
   priceFor,
@@ -103,6 +104,7 @@ function PlanColumn(
   { catalogue, currency, plan, interval, isCurrent, isSuggested, action }: PlanColumnProps,
 ) {
   const titleId = `plan-${plan.id}`;
+  const beyond = overageText(plan, currency);
   return (
     <article
       aria-labelledby={titleId}
@@ -141,12 +143,14 @@ function PlanColumn(
         {...action}
       />
       <ul className="grid content-start gap-2.5 border-t border-line pt-5 text-sm">
-        {(["message", "agent"] as const).map((metric) => {
-          const limit = plan.limits[metric];
-          return limit !== undefined && (
-            <li key={metric} className="font-semibold tabular-nums">{limitText(metric, limit)}</li>
-          );
-        })}
+        {limitTexts(plan.limits).map((limit) => (
+          <li key={limit} className="font-semibold tabular-nums">{limit}</li>
+        ))}
+        {beyond && (
+          <li className="text-muted tabular-nums">
+            Beyond that, if you switch it on: {beyond}
+          </li>
+        )}
         {featuresOf(catalogue, plan).map((feature) => (
           <li key={feature.id} className="flex items-start gap-2 text-muted">
             <Check aria-hidden className="mt-0.5 size-4 shrink-0 text-brand-text" />

@@ -24,13 +24,14 @@ export function believeEntitlements(queries: QueryClient, entitlements: Entitlem
   queries.setQueryData(keys.entitlements, entitlements);
   void queries.invalidateQueries({ queryKey: keys.usage });
   void queries.invalidateQueries({ queryKey: keys.invoices });
+  void queries.invalidateQueries({ queryKey: keys.overage });
 }
 
 /**
  * A second press before the first was drawn changes nothing twice. Asked of the cache, which knows at once, and not of
  * the page, which knows a moment later.
  */
-function isBusy(queries: QueryClient): boolean {
+export function isBusy(queries: QueryClient): boolean {
   return queries.isMutating({ mutationKey: keys.billing }) > 0;
 }
 

@@ -8,8 +8,8 @@ export interface Return {
   tidy: () => void;
 }
 
-/** What Stripe sent somebody back with: `checkout` or `portal`, once in the address of the page. */
-export function useReturn(name: "checkout" | "portal"): Return {
+/** What Stripe sent somebody back with: `checkout`, `portal` or `credits`, once in the address of the page. */
+export function useReturn(name: "checkout" | "portal" | "credits"): Return {
   const [params, setParams] = useSearchParams();
   const [origin] = useState(() => params.get(name));
   const isThere = params.has(name);

@@ -7,7 +7,7 @@ import { type SubscriptionState, useSubscription } from "../../hooks/use-subscri
 import { useTariff } from "../../hooks/use-tariff.ts";
 import { formatDate } from "../../lib/dates.ts";
 import { formatMoney } from "../../lib/money.ts";
-import { costOf, findPrice, limitText, nameOfChange, type Price } from "../../lib/plans.ts";
+import { costOf, findPrice, limitTexts, nameOfChange, type Price } from "../../lib/plans.ts";
 import { describeSubscription, isCancellable, isChangeable } from "../../lib/subscription.ts";
 import { type Ask, type AskProps, BillingDialog } from "../billing/billing-dialog.tsx";
 import { ErrorNotice, Notice } from "../notice.tsx";
@@ -78,10 +78,7 @@ function PlanSummary(subscription: SubscriptionState) {
   const { entitlements, plan, status } = subscription;
   if (!entitlements || !status) return null;
   const isGranted = entitlements.source === "grant";
-  const limits = (["message", "agent"] as const).flatMap((metric) => {
-    const limit = entitlements.limits[metric];
-    return limit === undefined ? [] : [limitText(metric, limit)];
-  });
+  const limits = limitTexts(entitlements.limits);
   return (
     <div className="grid gap-1.5">
       <div className="flex flex-wrap items-center gap-x-4 gap-y-2">

@@ -5,7 +5,7 @@ import { useTariff } from "../../hooks/use-tariff.ts";
 import { formatDate } from "../../lib/dates.ts";
 import { formatExact, formatMoney } from "../../lib/money.ts";
 import { type Preview, restOf } from "../../lib/plan-change.ts";
-import { type Catalogue, findPrice, limitText, type Plan, type Price } from "../../lib/plans.ts";
+import { type Catalogue, findPrice, limitTexts, type Plan, type Price } from "../../lib/plans.ts";
 import { ErrorNotice, Notice } from "../notice.tsx";
 import { Button } from "../ui/button.tsx";
 import { DialogFooter, DialogStep } from "../ui/dialog.tsx";
@@ -64,6 +64,8 @@ export function ConfirmChange({ lookupKey, onBack, onClose }: ConfirmChangeProps
     </DialogStep>
   );
 }
+
+const LIST = new Intl.ListFormat("en-US");
 
 interface Offer {
   plan: Plan;
@@ -140,11 +142,8 @@ function whenText({ kind, effectiveAt }: Preview, target: Offer | null, from: Of
 }
 
 function limitsOf(target: Offer | null): string {
-  const limits = (["message", "agent"] as const).flatMap((metric) => {
-    const limit = target?.plan.limits[metric];
-    return limit === undefined ? [] : [limitText(metric, limit).toLowerCase()];
-  });
-  return limits.length === 0 ? "" : `, with ${limits.join(" and ")}`;
+  const limits = limitTexts(target?.plan.limits ?? {}).map((limit) => limit.toLowerCase());
+  return limits.length === 0 ? "" : `, with ${LIST.format(limits)}`;
 }
 
 /** The lines of the invoice that this would make, and what is to pay of it today. */
