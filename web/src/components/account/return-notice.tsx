@@ -7,19 +7,26 @@ import { describeArrival } from "../../lib/arrival.ts";
 import type { Entitlements } from "../../lib/subscription.ts";
 import { ErrorNotice, Notice } from "../notice.tsx";
 import { Button } from "../ui/button.tsx";
+import { CreditsCancelled, FromCredits } from "./credits-return.tsx";
 
-/** What a person sees who comes back from Stripe, until they have read it: from Checkout or from the portal. */
+/** What a person sees who comes back from Stripe, until they have read it: from Checkout, the portal, or a purchase of credit. */
 export function ReturnNotice() {
   const checkout = useReturn("checkout");
   const portal = useReturn("portal");
+  const credits = useReturn("credits");
   const [isRead, setRead] = useState(false);
   const dismiss = () => {
     checkout.tidy();
+    credits.tidy();
     setRead(true);
   };
   if (isRead) return null;
   if (checkout.origin === "success") return <FromCheckout tidy={checkout.tidy} onRead={dismiss} />;
   if (portal.origin === "return") return <FromPortal tidy={portal.tidy} onRead={dismiss} />;
+  if (credits.origin === "success") return <FromCredits tidy={credits.tidy} onRead={dismiss} />;
+  if (credits.origin === "cancelled") {
+    return <CreditsCancelled tidy={credits.tidy} onRead={dismiss} />;
+  }
   return null;
 }
 
