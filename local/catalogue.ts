@@ -1,4 +1,5 @@
 import type Stripe from "stripe";
+import { ensureMetered, ensurePacks } from "./catalogue_usage.ts";
 
 /**
  * Puts the catalogue's rows into Stripe: a product per plan that has prices, a price per row found by its lookup key, and one Billing
@@ -18,6 +19,24 @@ export type CatalogueRows = {
     tiers?: Tier[] | null;
     /** What it costs in currencies beside its own. */
     options?: Record<string, number> | null;
+  }[];
+  /** What can be billed beyond an allowance: Stripe's meter of each metric, and its prices. Amounts are decimal text. */
+  metrics?: { id: string; name: string; meter_event_name: string }[];
+  overage?: {
+    lookup_key: string;
+    plan_id: string;
+    metric_id: string;
+    currency: string;
+    unit_amount_minor: string;
+    is_active: boolean;
+    options: Record<string, string> | null;
+  }[];
+  packs?: {
+    lookup_key: string;
+    name: string;
+    currency: string;
+    price_minor: number;
+    is_active: boolean;
   }[];
 };
 
@@ -55,6 +74,8 @@ export async function ensureCatalogue(
     portal.set(product, [...portal.get(product) ?? [], price]);
   }
   if (portal.size > 0) await ensurePortal(stripe, portal);
+  for (const [key, id] of await ensureMetered(stripe, rows)) prices.set(key, id);
+  for (const [key, id] of await ensurePacks(stripe, rows.packs ?? [])) prices.set(key, id);
   return prices;
 }
 

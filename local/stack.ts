@@ -8,7 +8,8 @@ import { type NetWorker, startNet } from "./net.ts";
 import { preparePlatform } from "./platform.ts";
 import { checkPorts, reservePorts } from "./ports.ts";
 import { type Database, startPostgres } from "./postgres.ts";
-import { ensureWebhook, stripeClient, syncCatalogue } from "./stripe_setup.ts";
+import { stripeClient, syncCatalogue } from "./stripe_setup.ts";
+import { ensureEventDestination, ensureWebhook } from "./stripe_webhooks.ts";
 import { type Child, Supervisor } from "./supervisor.ts";
 import { Tokens } from "./tokens.ts";
 import type Stripe from "stripe";
@@ -246,13 +247,18 @@ class StackBuilder {
     );
   }
 
-  /** The signing secret of the endpoint that brings Stripe's events to us; with real Stripe it was given. */
+  /**
+   * The signing secrets of the endpoints that bring Stripe's events to us: first that of the ordinary events, then that of thin
+   * ones. With real Stripe they were given.
+   */
   async #webhook(sandbox: Sandbox | null): Promise<string> {
     const { stripe, dataDir } = this.#options;
     if (stripe) return stripe.webhookSecret;
     if (!sandbox) return "";
     const url = `${this.#urls.api}/functions/v1/stripe-webhook`;
-    return await ensureWebhook(this.#stripeClient(), url, dataDir);
+    const stripeApi = this.#stripeClient();
+    const secret = await ensureWebhook(stripeApi, url, dataDir);
+    return `${secret},${await ensureEventDestination(stripeApi, url)}`;
   }
 
   async #catalogue(database: Database, sandbox: Sandbox | null): Promise<void> {
@@ -338,7 +344,7 @@ class StackBuilder {
       stripe_url: this.#urls.stripe,
       publishable_key: PUBLISHABLE_KEY,
       secret_key: SECRET_KEY,
-      webhook_secret: webhookSecret,
+      webhook_secret: webhookSecret.split(",")[0] ?? "",
     };
     await writeAtomically(path, `${JSON.stringify(described, null, 2)}\n`);
     this.onStop("announcement", () => Deno.remove(path).catch(() => {}));
@@ -349,7 +355,7 @@ class StackBuilder {
       stripeUrl: described.stripe_url,
       publishableKey: PUBLISHABLE_KEY,
       secretKey: SECRET_KEY,
-      webhookSecret,
+      webhookSecret: described.webhook_secret,
       dataDir,
       failed: this.#failure.promise,
       stop: () => this.stop(),

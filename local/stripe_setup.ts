@@ -1,12 +1,8 @@
 import Stripe from "stripe";
-import { z } from "zod";
 import { type CatalogueRows, ensureCatalogue } from "./catalogue.ts";
 import { connect, type Database } from "./postgres.ts";
-import { readTextIfAny, writeAtomically } from "./util.ts";
 
-const API_VERSION = "2026-10-28.endive";
-
-const stored = z.object({ url: z.string(), id: z.string(), secret: z.string() });
+export const API_VERSION = "2026-10-28.endive";
 
 export function stripeClient(secretKey: string, apiBase: string | undefined): Stripe {
   const base = apiBase === undefined ? undefined : new URL(apiBase);
@@ -38,43 +34,19 @@ export async function syncCatalogue(stripe: Stripe, database: Database): Promise
         (select jsonb_object_agg(o.currency, o.unit_amount_minor)
           from public.price_currency_options o where o.lookup_key = p.lookup_key) as options
       from public.prices p order by p.lookup_key`;
-    await ensureCatalogue(stripe, { plans, prices });
+    const metrics = await sql<NonNullable<CatalogueRows["metrics"]>>`
+      select id, name, meter_event_name from public.metrics where meter_event_name is not null order by id`;
+    const overage = await sql<NonNullable<CatalogueRows["overage"]>>`
+      select p.lookup_key, p.plan_id, p.metric_id, p.currency, trim_scale(p.unit_amount_minor)::text as unit_amount_minor,
+        p.is_active,
+        (select jsonb_object_agg(o.currency, trim_scale(o.unit_amount_minor)::text)
+          from public.overage_price_currency_options o where o.lookup_key = p.lookup_key) as options
+      from public.overage_prices p order by p.lookup_key`;
+    const packs = await sql<NonNullable<CatalogueRows["packs"]>>`
+      select lookup_key, name, currency, price_minor::float8 as price_minor, is_active
+      from public.credit_packs order by lookup_key`;
+    await ensureCatalogue(stripe, { plans, prices, metrics, overage, packs });
   } finally {
     await sql.end({ timeout: 2 });
-  }
-}
-
-/**
- * Makes sure the sandbox delivers its events to our function and returns the signing secret. Stripe shows a secret only once, when
- * the endpoint is created, so it is kept in the data directory.
- */
-export async function ensureWebhook(stripe: Stripe, url: string, dataDir: string): Promise<string> {
-  const path = `${dataDir}/webhook.json`;
-  const known = parse(await readTextIfAny(path));
-  const { data } = await stripe.webhookEndpoints.list({ limit: 100 });
-  const alive = data.find((endpoint) => endpoint.id === known?.id && endpoint.url === url);
-  if (known && alive) return known.secret;
-  // An endpoint of ours whose secret is lost, or whose address has moved, would only collect failures.
-  const marked = data.filter((endpoint) =>
-    endpoint.metadata["tollgate"] === "webhook" || endpoint.url === url
-  );
-  for (const endpoint of marked) await stripe.webhookEndpoints.del(endpoint.id);
-  const created = await stripe.webhookEndpoints.create({
-    url,
-    enabled_events: ["*"],
-    api_version: API_VERSION,
-    metadata: { tollgate: "webhook" },
-  });
-  if (!created.secret) throw new Error("Stripe returned a webhook endpoint without its secret.");
-  await writeAtomically(path, JSON.stringify({ url, id: created.id, secret: created.secret }));
-  return created.secret;
-}
-
-function parse(text: string | null): z.infer<typeof stored> | null {
-  if (text === null) return null;
-  try {
-    return stored.parse(JSON.parse(text));
-  } catch {
-    return null;
   }
 }

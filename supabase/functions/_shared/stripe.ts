@@ -30,11 +30,22 @@ export function stripe(): Stripe {
   });
 }
 
+/** A thin event names what happened; its contents are fetched. `created` is ISO 8601. */
+export interface ThinEvent {
+  object: "v2.core.event";
+  id: string;
+  type: string;
+  created: string;
+}
+
+/** A delivery whose signature has been verified: of the snapshot kind, or thin. */
+export type SignedEvent = Stripe.Event | ThinEvent;
+
 /**
  * Verifies a webhook's signature over the raw body, against each configured secret.
  * Throws `signature_invalid`; nothing of the body is trusted before that.
  */
-export async function verifyEvent(raw: string, signature: string | null): Promise<Stripe.Event> {
+export async function verifyEvent(raw: string, signature: string | null): Promise<SignedEvent> {
   if (signature === null) {
     throw new AppError("signature_invalid", "The stripe-signature header is missing.");
   }
@@ -43,13 +54,7 @@ export async function verifyEvent(raw: string, signature: string | null): Promis
   let reason: unknown;
   for (const secret of env().STRIPE_WEBHOOK_SECRET) {
     try {
-      return await stripe().webhooks.constructEventAsync(
-        raw,
-        signature,
-        secret,
-        SIGNATURE_TOLERANCE_SECONDS,
-        crypto,
-      );
+      return await parseSigned(raw, signature, secret, crypto);
     } catch (error) {
       reason = error;
     }
@@ -58,6 +63,22 @@ export async function verifyEvent(raw: string, signature: string | null): Promis
     // The SDK's message quotes the payload, which must not be logged.
     cause: new Error(reason instanceof Error ? reason.name : "unknown"),
   });
+}
+
+/** Which kind it is only decides how the SDK reads it; either way the signature is verified first. */
+async function parseSigned(
+  raw: string,
+  signature: string,
+  secret: string,
+  crypto: Stripe.CryptoProvider,
+): Promise<SignedEvent> {
+  const tolerance = SIGNATURE_TOLERANCE_SECONDS;
+  if (!/"object"\s*:\s*"v2\.core\.event"/.test(raw)) {
+    return await stripe().webhooks.constructEventAsync(raw, signature, secret, tolerance, crypto);
+  }
+  const { id, type, created } = await stripe()
+    .parseEventNotificationAsync(raw, signature, secret, tolerance, crypto);
+  return { object: "v2.core.event", id, type, created };
 }
 
 /**
@@ -81,6 +102,11 @@ export async function callingStripe<T>(work: () => Promise<T>): Promise<T> {
       cause,
     });
   }
+}
+
+/** Stripe refuses the request itself: what it asks for cannot be done. */
+export function isInvalidRequest(error: unknown): boolean {
+  return error instanceof Stripe.errors.StripeInvalidRequestError;
 }
 
 /** Stripe does not know this customer any more, or never did: a key of another account. */

@@ -1,9 +1,17 @@
 import * as db from "../db.ts";
-import { customerOf, customerToSync } from "../domain/events.ts";
+import {
+  changesCredits,
+  closesUsage,
+  customerOf,
+  customerToSync,
+  isMeterReport,
+} from "../domain/events.ts";
 import { AppError } from "../domain/errors.ts";
 import { log } from "../log.ts";
-import { type Stripe, verifyEvent } from "../stripe.ts";
+import { type SignedEvent, verifyEvent } from "../stripe.ts";
+import { fulfilCredits } from "./credits.ts";
 import { workOff } from "./sync.ts";
+import { settleUsage, takeMeterReport } from "./usage.ts";
 
 const DRAIN_BATCH = 100;
 /** Customers worked on side by side: far below Stripe's limit of 100 requests a second, of which each takes two or three. */
@@ -21,14 +29,15 @@ export async function takeWebhook(raw: string, headers: Headers): Promise<{ outc
  * Throws when it must be delivered again. The inbox row is kept then, with the reason, and `drainEvents` tries it too,
  * so that nothing depends on Stripe's patience.
  */
-async function takeEvent(admin: db.Client, event: Stripe.Event): Promise<{ outcome: string }> {
-  const customer = customerToSync(event);
-  const about = customerOf(event);
+async function takeEvent(admin: db.Client, event: SignedEvent): Promise<{ outcome: string }> {
+  const thin = event.object === "v2.core.event";
+  const customer = thin ? null : customerToSync(event);
+  const about = thin ? null : customerOf(event);
   const state = await db.receiveEvent(admin, {
     p_id: event.id,
     p_type: event.type,
-    ...(event.api_version && { p_api_version: event.api_version }),
-    p_created: new Date(event.created * 1000).toISOString(),
+    ...(!thin && event.api_version && { p_api_version: event.api_version }),
+    p_created: (thin ? new Date(event.created) : new Date(event.created * 1000)).toISOString(),
     ...(about !== null && { p_stripe_customer_id: about }),
     p_payload: JSON.parse(JSON.stringify(event)),
   });
@@ -73,10 +82,10 @@ async function work(
 ): Promise<{ outcome: string }> {
   try {
     const ours = customer !== null && await db.isOurCustomer(admin, customer);
+    if (ours) await prepare(admin, events, customer);
     // Applying the snapshot settles the events it covers; these were received before its token was taken.
     if (ours) return { outcome: await workOff(admin, customer) };
-    for (const event of events) await db.finishEvent(admin, event.id, "ignored");
-    return { outcome: "ignored" };
+    return { outcome: await finish(admin, events) };
   } catch (error) {
     const reason = error instanceof AppError ? error.code : "internal_error";
     for (const event of events) {
@@ -85,6 +94,31 @@ async function work(
     }
     throw error;
   }
+}
+
+/** What must be so at Stripe before its state is fetched. */
+async function prepare(
+  admin: db.Client,
+  events: { type: string }[],
+  customer: string,
+): Promise<void> {
+  if (events.some(({ type }) => closesUsage(type))) await settleUsage(admin, customer);
+  if (events.some(({ type }) => changesCredits(type))) await fulfilCredits(customer);
+}
+
+/** Events that are about none of our customers: reports on meters are read, everything else is of no interest. */
+async function finish(
+  admin: db.Client,
+  events: { id: string; type: string }[],
+): Promise<"processed" | "ignored"> {
+  let outcome: "processed" | "ignored" = "ignored";
+  for (const { id, type } of events) {
+    const report = isMeterReport(type);
+    if (report) await takeMeterReport(admin, id);
+    if (report) outcome = "processed";
+    await db.finishEvent(admin, id, report ? "processed" : "ignored");
+  }
+  return outcome;
 }
 
 function describe(error: unknown): string {

@@ -39,10 +39,13 @@ export async function fetchMetering(
 }
 
 async function fetchBalances(customer: string) {
-  const filter = { type: "applicability_scope", applicability_scope: { price_type: "metered" } };
-  return toCreditBalances(
-    await callingStripe(() => stripe().billing.creditBalanceSummary.retrieve({ customer, filter })),
+  const summary = await callingStripe(() =>
+    stripe().billing.creditBalanceSummaries.retrieve({
+      customer,
+      filter: { type: "applicability_scope", applicability_scope: { price_type: "metered" } },
+    })
   );
+  return toCreditBalances(summary);
 }
 
 async function snapshotOf(

@@ -2,10 +2,14 @@ import type { Json } from "../database.types.ts";
 import * as db from "../db.ts";
 import { type ChangeKind, changeKind, checkPreview, previewExpired } from "../domain/change.ts";
 import { AppError } from "../domain/errors.ts";
-import { mayStillBill } from "../domain/snapshot.ts";
+import { isMetered } from "../domain/metering.ts";
+import { lookupKeyOf, mayStillBill } from "../domain/snapshot.ts";
+import { log } from "../log.ts";
 import { callingStripe, isCardError, type Stripe, stripe } from "../stripe.ts";
+import { attachMeteredItems } from "./metered.ts";
 import { stripePrice } from "./price.ts";
 import { syncCustomer } from "./sync.ts";
+import { settleUsage } from "./usage.ts";
 
 export interface Wish {
   lookup_key: string;
@@ -94,9 +98,10 @@ export async function changePlan(
   const change = await plan(wish, call);
   checkPreview(wish.proration_date, change.now);
   checkUnchanged(change.subscription, wish.proration_date);
+  await settleMetered(change.subscription, call);
   const done = change.kind === "now"
     ? await changeNow(change, wish.proration_date)
-    : await changeLater(change, wish.proration_date);
+    : await changeLater(change, wish.proration_date, call);
   const entitlements = await settled(change.subscription, call);
   const at = change.kind === "now" ? change.now : change.item.current_period_end;
   return { kind: change.kind, effective_at: iso(at), ...done, entitlements };
@@ -107,9 +112,11 @@ export async function cancelAtPeriodEnd(call: db.UserCall): Promise<{ entitlemen
   const subscription = await current(call);
   await releaseSchedule(subscription);
   const key = await writeKey(call, subscription, "cancel");
-  await callingStripe(() =>
-    stripe().subscriptions.update(subscription.id, { cancel_at_period_end: true }, key)
-  );
+  // Metered items are monthly: at the end of the period of a yearly plan would mean at the end of this month.
+  const fields: Stripe.SubscriptionUpdateParams = subscription.items.data.some(isMetered)
+    ? { cancel_at: "max_period_end" }
+    : { cancel_at_period_end: true };
+  await callingStripe(() => stripe().subscriptions.update(subscription.id, fields, key));
   return { entitlements: await settled(subscription, call) };
 }
 
@@ -129,11 +136,16 @@ export async function resume(call: db.UserCall): Promise<{ entitlements: Json }>
   return { entitlements: await settled(subscription, call) };
 }
 
-/** Ends the subscription this moment. Nothing is given back; that is an operator's decision. */
+/**
+ * Ends the subscription this moment. Nothing is given back; that is an operator's decision. What was used beyond the
+ * allowance is billed at once.
+ */
 export async function cancelNow(call: db.UserCall): Promise<{ entitlements: Json }> {
   const subscription = await current(call);
+  await settleMetered(subscription, call);
   const key = await writeKey(call, subscription, "cancel_now");
-  await callingStripe(() => stripe().subscriptions.cancel(subscription.id, {}, key));
+  const last = subscription.items.data.some(isMetered) ? { invoice_now: true } : {};
+  await callingStripe(() => stripe().subscriptions.cancel(subscription.id, last, key));
   return { entitlements: await settled(subscription, call) };
 }
 
@@ -170,7 +182,7 @@ async function current({ supabase, user }: db.UserCall): Promise<Stripe.Subscrip
 async function currentWithPrice(call: db.UserCall) {
   const subscription = await current(call);
   for (const item of subscription.items.data) {
-    const key = item.price.lookup_key ?? item.price.metadata?.["lookup_key"];
+    const key = lookupKeyOf(item.price);
     const from = key ? await db.findPriceTerms(call.supabase, key) : null;
     if (from !== null) return { subscription, item, from };
   }
@@ -233,8 +245,8 @@ async function changeNow(change: Change, prorationDate: number) {
 }
 
 /** A schedule with the present phase and the next; then it lets go of the subscription, which renews by itself. */
-async function changeLater(change: Change, prorationDate: number) {
-  const { subscription, item, price, quantity, to } = change;
+async function changeLater(change: Change, prorationDate: number, call: db.UserCall) {
+  const { subscription } = change;
   const key = changeKey(change, prorationDate);
   const attached = idOf(subscription.schedule);
   const schedule = attached ??
@@ -243,28 +255,69 @@ async function changeLater(change: Change, prorationDate: number) {
         idempotencyKey: `${key}:create`,
       })
     )).id;
+  const phases = await phasesOf(change, call);
   await callingStripe(() =>
     stripe().subscriptionSchedules.update(schedule, {
       end_behavior: "release",
       proration_behavior: "none",
-      phases: [{
-        start_date: item.current_period_start,
-        end_date: item.current_period_end,
-        items: [{ price: item.price.id, quantity: item.quantity ?? 1 }],
-        proration_behavior: "none",
-      }, {
-        duration: {
-          interval: to.billing_interval === "year" ? "year" : "month",
-          interval_count: 1,
-        },
-        items: [{ price: price.id, quantity }],
-        // So that the snapshot can say which price is coming without asking Stripe for it.
-        metadata: { lookup_key: to.lookup_key },
-        proration_behavior: "none",
-      }],
+      phases,
     }, { idempotencyKey: `${key}:update` })
   );
   return { outcome: "done", payment_url: null };
+}
+
+/** What is left out of a phase is removed from the subscription, so metered items are said too, those of the next plan. */
+async function phasesOf(
+  { subscription, item, price, quantity, to }: Change,
+  call: db.UserCall,
+): Promise<Stripe.SubscriptionScheduleUpdateParams.Phase[]> {
+  const metered = subscription.items.data.filter(isMetered).map((one) => one.price);
+  return [{
+    start_date: item.current_period_start,
+    end_date: item.current_period_end,
+    items: [
+      { price: item.price.id, quantity: item.quantity ?? 1 },
+      ...metered.map(({ id }) => ({ price: id })),
+    ],
+    proration_behavior: "none",
+  }, {
+    duration: {
+      interval: to.billing_interval === "year" ? "year" : "month",
+      interval_count: 1,
+    },
+    items: [{ price: price.id, quantity }, ...await meteredOf(to.plan_id, metered, call)],
+    // So that the snapshot can say which price is coming without asking Stripe for it.
+    metadata: { lookup_key: to.lookup_key },
+    proration_behavior: "none",
+  }];
+}
+
+/** The metered prices of a plan in the place of these; what the plan does not offer ends. */
+async function meteredOf(
+  planId: string,
+  present: Stripe.Price[],
+  { supabase }: db.UserCall,
+): Promise<{ price: string }[]> {
+  const keys: string[] = [];
+  for (const price of present) {
+    const key = await db.meteredPriceOf(supabase, planId, lookupKeyOf(price) ?? "");
+    if (key !== null) keys.push(key);
+  }
+  if (keys.length === 0) return [];
+  const { data } = await callingStripe(() =>
+    stripe().prices.list({ lookup_keys: keys, active: true, limit: 100 })
+  );
+  return data.map(({ id }) => ({ price: id }));
+}
+
+/** Before items change or end: usage that Stripe hears of afterwards would be billed at another price, or never. */
+async function settleMetered(
+  subscription: Stripe.Subscription,
+  { supabaseAdmin }: db.UserCall,
+): Promise<void> {
+  const customer = idOf(subscription.customer);
+  if (customer === null || !subscription.items.data.some(isMetered)) return;
+  await settleUsage(supabaseAdmin, customer);
 }
 
 /** Stripe refuses to change or end a subscription that a schedule manages. */
@@ -276,8 +329,21 @@ async function releaseSchedule(subscription: Stripe.Subscription): Promise<void>
 
 async function settled(subscription: Stripe.Subscription, call: db.UserCall): Promise<Json> {
   const customer = idOf(subscription.customer);
-  if (customer !== null) await syncCustomer(call.supabaseAdmin, customer);
+  if (customer !== null) {
+    await syncCustomer(call.supabaseAdmin, customer);
+    await followPlan(call.supabaseAdmin, customer);
+  }
   return await db.myEntitlements(call.supabase);
+}
+
+/** The metered items become those of the new plan; if that fails now, usage-sync does it. */
+async function followPlan(admin: db.Client, customer: string): Promise<void> {
+  try {
+    await attachMeteredItems(admin, customer);
+  } catch (error) {
+    const code = error instanceof AppError ? error.code : "internal_error";
+    log("error", "metered_items_not_attached", { customer, code });
+  }
 }
 
 /** One preview is applied once, however often it is sent. */

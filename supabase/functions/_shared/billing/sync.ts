@@ -9,6 +9,8 @@ import {
   toSnapshot,
 } from "../domain/snapshot.ts";
 import { log } from "../log.ts";
+import { fulfilCredits } from "./credits.ts";
+import { fetchMetering } from "./metered.ts";
 import { callingStripe, type Stripe, stripe } from "../stripe.ts";
 
 /** More rounds than a burst of events needs; what comes in after them is left to the drain. */
@@ -74,7 +76,10 @@ export async function workOff(
 /** Syncs the signed-in user, for the way back from Stripe's pages. Someone without a Stripe customer is simply on their plan. */
 export async function syncMine(call: db.UserCall): Promise<{ entitlements: Json }> {
   const customer = await db.findCustomer(call.supabase, call.user.id);
-  if (customer !== null) await syncCustomer(call.supabaseAdmin, customer);
+  if (customer !== null) {
+    await fulfilCredits(customer);
+    await syncCustomer(call.supabaseAdmin, customer);
+  }
   return { entitlements: await db.myEntitlements(call.supabase) };
 }
 
@@ -101,6 +106,7 @@ export async function fetchCustomer(
     ),
     // A draft may still change and vanish; it is nobody's invoice yet.
     invoices: invoices.filter((invoice) => invoice.status !== "draft").map(toInvoice),
+    ...await fetchMetering(stripeCustomerId, subscriptions),
   };
 }
 

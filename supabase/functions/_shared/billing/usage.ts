@@ -134,6 +134,15 @@ export async function takeMeterReport(admin: db.Client, eventId: string): Promis
 }
 
 const CHECK_BATCH = 500;
+const CHECKS_AT_ONCE = 8;
+
+interface CheckReport {
+  checked: number;
+  verdicts: Record<string, number>;
+  differences: Json[];
+  /** Where to go on: the time was up. Null: everybody was looked at. */
+  next: string | null;
+}
 
 /**
  * Compares ledger, outbox and Stripe's event summaries, per customer, metric and billing period, and writes down what it
@@ -143,35 +152,60 @@ export async function checkUsage(
   admin: db.Client,
   options: { customer?: string | undefined; after?: string | undefined },
 ): Promise<Json> {
-  const sums = await db.usageSums(admin, { ...options, limit: CHECK_BATCH });
-  // A page may end in the middle of a customer, who is then the first of the next one.
-  const last = sums.length < CHECK_BATCH ? null : sums.at(-1)?.stripe_customer_id ?? null;
-  const whole = sums.filter((sum) => sum.stripe_customer_id !== last);
-  const complete = whole.length > 0 ? whole : sums;
+  const report: CheckReport = { checked: 0, verdicts: {}, differences: [], next: null };
+  const deadline = Date.now() + BUDGET_MS;
   const meters = await meterIds();
-  const verdicts: Record<string, number> = {};
-  const differences: Json[] = [];
-  for (const sum of complete) {
-    const meter = meters.get(sum.meter_event_name);
-    const counted = meter === undefined ? 0 : await countedByStripe(meter, sum);
-    const verdict = await db.noteUsageCheck(admin, sum, counted);
-    verdicts[verdict] = (verdicts[verdict] ?? 0) + 1;
-    if (verdict === "equal") continue;
-    differences.push({
-      customer: sum.stripe_customer_id,
-      metric: sum.metric_id,
-      period_start: sum.period_start,
-      verdict,
-      ledger: sum.ledger,
-      sent: sum.sent - sum.adjusted,
-      waiting: sum.waiting + sum.ledger - sum.claimed,
-      parked: sum.parked,
-      stripe: counted,
-    });
-    if (verdict === "drift") log("error", "usage_drift", { customer: sum.stripe_customer_id });
-  }
-  const next = last === null ? null : complete.at(-1)?.stripe_customer_id ?? null;
-  return { checked: complete.length, verdicts, differences, next };
+  let after = options.after;
+  do {
+    const { sums, next } = await nextSums(admin, { ...options, after });
+    const queue = sums.values();
+    const worker = async () => {
+      for (const sum of queue) await checkOne(admin, sum, meters.get(sum.meter_event_name), report);
+    };
+    await Promise.all(Array.from({ length: CHECKS_AT_ONCE }, worker));
+    report.next = next;
+    after = next ?? undefined;
+  } while (report.next !== null && Date.now() < deadline);
+  if (report.next !== null) log("warn", "usage_check_unfinished", { next: report.next });
+  return { ...report };
+}
+
+/** A page may end in the middle of a customer, who is then the first of the next one. */
+async function nextSums(
+  admin: db.Client,
+  options: { customer?: string | undefined; after?: string | undefined },
+): Promise<{ sums: db.UsageSum[]; next: string | null }> {
+  const sums = await db.usageSums(admin, { ...options, limit: CHECK_BATCH });
+  if (sums.length < CHECK_BATCH) return { sums, next: null };
+  const last = sums.at(-1)?.stripe_customer_id;
+  const whole = sums.filter((sum) => sum.stripe_customer_id !== last);
+  const page = whole.length > 0 ? whole : sums;
+  return { sums: page, next: page.at(-1)?.stripe_customer_id ?? null };
+}
+
+async function checkOne(
+  admin: db.Client,
+  sum: db.UsageSum,
+  meter: string | undefined,
+  report: CheckReport,
+): Promise<void> {
+  const counted = meter === undefined ? 0 : await countedByStripe(meter, sum);
+  const verdict = await db.noteUsageCheck(admin, sum, counted);
+  report.checked += 1;
+  report.verdicts[verdict] = (report.verdicts[verdict] ?? 0) + 1;
+  if (verdict === "equal") return;
+  if (verdict === "drift") log("error", "usage_drift", { customer: sum.stripe_customer_id });
+  report.differences.push({
+    customer: sum.stripe_customer_id,
+    metric: sum.metric_id,
+    period_start: sum.period_start,
+    verdict,
+    ledger: sum.ledger,
+    sent: sum.sent - sum.adjusted,
+    waiting: sum.waiting + sum.ledger - sum.claimed,
+    parked: sum.parked,
+    stripe: counted,
+  });
 }
 
 async function meterIds(): Promise<Map<string, string>> {

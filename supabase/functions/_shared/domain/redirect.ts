@@ -6,6 +6,8 @@ export interface ReturnUrls {
   checkoutSuccess: string;
   checkoutCancelled: string;
   portal: string;
+  creditsSuccess: string;
+  creditsCancelled: string;
 }
 
 /** `siteUrl` is the web client's origin, e.g. `https://chat.example.com`; a path in it is dropped. */
@@ -16,5 +18,7 @@ export function returnUrls(siteUrl: string): ReturnUrls {
     checkoutSuccess: `${origin}/account?checkout=success&session_id={CHECKOUT_SESSION_ID}`,
     checkoutCancelled: `${origin}/pricing?checkout=cancelled`,
     portal: `${origin}/account?portal=return`,
+    creditsSuccess: `${origin}/account?credits=success`,
+    creditsCancelled: `${origin}/account?credits=cancelled`,
   };
 }

@@ -1,0 +1,75 @@
+import type Stripe from "stripe";
+import { z } from "zod";
+import { API_VERSION } from "./stripe_setup.ts";
+import { readTextIfAny, writeAtomically } from "./util.ts";
+
+const stored = z.object({ url: z.string(), id: z.string(), secret: z.string() });
+
+/**
+ * Makes sure the sandbox delivers its events to our function and returns the signing secret. Stripe shows a secret only once, when
+ * the endpoint is created, so it is kept in the data directory.
+ */
+export async function ensureWebhook(stripe: Stripe, url: string, dataDir: string): Promise<string> {
+  const path = `${dataDir}/webhook.json`;
+  const known = parse(await readTextIfAny(path));
+  const { data } = await stripe.webhookEndpoints.list({ limit: 100 });
+  const alive = data.find((endpoint) => endpoint.id === known?.id && endpoint.url === url);
+  if (known && alive) return known.secret;
+  // An endpoint of ours whose secret is lost, or whose address has moved, would only collect failures.
+  const marked = data.filter((endpoint) =>
+    endpoint.metadata["tollgate"] === "webhook" || endpoint.url === url
+  );
+  for (const endpoint of marked) await stripe.webhookEndpoints.del(endpoint.id);
+  const created = await stripe.webhookEndpoints.create({
+    url,
+    enabled_events: ["*"],
+    api_version: API_VERSION,
+    metadata: { tollgate: "webhook" },
+  });
+  if (!created.secret) throw new Error("Stripe returned a webhook endpoint without its secret.");
+  await writeAtomically(path, JSON.stringify({ url, id: created.id, secret: created.secret }));
+  return created.secret;
+}
+
+/**
+ * The same for thin events, which Stripe has for what goes wrong with meter events. The signing secret of an event destination
+ * can be asked for again.
+ */
+export async function ensureEventDestination(stripe: Stripe, url: string): Promise<string> {
+  const destinations = stripe.v2.core.eventDestinations;
+  const include: ["webhook_endpoint.signing_secret", "webhook_endpoint.url"] = [
+    "webhook_endpoint.signing_secret",
+    "webhook_endpoint.url",
+  ];
+  for await (const { id, metadata } of destinations.list()) {
+    if (metadata?.["tollgate"] !== "meters") continue;
+    const known = await destinations.retrieve(id, { include });
+    const secret = known.webhook_endpoint?.signing_secret;
+    if (known.webhook_endpoint?.url === url && secret) return secret;
+    await destinations.del(id);
+  }
+  const created = await destinations.create({
+    name: "Tollgate: meter errors",
+    type: "webhook_endpoint",
+    event_payload: "thin",
+    enabled_events: [
+      "v1.billing.meter.error_report_triggered",
+      "v1.billing.meter.no_meter_found",
+    ],
+    webhook_endpoint: { url },
+    metadata: { tollgate: "meters" },
+    include,
+  });
+  const secret = created.webhook_endpoint?.signing_secret;
+  if (!secret) throw new Error("Stripe returned an event destination without its secret.");
+  return secret;
+}
+
+function parse(text: string | null): z.infer<typeof stored> | null {
+  if (text === null) return null;
+  try {
+    return stored.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}
