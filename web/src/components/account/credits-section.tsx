@@ -40,7 +40,7 @@ function Credits({ overage, grants }: { overage: Overage; grants: CreditGrant[] 
   const { credits, available } = overage;
   const currency = credits?.currency ?? overage.currency;
   const balance = credits?.balanceMinor ?? 0;
-  const canBuy = available || overage.enabled;
+  const canBuy = available;
   if (!canBuy && balance === 0 && grants.length === 0) {
     return (
       <p className="text-sm text-muted">
