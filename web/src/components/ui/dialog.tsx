@@ -43,7 +43,9 @@ export function DialogFrame(
   const returnFocus = (event: Event) => {
     // Radix would look for its own trigger, and there is none.
     event.preventDefault();
-    // What opened it may be gone because of what was done in it: then go on with the page.
+    // What opened it may be gone because of what was done in it: then go on with what has come in its place and taken
+    // the focus, else with the page.
+    if (!opener?.isConnected && document.activeElement !== document.body) return;
     const target = opener?.isConnected ? opener : document.getElementById("main");
     if (target instanceof HTMLElement) target.focus({ preventScroll: true });
   };
