@@ -55,11 +55,13 @@ export function stopOf(overage: Overage | null, metric: MetricId) {
   }
   if (state !== "capped" || !overage) return null;
   const { capMinor, spentMinor, currency, periodEnd } = overage;
-  const day = periodEnd === null ? "" : ` It begins again on ${formatDate(periodEnd)}.`;
+  const day = periodEnd === null ? "" : ` It begins again at zero on ${formatDate(periodEnd)}.`;
   return {
     title: `Your spending cap of ${formatMoney(capMinor ?? 0, currency)} is reached`,
     explanation: `You have spent ${
       formatMoney(spentMinor, currency)
-    } beyond your plan, and nothing more is charged.${day} Nothing you wrote is lost.`,
+    } beyond your plan, and another ${
+      nounOf(metric, 1)
+    } would pass it.${day} Nothing you wrote is lost.`,
   };
 }

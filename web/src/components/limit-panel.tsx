@@ -134,7 +134,7 @@ function WaysOn({ metric, overage }: { metric: MetricId; overage: Overage | null
           ))}
         {plan && (
           <span className="text-sm text-muted">
-            {limitText(metric, plan.limits[metric] ?? null)}
+            {plan.name}: {limitText(metric, plan.limits[metric] ?? null).toLowerCase()}
           </span>
         )}
         <TextLink to="/pricing" className="text-sm">Compare plans</TextLink>

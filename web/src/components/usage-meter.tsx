@@ -93,7 +93,7 @@ function MeterBar({ label, text, usage, isPaid }: MeterBarProps) {
         )}
         style={{ width: `${share * 100}%` }}
       />
-      {isPaid && <div className="barrier h-full flex-1 rounded-full" />}
+      {isPaid && <div className="barrier-fine h-full flex-1 rounded-full" />}
     </div>
   );
 }
@@ -106,7 +106,9 @@ function BeyondLine(
   const cap = enabled && capMinor !== null ? ` of ${formatMoney(capMinor, currency)}` : "";
   return (
     <p className={cn("font-medium text-toll-text tabular-nums", compact ? "text-xs" : "text-sm")}>
-      {`${formatCount(beyond)} beyond the allowance · ${formatExact(spentMinor, currency)}${cap}`}
+      {`${formatCount(beyond)} beyond${compact ? "" : " the allowance"} · ${
+        formatExact(spentMinor, currency)
+      }${cap}`}
     </p>
   );
 }

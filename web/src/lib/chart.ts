@@ -4,7 +4,7 @@
 const MIN_STEP = 4;
 const MAX_BAR = 44;
 /** Below this share of the plot the tallest bar could no longer be read. */
-const READABLE_SHARE = 1 / 8;
+const READABLE_SHARE = 1 / 4;
 
 export interface Scale {
   /** The value at the top. */
@@ -24,17 +24,16 @@ export function niceScale(highest: number, steps = 4): Scale {
 }
 
 /**
- * The highest value to draw, and whether the allowance fits below it: one that is far above all bars would press them
- * flat.
+ * The highest value to draw: that of the bars, and of the allowances which are not so far above them that they would press
+ * them flat. What is higher is left out of the picture and told in words.
  */
-export function heightOf(used: number[], allowances: (number | null)[]) {
+export function heightOf(used: number[], allowances: (number | null)[]): number {
   const highestUse = Math.max(0, ...used);
-  const highestAllowance = Math.max(0, ...allowances.map((value) => value ?? 0));
-  const fits = highestUse === 0 || highestUse >= highestAllowance * READABLE_SHARE;
-  return {
-    highest: fits ? Math.max(highestUse, highestAllowance) : highestUse,
-    allowanceFits: fits,
-  };
+  const limits = allowances.flatMap((value) => value ?? []);
+  const drawn = highestUse === 0
+    ? limits
+    : limits.filter((value) => highestUse >= value * READABLE_SHARE);
+  return Math.max(highestUse, 0, ...drawn);
 }
 
 export interface BarLayout {
@@ -61,7 +60,7 @@ export function layoutBars(room: number, count: number): BarLayout {
 }
 
 /** Which days carry a label: evenly spaced, the last one among them. */
-export function labelledDays(count: number, step: number, labelWidth = 60): number[] {
+export function labelledDays(count: number, step: number, labelWidth = 72): number[] {
   const every = Math.max(1, Math.ceil(labelWidth / step));
   const days: number[] = [];
   for (let index = count - 1; index >= 0; index -= every) days.unshift(index);

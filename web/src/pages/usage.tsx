@@ -10,7 +10,6 @@ import { HistoryTable } from "../components/usage/history-table.tsx";
 import { HistoryTotals } from "../components/usage/history-totals.tsx";
 import { RangeChoice } from "../components/usage/range-choice.tsx";
 import { UsageChart } from "../components/usage/usage-chart.tsx";
-import { UsageMeters } from "../components/usage-meters.tsx";
 import { useHistory } from "../hooks/use-history.ts";
 import { useOverage } from "../hooks/use-overage.ts";
 import { useRange } from "../hooks/use-range.ts";
@@ -64,12 +63,9 @@ export default function UsagePage() {
         </Button>
       }
     >
-      <section aria-label="Usage now" className="grid items-start gap-x-10 gap-y-6 sm:grid-cols-2">
-        <UsageMeters />
-      </section>
       <section
         aria-label="Usage by day"
-        className="grid grid-cols-[minmax(0,1fr)] gap-5 border-t border-line pt-6"
+        className="grid grid-cols-[minmax(0,1fr)] gap-5"
       >
         <div className="flex flex-wrap items-start justify-between gap-3">
           {daily.length > 1 && (
@@ -98,7 +94,7 @@ export default function UsagePage() {
             onRange={choice.setRange}
           />
         </div>
-        <HistoryTotals days={days} month={sums} currency={currency} />
+        {asked && <HistoryTotals days={days} month={sums} currency={currency} />}
         {days
           ? totalsOf(days).used === 0
             ? <Nothing metric={metric} />

@@ -56,9 +56,7 @@ function Credits({ overage, grants }: { overage: Overage; grants: CreditGrant[] 
           {formatExact(balance, currency)}
         </p>
         <p className="text-sm text-muted">
-          {credits?.nextExpiry
-            ? `The next of it expires on ${formatDate(credits.nextExpiry)}. `
-            : ""}
+          {credits?.nextExpiry ? `Next expiry: ${formatDate(credits.nextExpiry)}. ` : ""}
           It pays for use beyond your plan before your card does, when the invoice is made.
         </p>
       </div>

@@ -66,7 +66,12 @@ function CapForm({ overage, suggested, onAsk }: CapFormProps) {
         ? "The most you pay beyond your plan in a month."
         : "When the day’s allowance is used up you go on, and pay for each one beyond it."}
     >
-      <form id={formId} onSubmit={submit} noValidate className="grid gap-5">
+      <form
+        id={formId}
+        onSubmit={submit}
+        noValidate
+        className="grid grid-cols-[minmax(0,1fr)] gap-5"
+      >
         {!enabled && <OveragePrices overage={overage} />}
         <MoneyField
           label={`Spending cap a month, in ${currency.toUpperCase()}`}

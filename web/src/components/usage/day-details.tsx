@@ -77,7 +77,7 @@ export function DayDetails({ day, metric, currency, today, x, room }: DayDetails
       </p>
       {overage > 0 && (
         <p className="flex items-center gap-2">
-          <span className="barrier size-3 shrink-0 rounded-sm" />
+          <span className="barrier-fine size-3 shrink-0 rounded-sm" />
           {formatCount(overage)} beyond, {formatUnit(amountMinor, currency)}
         </p>
       )}

@@ -28,7 +28,7 @@ export function HistoryTotals({ days, month, currency }: HistoryTotalsProps) {
         detail={range?.busiest ? shortDay(range.busiest.day) : null}
       />
       <Total
-        label="Beyond the allowance"
+        label="Beyond allowance"
         value={range && formatCount(range.overage)}
         detail={range && formatUnit(range.amountMinor, currency)}
       />

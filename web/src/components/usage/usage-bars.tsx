@@ -6,11 +6,12 @@ interface BarsProps {
   days: DayUsage[];
   layout: BarLayout;
   y: (value: number) => number;
-  showAllowance: boolean;
+  /** Of what is drawn. */
+  highest: number;
 }
 
 /** The bars: what the allowance covered, striped above it what was beyond, and the allowance as a dashed line. */
-export function Bars({ days, layout, y, showAllowance }: BarsProps) {
+export function Bars({ days, layout, y, highest }: BarsProps) {
   const stripes = useId();
   return (
     <>
@@ -23,7 +24,7 @@ export function Bars({ days, layout, y, showAllowance }: BarsProps) {
           patternTransform="rotate(35)"
         >
           <rect width={8} height={8} fill="var(--toll)" />
-          <rect width={3.5} height={8} fill="oklch(0.27 0.045 160)" />
+          <rect width={3.5} height={8} fill="var(--toll-stripe)" />
         </pattern>
       </defs>
       {days.map((day, index) => {
@@ -53,15 +54,13 @@ export function Bars({ days, layout, y, showAllowance }: BarsProps) {
           </g>
         );
       })}
-      {showAllowance && (
-        <path
-          d={allowancePath(days, layout.step, y)}
-          fill="none"
-          strokeWidth={1.5}
-          strokeDasharray="5 4"
-          className="stroke-ink"
-        />
-      )}
+      <path
+        d={allowancePath(days, highest, layout.step, y)}
+        fill="none"
+        strokeWidth={1.5}
+        strokeDasharray="5 4"
+        className="stroke-ink"
+      />
     </>
   );
 }
@@ -90,11 +89,17 @@ function Bar({ x, width, top, bottom, isTop, fill }: BarProps) {
   );
 }
 
-/** A step for each day on which the allowance was another one; a gap where there was no limit. */
-function allowancePath(days: DayUsage[], step: number, y: (value: number) => number): string {
+/** A step for each day on which the allowance was another one; a gap where there was no limit, or one above the picture. */
+function allowancePath(
+  days: DayUsage[],
+  highest: number,
+  step: number,
+  y: (value: number) => number,
+): string {
   let path = "";
   let before: number | null = null;
-  days.forEach(({ allowance }, index) => {
+  days.forEach((day, index) => {
+    const allowance = day.allowance !== null && day.allowance <= highest ? day.allowance : null;
     if (allowance !== null) {
       const level = y(allowance);
       path += before === null ? `M${index * step} ${level}` : `L${index * step} ${level}`;

@@ -24,7 +24,7 @@ export function UsageChart({ days, metric, currency, today }: UsageChartProps) {
   const [active, setActive] = useState<number | null>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const hintId = useId();
-  const { highest, allowanceFits } = heightOf(
+  const highest = heightOf(
     days.map((day) => day.used),
     days.map((day) => day.allowance),
   );
@@ -60,7 +60,7 @@ export function UsageChart({ days, metric, currency, today }: UsageChartProps) {
 
   return (
     <figure className="grid gap-3">
-      <Legend days={days} metric={metric} allowanceFits={allowanceFits} />
+      <Legend days={days} metric={metric} highest={highest} />
       <div className="grid grid-cols-[auto_minmax(0,1fr)]">
         <div
           aria-hidden
@@ -102,7 +102,7 @@ export function UsageChart({ days, metric, currency, today }: UsageChartProps) {
                       className="fill-ink/8"
                     />
                   )}
-                  <Bars days={days} layout={layout} y={y} showAllowance={allowanceFits} />
+                  <Bars days={days} layout={layout} y={y} highest={highest} />
                   <DayLabels days={days} layout={layout} />
                 </svg>
               )}
@@ -193,11 +193,12 @@ function DayLabels({ days, layout }: { days: DayUsage[]; layout: BarLayout }) {
 interface LegendProps {
   days: DayUsage[];
   metric: string;
-  allowanceFits: boolean;
+  /** Of what is drawn. */
+  highest: number;
 }
 
 /** By shape as well as by colour: plain, striped, dashed. */
-function Legend({ days, metric, allowanceFits }: LegendProps) {
+function Legend({ days, metric, highest }: LegendProps) {
   const allowance = days.at(-1)?.allowance ?? null;
   return (
     <figcaption className="flex flex-wrap items-center gap-x-5 gap-y-1.5 text-sm text-muted tabular-nums">
@@ -206,14 +207,14 @@ function Legend({ days, metric, allowanceFits }: LegendProps) {
         Within the allowance
       </span>
       <span className="flex items-center gap-2">
-        <span aria-hidden className="barrier size-3 rounded-sm" />
+        <span aria-hidden className="barrier-fine size-3 rounded-sm" />
         Beyond it
       </span>
       {allowance !== null && (
         <span className="flex items-center gap-2">
           <span aria-hidden className="w-5 border-t-2 border-dashed border-ink" />
           {`Allowance: ${formatCount(allowance)} ${nounOf(metric, allowance)} a day`}
-          {!allowanceFits && " (above this chart)"}
+          {allowance > highest && " (above this chart)"}
         </span>
       )}
     </figcaption>
