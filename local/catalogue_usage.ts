@@ -1,4 +1,5 @@
 import Stripe from "stripe";
+import { z } from "zod";
 import type { CatalogueRows } from "./catalogue.ts";
 
 /** Puts meters, metered prices and credit packs into Stripe; the other half of catalogue.ts. */
@@ -99,21 +100,22 @@ async function ensureMeteredPrice(
 ): Promise<string> {
   const known = await findPrice(stripe, row.lookup_key);
   if (known !== undefined && isSame(known, row, meter)) return known.id;
-  const created = await stripe.prices.create({
+  // The raw way: SDK 23.1 writes a Decimal inside a map as the fields of its class, which Stripe refuses.
+  const created = await stripe.rawRequest("POST", "/v1/prices", {
     product,
     lookup_key: row.lookup_key,
     transfer_lookup_key: true,
     currency: row.currency,
-    unit_amount_decimal: Stripe.Decimal.from(row.unit_amount_minor),
+    unit_amount_decimal: row.unit_amount_minor,
     currency_options: Object.fromEntries(
       Object.entries(row.options ?? {}).map((
         [currency, amount],
-      ) => [currency, { unit_amount_decimal: Stripe.Decimal.from(amount) }]),
+      ) => [currency, { unit_amount_decimal: amount }]),
     ),
     recurring: { interval: "month", usage_type: "metered", meter },
     metadata: { plan: row.plan_id, lookup_key: row.lookup_key },
   });
-  return created.id;
+  return z.object({ id: z.string() }).parse(created).id;
 }
 
 function isSame(price: Stripe.Price, row: OverageRow, meter: string): boolean {

@@ -704,11 +704,14 @@ create or replace function billing.event_time (
   stable
   set search_path to ''
   AS $function$
-  -- Whole seconds, as Stripe takes them.
-  select date_trunc('second', greatest(p_period_start, least(now(), p_period_end - interval '1 second')), 'UTC');
+  -- Whole seconds, as Stripe takes them, and the last one that is over: a subscription that ends or changes in this second
+  -- is billed up to it, without it.
+  select date_trunc('second', greatest(
+    p_period_start, least(now() - interval '1 second', p_period_end - interval '1 second')
+  ), 'UTC');
 $function$;
 
-comment on function "billing"."event_time"(timestamp with time zone, timestamp with time zone) is 'The time to report usage of a billing period under: now, or its last second.';
+comment on function "billing"."event_time"(timestamp with time zone, timestamp with time zone) is 'The time to report usage of a billing period under: the second before this one, but within the period.';
 
 revoke all on function "billing"."event_time"(timestamp with time zone, timestamp with time zone) from public;
 
@@ -3080,9 +3083,6 @@ alter table "billing"."overage_accounts"
 alter table "billing"."overage_accounts"
   set (fillfactor=60);
 
-create index overage_accounts_enabled_idx on billing.overage_accounts using btree (updated_at)
-  where enabled;
-
 create policy "Nobody reads the overage accounts" on "billing"."overage_accounts"
   for all
   to "anon", "authenticated"
@@ -5092,7 +5092,8 @@ create or replace function public.usage_sums (
     waiting            bigint,
     parked             bigint,
     adjusted           bigint,
-    adjusting          bigint
+    adjusting          bigint,
+    neighbours         bigint
   )
   language sql
   stable
@@ -5100,7 +5101,7 @@ create or replace function public.usage_sums (
   set search_path to ''
   AS $function$
   select u.stripe_customer_id, u.user_id, u.metric_id, m.meter_event_name, u.period_start, u.period_end, u.quantity,
-    u.claimed, s.sent, s.waiting, s.parked, s.adjusted, s.adjusting
+    u.claimed, s.sent, s.waiting, s.parked, s.adjusted, s.adjusting, n.neighbours
   from billing.overage_usage u
   join public.metrics m on m.id = u.metric_id
   cross join lateral (
@@ -5113,13 +5114,21 @@ create or replace function public.usage_sums (
     from billing.usage_outbox o
     where o.stripe_customer_id = u.stripe_customer_id and o.metric_id = u.metric_id and o.period_start = u.period_start
   ) s
+  cross join lateral (
+    select coalesce(sum(case o.kind when 'event' then o.quantity else -o.quantity end), 0)::bigint as neighbours
+    from billing.usage_outbox o
+    where o.stripe_customer_id = u.stripe_customer_id and o.metric_id = u.metric_id
+      and o.period_start <> u.period_start and o.status = 'sent'
+      and o.event_time >= date_trunc('minute', u.period_start, 'UTC')
+      and o.event_time < date_trunc('minute', u.period_end + interval '59.999999 seconds', 'UTC')
+  ) n
   where u.period_end > p_since
     and (u.stripe_customer_id = p_stripe_customer_id or (p_stripe_customer_id is null and u.stripe_customer_id > p_after))
   order by u.stripe_customer_id, u.metric_id, u.period_start
   limit p_limit;
 $function$;
 
-comment on function "public"."usage_sums"(text, timestamp with time zone, text, integer) is 'Ledger and outbox per (customer, metric, billing period) that ended after p_since: ledger (all that was admitted), claimed, and of that sent, waiting, parked; adjusted (taken back, known to Stripe), adjusting (not yet). Of one customer, or of those after p_after; Stripe should say sent - adjusted.';
+comment on function "public"."usage_sums"(text, timestamp with time zone, text, integer) is 'Ledger and outbox per (customer, metric, billing period) that ended after p_since: ledger (all that was admitted), claimed, and of that sent, waiting, parked; adjusted (taken back, known to Stripe), adjusting (not yet). Of one customer, or of those after p_after. Stripe should say sent - adjusted, and beside it neighbours: its sums go by whole minutes, and periods do not, so the minutes in which this one begins and ends may hold usage of the next and the last one.';
 
 revoke all on function "public"."usage_sums"(text, timestamp with time zone, text, integer) from public;
 

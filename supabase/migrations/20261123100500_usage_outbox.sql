@@ -66,16 +66,15 @@ create function billing.event_time(p_period_start timestamptz, p_period_end time
 language sql stable
 set search_path = ''
 as $$
-  -- Whole seconds, as Stripe takes them. Not before the period's first whole minute (Stripe takes five minutes ahead):
-  -- Stripe sums up by the minute, so each event is in the sum of its own period and of no other.
-  select greatest(
-    date_trunc('minute', p_period_start + interval '59.999999 seconds', 'UTC'),
-    date_trunc('second', least(now(), p_period_end - interval '1 second'), 'UTC')
-  );
+  -- Whole seconds, as Stripe takes them, and the last one that is over: a subscription that ends or changes in this second
+  -- is billed up to it, without it.
+  select date_trunc('second', greatest(
+    p_period_start, least(now() - interval '1 second', p_period_end - interval '1 second')
+  ), 'UTC');
 $$;
 
 comment on function billing.event_time(timestamptz, timestamptz) is
-  'The time to report usage of a billing period under: now, but within the period and not in its first broken minute.';
+  'The time to report usage of a billing period under: the second before this one, but within the period.';
 
 create function public.claim_usage(p_limit integer default 1000, p_stripe_customer_id text default null)
 returns bigint

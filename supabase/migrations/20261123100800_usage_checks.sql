@@ -43,7 +43,7 @@ create function public.usage_sums(
 returns table (
   stripe_customer_id text, user_id uuid, metric_id text, meter_event_name text, period_start timestamptz,
   period_end timestamptz, ledger bigint, claimed bigint, sent bigint, waiting bigint, parked bigint, adjusted bigint,
-  adjusting bigint
+  adjusting bigint, neighbours bigint
 )
 language sql stable
 -- Definer: see public.claim_usage().
@@ -51,7 +51,7 @@ security definer
 set search_path = ''
 as $$
   select u.stripe_customer_id, u.user_id, u.metric_id, m.meter_event_name, u.period_start, u.period_end, u.quantity,
-    u.claimed, s.sent, s.waiting, s.parked, s.adjusted, s.adjusting
+    u.claimed, s.sent, s.waiting, s.parked, s.adjusted, s.adjusting, n.neighbours
   from billing.overage_usage u
   join public.metrics m on m.id = u.metric_id
   cross join lateral (
@@ -64,6 +64,14 @@ as $$
     from billing.usage_outbox o
     where o.stripe_customer_id = u.stripe_customer_id and o.metric_id = u.metric_id and o.period_start = u.period_start
   ) s
+  cross join lateral (
+    select coalesce(sum(case o.kind when 'event' then o.quantity else -o.quantity end), 0)::bigint as neighbours
+    from billing.usage_outbox o
+    where o.stripe_customer_id = u.stripe_customer_id and o.metric_id = u.metric_id
+      and o.period_start <> u.period_start and o.status = 'sent'
+      and o.event_time >= date_trunc('minute', u.period_start, 'UTC')
+      and o.event_time < date_trunc('minute', u.period_end + interval '59.999999 seconds', 'UTC')
+  ) n
   where u.period_end > p_since
     and (u.stripe_customer_id = p_stripe_customer_id or (p_stripe_customer_id is null and u.stripe_customer_id > p_after))
   order by u.stripe_customer_id, u.metric_id, u.period_start
@@ -73,7 +81,8 @@ $$;
 comment on function public.usage_sums(text, timestamptz, text, integer) is
   'Ledger and outbox per (customer, metric, billing period) that ended after p_since: ledger (all that was admitted), claimed, '
   'and of that sent, waiting, parked; adjusted (taken back, known to Stripe), adjusting (not yet). Of one customer, or of those '
-  'after p_after; Stripe should say sent - adjusted.';
+  'after p_after. Stripe should say sent - adjusted, and beside it neighbours: its sums go by whole minutes, and periods '
+  'do not, so the minutes in which this one begins and ends may hold usage of the next and the last one.';
 
 create function public.note_usage_check(
   p_stripe_customer_id text, p_metric_id text, p_period_start timestamptz, p_stripe bigint, p_note text default null

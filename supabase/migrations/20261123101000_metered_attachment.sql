@@ -45,8 +45,6 @@ $$;
 comment on function public.customers_without_metered_items(integer) is
   'Customers who said yes and whose subscription does not have the right metered items yet.';
 
-create index overage_accounts_enabled_idx on billing.overage_accounts (updated_at) where enabled;
-
 revoke all on function public.wanted_metered_items(text), public.customers_without_metered_items(integer)
   from public, anon, authenticated, service_role;
 grant execute on function public.wanted_metered_items(text), public.customers_without_metered_items(integer)

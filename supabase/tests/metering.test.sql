@@ -31,6 +31,16 @@ grant execute on function pg_temp.refusal(text) to public;
 
 select no_plan();
 
+-- What the journeys left behind is not what is tested here. The ledger refuses to be emptied, so its triggers are off for that.
+alter table billing.overage_usage disable trigger user;
+delete from billing.usage_outbox;
+delete from billing.overage_usage;
+delete from billing.overage_accounts;
+delete from billing.metered_items;
+delete from billing.usage_checks;
+delete from billing.problems;
+alter table billing.overage_usage enable trigger user;
+
 -- Beyond the allowance, for those who said yes: admitted up to the cap, into the ledger, and nothing that could not be billed.
 
 insert into public.conversations (id, user_id) values
@@ -274,7 +284,7 @@ select isnt((select count(*) from billing.overage_usage), 0::bigint, 'but the le
 select pg_temp.apply();
 select public.apply_customer_snapshot('cus_tada', public.next_sync_token(), (
   select jsonb_agg(jsonb_build_object('id', id, 'status', status, 'price_lookup_key', price_lookup_key, 'currency', currency,
-    'current_period_end', current_period_end)) from public.subscriptions));
+    'current_period_end', current_period_end)) from public.subscriptions where id like 'sub_meter%'));
 select is((select count(*) from billing.metered_items), 2::bigint, 'a snapshot of an older caller leaves the items alone');
 select public.apply_customer_snapshot('cus_tada', public.next_sync_token(), '[]', p_metering => '{
   "credit_grants": [
@@ -311,8 +321,8 @@ from (values
   ('{"metered_items": [{"id": "si_1"}, {"id": "si_1"}]}', 'an item given twice is refused')
 ) c (doc, why);
 select public.apply_customer_snapshot('cus_tada', public.next_sync_token(), '[]', p_metering => '{"credit_balances": []}');
-select is((select count(*) from public.credit_balances), 0::bigint, 'what Stripe no longer has is gone here too');
-select is((select count(*) from public.credit_grants), 2::bigint, 'and nothing else');
+select is((select count(*) from public.credit_balances where user_id = 'a0000000-0000-4000-8000-000000000001'), 0::bigint, 'what Stripe no longer has is gone here too');
+select is((select count(*) from public.credit_grants where user_id = 'a0000000-0000-4000-8000-000000000001'), 2::bigint, 'and nothing else');
 
 -- The period ends, and Stripe's next one is not here yet.
 select pg_temp.apply();

@@ -31,6 +31,16 @@ grant execute on function pg_temp.refusal(text) to public;
 
 select no_plan();
 
+-- What the journeys left behind is not what is tested here. The ledger refuses to be emptied, so its triggers are off for that.
+alter table billing.overage_usage disable trigger user;
+delete from billing.usage_outbox;
+delete from billing.overage_usage;
+delete from billing.overage_accounts;
+delete from billing.metered_items;
+delete from billing.usage_checks;
+delete from billing.problems;
+alter table billing.overage_usage enable trigger user;
+
 -- From the ledger to Stripe: every unit once, in order, one call at a time per customer and meter, nothing dropped.
 
 insert into public.customers (user_id, stripe_customer_id) values
@@ -67,10 +77,6 @@ language sql as $$
   update billing.usage_outbox set lease_until = now() - interval '1 second' where lease_until is not null;
 $$;
 
--- What other tests left behind is not ours.
-select public.claim_usage(10000);
-update billing.usage_outbox set status = 'sent', sent_at = now(), lease_until = null;
-
 select is(public.claim_usage(), 0::bigint, 'where nothing is, nothing is claimed');
 select is_empty('select * from public.lease_usage()', 'nor leased');
 
@@ -86,9 +92,9 @@ select results_eq(
   $$select o.identifier, o.quantity, o.sequence, o.meter_event_name, o.event_time
     from billing.usage_outbox o where stripe_customer_id = 'cus_tada' and metric_id = 'message' order by id$$,
   $$select format('cus_tada-message-%s-%s', extract(epoch from p_start)::bigint, n.n), n.q, n.n, 'tollgate_message',
-      date_trunc('second', now())
+      date_trunc('second', now() - interval '1 second')
     from pg_temp.now_period(), (values (1, 5::bigint), (2, 2)) n (n, q)$$,
-  'with an identifier that says its place, and the time of the claim'
+  'with an identifier that says its place, and the second before the claim'
 );
 select is_empty(
   $$select * from billing.overage_usage u where u.claimed is distinct from (

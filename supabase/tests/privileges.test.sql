@@ -110,12 +110,12 @@ select results_eq(
   array['public.apply_customer_snapshot', 'public.begin_checkout', 'public.begin_reconcile', 'public.begin_sync',
     'public.checkout_terms', 'public.claim_usage', 'public.close_checkout',
     'public.compare_customer_snapshot', 'public.consume_usage', 'public.continue_sync',
-    'public.customers_after', 'public.due_stripe_events', 'public.end_reconcile', 'public.end_sync',
+    'public.customers_after', 'public.customers_without_metered_items', 'public.due_stripe_events', 'public.end_reconcile', 'public.end_sync',
     'public.fail_stripe_event', 'public.finish_stripe_event', 'public.is_current_checkout',
     'public.lease_usage', 'public.link_customer', 'public.next_reconcile_customers', 'public.next_sync_token',
     'public.note_reconcile_page', 'public.note_usage_check', 'public.receive_stripe_event', 'public.reconciled',
     'public.relink_customer', 'public.usage_failed', 'public.usage_parked', 'public.usage_rejected',
-    'public.usage_sent', 'public.usage_sums'],
+    'public.usage_sent', 'public.usage_sums', 'public.wanted_metered_items'],
   'the secret key executes what the functions need'
 );
 

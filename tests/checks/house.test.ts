@@ -37,6 +37,12 @@ const RULES: Rule[] = [
     ],
   },
   {
+    room: `${SHARED}/db/`,
+    may: [/^supabase\/functions\/_shared\/(domain|db)\//, /^(zod|@supabase\/.*)$/],
+    mayType: [/database\.types\.ts$/],
+  },
+  { room: `${SHARED}/db.ts`, may: [/^supabase\/functions\/_shared\/db\//] },
+  {
     room: "supabase/functions/*/index.ts",
     may: [/^zod$/, /^supabase\/functions\/_shared\/(http\.ts|(billing|chat|domain)\/)/],
   },

@@ -525,7 +525,7 @@ isOneToOne: false
                            },
 "usage_sums":
 { Args: { "p_after"?: string,"p_limit"?: number,"p_since"?: string,"p_stripe_customer_id"?: string }; Returns: {
-              "adjusted": number,"adjusting": number,"claimed": number,"ledger": number,"meter_event_name": string,"metric_id": string,"parked": number,"period_end": string,"period_start": string,"sent": number,"stripe_customer_id": string,"user_id": string,"waiting": number
+              "adjusted": number,"adjusting": number,"claimed": number,"ledger": number,"meter_event_name": string,"metric_id": string,"neighbours": number,"parked": number,"period_end": string,"period_start": string,"sent": number,"stripe_customer_id": string,"user_id": string,"waiting": number
             }[]
                            },
 "wanted_metered_items":

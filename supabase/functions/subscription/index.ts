@@ -1,11 +1,6 @@
 import { z } from "zod";
-import {
-  cancelAtPeriodEnd,
-  cancelNow,
-  changePlan,
-  previewChange,
-  resume,
-} from "../_shared/billing/subscription.ts";
+import { changePlan, previewChange } from "../_shared/billing/subscription_change.ts";
+import { cancelAtPeriodEnd, cancelNow, resume } from "../_shared/billing/subscription_end.ts";
 import { userFunction } from "../_shared/http.ts";
 
 const lookup_key = z.string().min(1).max(200);

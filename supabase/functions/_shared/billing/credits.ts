@@ -20,7 +20,8 @@ const MAX_GRANTS = 1_000;
  * Opens Stripe's Checkout for a credit pack: credit that is used up before metered prices cost anything. The same pack may
  * be bought as often as somebody likes. Price and credit are the row's at this moment.
  *
- * Errors: `price_not_found`, `overage_not_available` (nothing to use it for), `price_mismatch`, `billing_unavailable`.
+ * Errors: `price_not_found`, `overage_not_available` and `currency_mismatch` (nothing to use it for), `price_mismatch`,
+ * `billing_unavailable`.
  */
 export async function buyCredits(
   lookupKey: string,
@@ -28,12 +29,7 @@ export async function buyCredits(
 ): Promise<{ url: string }> {
   const pack = await db.findCreditPack(supabase, lookupKey);
   if (pack === null) throw new AppError("price_not_found", "There is no such price.");
-  if (!await db.isOverageAvailable(supabase)) {
-    throw new AppError(
-      "overage_not_available",
-      "Credit pays for usage beyond a plan's allowance, which your plan does not offer.",
-    );
-  }
+  await checkUsable(pack, supabase);
   const price = await packPrice(pack);
   const customer = await ensureCustomer(supabaseAdmin, user);
   try {
@@ -43,6 +39,22 @@ export async function buyCredits(
     const replaced = await replaceCustomer(supabaseAdmin, user, customer);
     return await callingStripe(() => openSession({ customer: replaced, user, pack, price }));
   }
+}
+
+/** Credit is of one currency and pays for nothing in another. */
+async function checkUsable(pack: db.CreditPack, client: db.Client): Promise<void> {
+  const { available, currency } = await db.overageTermsOf(client);
+  if (!available) {
+    throw new AppError(
+      "overage_not_available",
+      "Credit pays for usage beyond a plan's allowance, which your plan does not offer.",
+    );
+  }
+  if (pack.currency === currency) return;
+  throw new AppError(
+    "currency_mismatch",
+    `Your plan is billed in ${currency.toUpperCase()}, which this credit cannot pay for.`,
+  );
 }
 
 async function openSession(

@@ -1,4 +1,5 @@
 import * as db from "../db.ts";
+import { shortHash } from "../domain/hash.ts";
 import { log } from "../log.ts";
 import { callingStripe, stripe } from "../stripe.ts";
 
@@ -38,12 +39,4 @@ async function createCustomer(user: db.User, suffix: string): Promise<string> {
     )
   );
   return customer.id;
-}
-
-async function shortHash(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return Array.from(
-    new Uint8Array(digest).slice(0, 8),
-    (byte) => byte.toString(16).padStart(2, "0"),
-  ).join("");
 }

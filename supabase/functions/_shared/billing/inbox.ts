@@ -1,15 +1,8 @@
 import * as db from "../db.ts";
-import {
-  changesCredits,
-  closesUsage,
-  customerOf,
-  customerToSync,
-  isMeterReport,
-} from "../domain/events.ts";
+import { closesUsage, customerOf, customerToSync, isMeterReport } from "../domain/events.ts";
 import { AppError } from "../domain/errors.ts";
 import { log } from "../log.ts";
 import { type SignedEvent, verifyEvent } from "../stripe.ts";
-import { fulfilCredits } from "./credits.ts";
 import { workOff } from "./sync.ts";
 import { settleUsage, takeMeterReport } from "./usage.ts";
 
@@ -82,7 +75,8 @@ async function work(
 ): Promise<{ outcome: string }> {
   try {
     const ours = customer !== null && await db.isOurCustomer(admin, customer);
-    if (ours) await prepare(admin, events, customer);
+    // Before its state is fetched: the usage of a closing period must be on the invoice that was just drafted.
+    if (ours && events.some(({ type }) => closesUsage(type))) await settleUsage(admin, customer);
     // Applying the snapshot settles the events it covers; these were received before its token was taken.
     if (ours) return { outcome: await workOff(admin, customer) };
     return { outcome: await finish(admin, events) };
@@ -94,16 +88,6 @@ async function work(
     }
     throw error;
   }
-}
-
-/** What must be so at Stripe before its state is fetched. */
-async function prepare(
-  admin: db.Client,
-  events: { type: string }[],
-  customer: string,
-): Promise<void> {
-  if (events.some(({ type }) => closesUsage(type))) await settleUsage(admin, customer);
-  if (events.some(({ type }) => changesCredits(type))) await fulfilCredits(customer);
 }
 
 /** Events that are about none of our customers: reports on meters are read, everything else is of no interest. */

@@ -1,6 +1,7 @@
 import type { Json } from "../database.types.ts";
 import * as db from "../db.ts";
 import { AppError } from "../domain/errors.ts";
+import { shortHash } from "../domain/hash.ts";
 import {
   isMetered,
   type MeteredItemSnapshot,
@@ -132,15 +133,28 @@ export async function attachMeteredItems(admin: db.Client, customer: string): Pr
   });
   if (items.length > 0) {
     await settleUsage(admin, customer);
-    const token = await db.nextSyncToken(admin);
+    const idempotencyKey = await itemsKey(subscription, items);
     await callingStripe(() =>
       stripe().subscriptions.update(subscription.id, {
         items,
         proration_behavior: "create_prorations",
-      }, { idempotencyKey: `metered:${subscription.id}:${token}` })
+      }, { idempotencyKey })
     );
   }
   await syncCustomer(admin, customer);
+}
+
+/**
+ * Two tabs that say yes at once see the same items and send the same key, so the items are added once. Every change of plan
+ * brings an invoice, which makes the key of the next change another one.
+ */
+async function itemsKey(
+  { id, items, latest_invoice }: Stripe.Subscription,
+  wanted: { id?: string; price: string }[],
+): Promise<string> {
+  const present = items.data.map((item) => `${item.id} ${item.price.id}`);
+  const state = JSON.stringify([latest_invoice, present, wanted]);
+  return `metered:${id}:${await shortHash(state)}`;
 }
 
 /** Stripe's prices by lookup key; one that says something else than its row is not put into anybody's subscription. */
@@ -155,7 +169,8 @@ async function meteredPrices(wanted: db.WantedItem[]): Promise<Map<string, strin
   return new Map(wanted.map((row) => {
     const price = data.find((candidate) => candidate.lookup_key === row.lookup_key);
     const same = price?.currency === row.currency && price.recurring?.usage_type === "metered" &&
-      Number(price.unit_amount_decimal?.toString()) === row.unit_amount_minor;
+      // Both are decimal text on the way here.
+      Number(price.unit_amount_decimal?.toString()) === Number(row.unit_amount_minor);
     if (price !== undefined && same) return [row.lookup_key, price.id];
     throw new AppError("price_mismatch", "This cannot be bought right now.", {
       cause: new Error(`catalogue and Stripe disagree about ${row.lookup_key}: ${price?.id}`),

@@ -4,7 +4,6 @@ import { customerOf, HINTS } from "../domain/events.ts";
 import { AppError } from "../domain/errors.ts";
 import { log } from "../log.ts";
 import { callingStripe, type Stripe, stripe } from "../stripe.ts";
-import { fulfilCredits } from "./credits.ts";
 import { fetchCustomer, syncCustomer } from "./sync.ts";
 
 /** A scheduled function has little more than a minute; what is left waits for the next call. */
@@ -83,7 +82,6 @@ async function syncQueued(admin: db.Client, run: number, deadline: number): Prom
     for (const customer of customers) {
       if (Date.now() >= deadline) return false;
       try {
-        await fulfilCredits(customer);
         await syncCustomer(admin, customer, { cause: "reconcile" });
         await db.reconciled(admin, run, customer);
       } catch (error) {

@@ -27,7 +27,8 @@ const QUIET_STATUSES: readonly string[] = ["active", "trialing", "canceled"];
  *
  * The token is taken before the fetch, and a snapshot is applied only if its token is newer than the one applied last:
  * whichever order events arrive in and however long a fetch takes, an older picture never replaces a newer one. Applying
- * also settles every event of this customer that was received before the token was taken.
+ * also settles every event of this customer that was received before the token was taken. Credit that was paid for is
+ * granted first, so that the snapshot shows it.
  */
 export async function syncCustomer(
   admin: db.Client,
@@ -35,6 +36,8 @@ export async function syncCustomer(
   options: { token?: number; cause?: db.SyncCause } = {},
 ): Promise<SubscriptionSnapshot[]> {
   const token = options.token ?? await db.nextSyncToken(admin);
+  // Here and not where its event comes in: whoever dies in between, the next sync of this customer does it.
+  await fulfilCredits(stripeCustomerId);
   const snapshot = await fetchCustomer(admin, stripeCustomerId);
   const cause = options.cause ?? "snapshot";
   const answer = await db.applySnapshot(admin, stripeCustomerId, token, snapshot, cause);
@@ -76,10 +79,7 @@ export async function workOff(
 /** Syncs the signed-in user, for the way back from Stripe's pages. Someone without a Stripe customer is simply on their plan. */
 export async function syncMine(call: db.UserCall): Promise<{ entitlements: Json }> {
   const customer = await db.findCustomer(call.supabase, call.user.id);
-  if (customer !== null) {
-    await fulfilCredits(customer);
-    await syncCustomer(call.supabaseAdmin, customer);
-  }
+  if (customer !== null) await syncCustomer(call.supabaseAdmin, customer);
   return { entitlements: await db.myEntitlements(call.supabase) };
 }
 

@@ -219,16 +219,17 @@ async function meterIds(): Promise<Map<string, string>> {
   return new Map(inOrder.map((meter) => [meter.event_name, meter.id]));
 }
 
-/** Summaries go by whole minutes; usage of a period is reported from its first whole minute on, so none is of two periods. */
+/** Summaries go by whole minutes and periods do not: what we sent of others within those minutes is taken off. */
 async function countedByStripe(meter: string, sum: db.UsageSum): Promise<number> {
-  const minute = (time: string) => Math.ceil(new Date(time).getTime() / 60_000) * 60;
+  const minutes = (time: string) => new Date(time).getTime() / 60_000;
   const summaries = await callingStripe(() =>
     stripe().billing.meters.listEventSummaries(meter, {
       customer: sum.stripe_customer_id,
-      start_time: minute(sum.period_start),
-      end_time: minute(sum.period_end),
+      start_time: Math.floor(minutes(sum.period_start)) * 60,
+      end_time: Math.ceil(minutes(sum.period_end)) * 60,
       limit: 100,
     }).autoPagingToArray({ limit: 10_000 })
   );
-  return summaries.reduce((total, { aggregated_value }) => total + aggregated_value, 0);
+  const counted = summaries.reduce((total, { aggregated_value }) => total + aggregated_value, 0);
+  return counted - sum.neighbours;
 }

@@ -34,13 +34,14 @@ export function paidCredit(session: Stripe.Checkout.Session): CreditOrder | null
   const metadata = session.metadata ?? {};
   const creditMinor = Number(metadata["credit_minor"]);
   if (session.mode !== "payment" || session.payment_status !== "paid") return null;
+  if (session.currency === null) return null;
   if (!metadata["credit_pack"] || !Number.isSafeInteger(creditMinor) || creditMinor <= 0) {
     return null;
   }
   const days = Number(metadata["credit_days"]);
   return {
     session: session.id,
-    currency: session.currency ?? "usd",
+    currency: session.currency,
     creditMinor,
     expiresAt: days > 0 ? session.created + days * 86_400 : null,
     name: metadata["credit_name"] || "Credit",

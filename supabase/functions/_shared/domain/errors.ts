@@ -11,6 +11,7 @@ export const ERROR_STATUS = {
   already_on_price: 409,
   already_subscribed: 409,
   checkout_superseded: 409,
+  currency_mismatch: 409,
   customer_not_found: 409,
   preview_expired: 409,
   subscription_not_found: 409,

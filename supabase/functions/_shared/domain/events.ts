@@ -43,11 +43,6 @@ export function closesUsage(type: string): boolean {
   return type === "invoice.created";
 }
 
-/** Credit that was bought, or given back. */
-export function changesCredits(type: string): boolean {
-  return type.startsWith("checkout.session.") || type === "charge.refunded";
-}
-
 /** The customer whose present state should be fetched because of this event, or null when it tells us nothing. */
 export function customerToSync(event: Stripe.Event): string | null {
   return HINTS.includes(event.type) ? customerOf(event) : null;

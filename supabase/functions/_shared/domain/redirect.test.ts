@@ -7,5 +7,7 @@ Deno.test("Stripe returns to fixed paths on our origin, its placeholder intact",
       "https://chat.example.com/account?checkout=success&session_id={CHECKOUT_SESSION_ID}",
     checkoutCancelled: "https://chat.example.com/pricing?checkout=cancelled",
     portal: "https://chat.example.com/account?portal=return",
+    creditsSuccess: "https://chat.example.com/account?credits=success",
+    creditsCancelled: "https://chat.example.com/account?credits=cancelled",
   });
 });
