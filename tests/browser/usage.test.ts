@@ -343,5 +343,10 @@ Deno.test("in a browser: who has the free plan is told what pay as you go needs"
     await page.getByRole("button", { name: /^Notifications/ }).click();
     await page.getByText(/^Nothing yet\./).waitFor();
     await everywhere(page, "133-notifications-none");
+    await page.keyboard.press("Escape");
+    await page.setViewportSize({ width: 360, height: 740 });
+    await page.getByRole("button", { name: /^Notifications/ }).click();
+    await page.getByText(/^Nothing yet\./).waitFor();
+    await picture(page, "134-notifications-phone");
   });
 });

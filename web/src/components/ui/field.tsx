@@ -46,7 +46,7 @@ export function MoneyField(
 ) {
   const { id, hintId, errorId, describedBy } = useDescribed({ hint, error });
   return (
-    <div className="grid gap-1.5">
+    <div className="grid grid-cols-[minmax(0,1fr)] gap-1.5">
       <label htmlFor={id} className="text-sm font-medium">{label}</label>
       <div
         className={cn(

@@ -39,7 +39,11 @@ export function HistoryTable({ days, metric, currency, today }: HistoryTableProp
               <th scope="row" className="px-2 py-2 text-left sm:px-3 font-medium whitespace-nowrap">
                 <span className="max-sm:sr-only">{longDay(day.day)}</span>
                 <span aria-hidden className="sm:hidden">{shortDay(day.day)}</span>
-                {day.day === today && <span className="ml-1 font-normal text-muted">so far</span>}
+                {day.day === today && (
+                  <span className="ml-1 font-normal text-muted max-sm:ml-0 max-sm:block">
+                    so far
+                  </span>
+                )}
               </th>
               <td className={cell}>{formatCount(day.used)}</td>
               <td className={`${cell} text-muted`}>
