@@ -35,6 +35,8 @@ const TIMEOUT_MS = 30_000;
 export const MESSAGES_PER_PAGE = 60;
 export const INVOICES_PER_PAGE = 10;
 const CONVERSATIONS_SHOWN = 200;
+const PRICE_COLUMNS =
+  "lookup_key,plan_id,currency,unit_amount_minor,billing_interval,is_active,trial_days,tiers_mode,tiers";
 const INVOICE_COLUMNS =
   "id,number,status,currency,total_minor,amount_due_minor,amount_paid_minor,hosted_invoice_url,invoice_pdf,stripe_created_at";
 
@@ -79,24 +81,6 @@ async function rest<T>(
     throw new ApiError("not_found", "No row", { status: 404 });
   }
   return data;
-}
-
-/** A table that this deployment may not have yet. Its rows have no generated type: they are parsed. */
-function table(name: string) {
-  const client: SupabaseClient = db();
-  return client.from(name);
-}
-
-/** The rows of such a table; none where it does not exist. */
-async function newer(
-  request: PromiseLike<{ data: unknown; error: unknown; status: number }>,
-): Promise<unknown> {
-  try {
-    return await rest(request);
-  } catch (error) {
-    if (error instanceof ApiError && error.code === "PGRST205") return [];
-    throw error;
-  }
 }
 
 /** A shape that is not understood is an error to be seen, never a page full of blanks. */
@@ -158,11 +142,13 @@ export async function getCatalogue(): Promise<Catalogue> {
   const [plans, features, options] = await Promise.all([
     rest(
       db().from("plans").select(
-        "id,name,description,rank,is_default,plan_limits(metric_id,limit_value),plan_features(feature_id),prices(*)",
+        `id,name,description,rank,is_default,plan_limits(metric_id,limit_value),plan_features(feature_id),prices(${PRICE_COLUMNS})`,
       ).eq("is_public", true).order("rank"),
     ),
     rest(db().from("features").select("id,name,rank").order("rank")),
-    newer(table("price_currency_options").select("lookup_key,currency,unit_amount_minor")),
+    rest(
+      db().from("price_currency_options").select("lookup_key,currency,unit_amount_minor"),
+    ),
   ]);
   const currencyOptions = understand(currencyOptionsAnswer, options);
   return {
@@ -265,12 +251,12 @@ export async function getSubscriptionCurrency(id: string): Promise<string | null
 
 /** The newest page of our invoices, or the one before `cursor`; newest first. */
 export async function listInvoices(cursor?: Cursor): Promise<Invoice[]> {
-  let query = table("invoices").select(INVOICE_COLUMNS);
+  let query = db().from("invoices").select(INVOICE_COLUMNS);
   if (cursor) {
     query = query.lte("stripe_created_at", cursor.createdAt)
       .or(isBefore("stripe_created_at", cursor));
   }
-  const rows = await newer(
+  const rows = await rest(
     query.order("stripe_created_at", { ascending: false }).order("id", { ascending: false })
       .limit(INVOICES_PER_PAGE),
   );

@@ -107,13 +107,14 @@ function Upgrade({ metric }: { metric: MetricId }) {
           ? (
             <Button
               variant="toll"
+              wraps
               onClick={() => setAsk({ kind: "change", lookupKey: price.lookupKey })}
             >
               {upgradeLabel(plan, price)}
             </Button>
           )
           : (
-            <Button variant="toll" asChild>
+            <Button variant="toll" wraps asChild>
               <Link to={buyPath(price)}>{upgradeLabel(plan, price)}</Link>
             </Button>
           ))}

@@ -107,7 +107,7 @@ function PlanColumn(
     <article
       aria-labelledby={titleId}
       className={cn(
-        "relative grid content-start gap-y-5 bg-card p-6 lg:row-span-4 lg:grid-rows-subgrid",
+        "relative grid min-w-0 grid-cols-[minmax(0,1fr)] content-start gap-y-5 bg-card p-6 lg:row-span-4 lg:grid-rows-subgrid",
         isCurrent && "bg-brand-soft",
       )}
     >
@@ -115,8 +115,10 @@ function PlanColumn(
         <div aria-hidden className="barrier absolute inset-x-0 top-0 h-1.5" />
       )}
       <header className="grid content-start gap-1">
-        <div className="flex min-h-7 items-center justify-between gap-2">
-          <h3 id={titleId} className="text-lg font-semibold">{plan.name}</h3>
+        <div className="flex min-h-7 flex-wrap items-center justify-between gap-x-2 gap-y-1">
+          <h3 id={titleId} className="min-w-0 text-lg font-semibold wrap-anywhere hyphens-auto">
+            {plan.name}
+          </h3>
           {isCurrent
             ? <Badge tone="brand">Your plan</Badge>
             : action.startsAt !== null && (
@@ -178,7 +180,7 @@ function PlanAction(props: PlanActionProps) {
   if (!signedIn) {
     const next = price ? buyPath(price) : "/chat";
     return (
-      <Button variant={variant} asChild>
+      <Button variant={variant} wraps asChild>
         <Link to={withNext("/sign-up", next)}>{price ? `Choose ${plan.name}` : "Start free"}</Link>
       </Button>
     );
@@ -187,7 +189,7 @@ function PlanAction(props: PlanActionProps) {
     return <p className="h-10 content-center text-sm text-muted">Included for everybody</p>;
   }
   return (
-    <Button variant={variant} asChild>
+    <Button variant={variant} wraps asChild>
       <Link to={buyPath(price)}>Upgrade to {plan.name}</Link>
     </Button>
   );
@@ -217,7 +219,7 @@ function SubscriberAction(props: SubscriberActionProps) {
   if (isCurrent || isPaid || isSettled) return <ManagePlan />;
   const ask: Ask = price ? { kind: "change", lookupKey: price.lookupKey } : { kind: "cancel" };
   return (
-    <Button variant={variant} onClick={() => onAsk(ask)}>
+    <Button variant={variant} wraps onClick={() => onAsk(ask)}>
       {`${plan.rank > props.currentRank ? "Upgrade" : "Change"} to ${plan.name}`}
     </Button>
   );

@@ -50,8 +50,11 @@ function SidebarUsage() {
   const { messages, agents, isLoading } = useUsage();
   const { entitlements } = useSubscription();
   return (
-    <section aria-label="Usage at a glance" className="grid gap-3.5 border-t border-line px-6 py-4">
-      <div className="flex min-h-6 items-center justify-between">
+    <section
+      aria-label="Usage at a glance"
+      className="grid grid-cols-[minmax(0,1fr)] gap-3.5 border-t border-line px-6 py-4"
+    >
+      <div className="flex min-h-6 min-w-0 items-center justify-between gap-3">
         <h2 className="text-xs font-semibold text-muted">Usage</h2>
         {entitlements && <Badge tone="good">{entitlements.plan.name}</Badge>}
       </div>

@@ -23,6 +23,6 @@ Deno.test("large limits are grouped", () => {
 
 Deno.test("amounts below each other have the same decimals", () => {
   equal(formatExact(1700, "usd"), "$17.00");
-  equal(formatExact(-750, "eur"), "-€7.50");
+  equal(formatExact(-750, "eur"), "−€7.50");
   equal(formatExact(1500, "jpy"), "¥1,500");
 });

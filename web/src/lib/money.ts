@@ -13,13 +13,13 @@ export function formatMoney(amountMinor: number, currency: string): string {
   return format.format(amountMinor / minorUnitsPerMajor(currency));
 }
 
-/** The same with all its decimals, for amounts that stand below each other. */
+/** The same with all its decimals and a real minus sign, for amounts that stand below each other. */
 export function formatExact(amountMinor: number, currency: string): string {
   const format = new Intl.NumberFormat(LOCALE, {
     style: "currency",
     currency: currency.toUpperCase(),
   });
-  return format.format(amountMinor / minorUnitsPerMajor(currency));
+  return format.format(amountMinor / minorUnitsPerMajor(currency)).replace("-", "−");
 }
 
 function minorUnitsPerMajor(currency: string): number {

@@ -15,6 +15,8 @@ export const keys = {
   preview: (lookupKey: string) => ["me", "preview", lookupKey] as const,
   currency: (subscriptionId: string) => ["me", "currency", subscriptionId] as const,
   agents: ["me", "agents"] as const,
+  /** Mutations that change what is paid: one at a time. */
+  billing: ["me", "billing"] as const,
 };
 
 export function createQueryClient(): QueryClient {

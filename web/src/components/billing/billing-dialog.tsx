@@ -1,3 +1,4 @@
+import { useIsBillingBusy } from "../../hooks/use-billing.ts";
 import { DialogFrame } from "../ui/dialog.tsx";
 import { CancelSteps } from "./cancel-steps.tsx";
 import { ChangeSteps } from "./change-steps.tsx";
@@ -17,9 +18,10 @@ export interface AskProps {
 
 /** Says what will happen and when, and does it only when that is confirmed. */
 export function BillingDialog({ ask, onAsk }: AskProps & { ask: Ask | null }) {
+  const isBusy = useIsBillingBusy();
   if (!ask) return null;
   return (
-    <DialogFrame open onOpenChange={() => onAsk(null)}>
+    <DialogFrame open onOpenChange={() => !isBusy && onAsk(null)}>
       <Steps ask={ask} onAsk={onAsk} />
     </DialogFrame>
   );
