@@ -75,6 +75,13 @@ export interface CheckoutView {
   lines: CheckoutLineView[];
   amount_subtotal: number;
   amount_discount: number;
+  /** What tax there is today, by name, and whether it comes on top; null while the place is unknown. */
+  taxes: { name: string; amount: number; inclusive: boolean }[] | null;
+  /** The page asks for the address, which decides the tax. */
+  collects_address: boolean;
+  address: { country: string; postal_code: string | null } | null;
+  /** Code and name of every country, when the address is asked for. */
+  countries: [string, string][];
   /** Due now: 0 in a trial and in setup mode. */
   amount_total: number;
   trial_period_days: number | null;
@@ -195,6 +202,8 @@ export interface InvoiceView {
     period_end: number;
   }[];
   subtotal: number;
+  discount: number;
+  taxes: { name: string; amount: number; inclusive: boolean }[];
   total: number;
   amount_paid: number;
   amount_remaining: number;
@@ -210,6 +219,11 @@ export interface Hosted {
   ): PayOutcome;
   /** The person's answer to the bank's challenge. Refusal is `declined`; the session stays open. */
   confirmAuthentication(sessionId: string, approve: boolean): PayOutcome;
+  /** The billing address that decides the tax. A refusal says why, for the person. */
+  setBillingAddress(
+    sessionId: string,
+    address: { country: string; postal_code: string | null },
+  ): PromotionOutcome;
   /** A person's promotion code, in any case of letters. A refusal says why, for the person. */
   applyPromotionCode(sessionId: string, code: string): PromotionOutcome;
   removePromotionCode(sessionId: string): void;

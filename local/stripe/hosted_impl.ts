@@ -10,6 +10,7 @@ import {
   type CheckoutOutcome,
   openSession,
   payCheckout,
+  setAddress,
   setPromotionCode,
   successUrl,
 } from "./billing/checkout.ts";
@@ -86,6 +87,13 @@ export function createHosted(store: Store, settings: Settings, onCommit: () => v
         }
         return { outcome: "applied" };
       }),
+    setBillingAddress: (id, address) =>
+      run((work) =>
+        setAddress(work, id, address) ? { outcome: "applied" } : {
+          outcome: "refused",
+          message: "We need a country, and in the United States and Canada a postal code.",
+        }
+      ),
     removePromotionCode: (id) => run((work) => setPromotionCode(work, id, null)),
     abandonCheckout: (id) =>
       look((work) => ({ redirect: work.require("checkout.session", id).cancel_url })),
