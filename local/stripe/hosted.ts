@@ -145,6 +145,8 @@ export interface PortalView {
     cancel_mode: "at_period_end" | "immediately";
     cancellation_reasons: string[];
     subscription_update: boolean;
+    /** The confirmation of a change of plan takes one. */
+    promotion_code: boolean;
   };
   /** A deep link: show only this step, and go to `redirect` (or back to the overview) once it is done. */
   flow: PortalFlowView | null;
@@ -167,6 +169,13 @@ export interface PortalFlowView {
 /** Result of a portal action. `redirect`: where the flow wants the person next, null = stay on the overview. */
 export interface PortalResult {
   redirect: string | null;
+}
+
+/** `promotion_code` as the person typed it; a refusal names it in its `param`. */
+export interface PlanInput {
+  price: string;
+  quantity?: number;
+  promotion_code?: string;
 }
 
 export interface PlanChangePreview {
@@ -242,12 +251,12 @@ export interface Hosted {
   portalPreviewPlan(
     sessionId: string,
     subscriptionId: string,
-    input: { price: string; quantity?: number },
+    input: PlanInput,
   ): PlanChangePreview;
   portalChangePlan(
     sessionId: string,
     subscriptionId: string,
-    input: { price: string; quantity?: number },
+    input: PlanInput,
   ): PlanChangeOutcome;
   /** Attaches the card, makes it the customer's and every live subscription's default and retries an open invoice. */
   portalUpdatePaymentMethod(sessionId: string, card: CardInput): PayOutcome | PlanChangeOutcome;

@@ -241,8 +241,9 @@ function changePlan(
   } catch (error) {
     if (!(error instanceof Undo)) throw error;
     if (error.outcome.outcome === "requires_action") {
-      const { price, quantity = 1 } = choice;
-      const waiting = { action: "plan", subscription, price, quantity } as const;
+      const { price, quantity = 1, promotion_code } = choice;
+      const code = promotion_code === undefined ? {} : { promotion_code };
+      const waiting = { action: "plan", subscription, price, quantity, ...code } as const;
       run((work) => work.changeHidden("billing_portal.session", id, { waiting }));
     }
     return error.outcome;
@@ -293,10 +294,8 @@ function confirmPortal(run: Run, id: string, approve: boolean): PlanChangeOutcom
     return { outcome: "declined", code: "payment_intent_authentication_failure", message };
   }
   if (waiting.action === "plan") {
-    return changePlan(run, id, waiting.subscription, {
-      price: waiting.price,
-      quantity: waiting.quantity,
-    }, true);
+    const { action: _, subscription, ...choice } = waiting;
+    return changePlan(run, id, subscription, choice, true);
   }
   return run((work) => adopt(work, id, work.require("payment_method", waiting.payment_method)));
 }

@@ -249,6 +249,9 @@ export function portalView(work: Work, session: PortalSession): PortalView {
         ? cancel.cancellation_reason.options
         : [],
       subscription_update: features.subscription_update.enabled,
+      promotion_code: features.subscription_update.default_allowed_updates.includes(
+        "promotion_code",
+      ),
     },
     flow: flowView(session),
     awaiting_authentication: work.hidden("billing_portal.session", session.id).waiting !== null,
