@@ -3,22 +3,25 @@ import { invalid } from "../engine/errors.ts";
 import { type Invoice, newId, type PaymentIntent, type PaymentMethod } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { useUp } from "./discounts.ts";
+import { totals } from "./drafts.ts";
 import { createIntent } from "./intents.ts";
 import { cardError } from "./methods.ts";
 import { confirmPayment } from "./payments.ts";
 import { onInvoiceFailed, onInvoicePaid, onInvoiceVoided, subscriptionOf } from "./status.ts";
+import { invoiceTaxSwitch, taxSwitch } from "./tax.ts";
 
 const DAY = 86_400;
 
 export function finalize(work: Work, id: string, quiet = false): Invoice {
-  const draft = work.require("invoice", id);
-  if (draft.status !== "draft") {
+  const found = work.require("invoice", id);
+  if (found.status !== "draft") {
     throw invalid(
       "This invoice is already finalized, you can't re-finalize a non-draft invoice.",
       undefined,
       "invoice_not_editable",
     );
   }
+  const draft = found.automatic_tax.enabled ? settleTax(work, found, quiet) : found;
   const customer = work.require("customer", draft.customer ?? "");
   const clock = draft.test_clock ?? "";
   const now = work.now(clock);
@@ -45,6 +48,26 @@ export function finalize(work: Work, id: string, quiet = false): Invoice {
   if (open.collection_method !== "charge_automatically") return open;
   openPayment(work, open);
   return open;
+}
+
+/**
+ * Tax is what it is at finalization. Without a place to compute it for, the invoice goes out without tax and neither it
+ * nor its subscription computes any more. https://docs.stripe.com/tax/customer-locations#finalize
+ */
+function settleTax(work: Work, draft: Invoice, quiet: boolean): Invoice {
+  const fresh = work.change("invoice", draft.id, totals(work, draft, draft.lines.data));
+  if (fresh.automatic_tax.status !== "requires_location_inputs") return fresh;
+  const sub = subscriptionOf(draft);
+  if (sub) {
+    const disabled_reason = "requires_location_inputs" as const;
+    const event = quiet ? undefined : "customer.subscription.updated";
+    const automatic_tax = { ...taxSwitch(false), disabled_reason };
+    work.change("subscription", sub, { automatic_tax }, event);
+  }
+  const disabled_reason = "finalization_requires_location_inputs" as const;
+  return work.change("invoice", draft.id, {
+    automatic_tax: { ...invoiceTaxSwitch(false), disabled_reason },
+  });
 }
 
 /** A negative balance is credit and lowers what is due; a negative total becomes credit. */

@@ -28,10 +28,13 @@ import { renew } from "../billing/lifecycle.ts";
 import { stepSchedule } from "../billing/schedules.ts";
 import { isEnded } from "../billing/status.ts";
 import { createSubscription } from "../billing/subscriptions.ts";
+import { checkTaxReady, taxSwitch } from "../billing/tax.ts";
 import { discounts, proration, updateShape } from "./subscription_fields.ts";
 import { cancel, update } from "./subscriptions.ts";
+import { automatic_tax } from "./tax.ts";
 
 const shape = {
+  automatic_tax,
   currency: currency(),
   customer: str(),
   discounts: unset(discounts),
@@ -140,8 +143,13 @@ function ofSubscription(work: Rehearsal, p: Preview): Invoice {
   const sub = wanted(work, p);
   const customer = sub?.customer ?? p.customer ??
     (p.subscription === undefined ? "" : work.require("subscription", p.subscription).customer);
-  if (!sub) return ofPendingItems(work, customer);
+  if (!sub) return ofPendingItems(work, p, customer);
   const { cancel_now, ...details } = p.subscription_details ?? {};
+  // Not by the update: a preview without a place says `requires_location_inputs`, and is no error.
+  const tax = taxOf(work, p);
+  if (tax !== undefined) {
+    work.change("subscription", sub.id, { automatic_tax: taxSwitch(tax) });
+  }
   if (cancel_now) {
     cancel(work, { invoice_now: true, prorate: details.proration_behavior !== "none" }, sub.id);
   } else {
@@ -154,12 +162,12 @@ function ofSubscription(work: Rehearsal, p: Preview): Invoice {
     return shown(work, after.latest_invoice, p);
   }
   if (isEnded(after) || endsFirst(after) || after.status === "paused") {
-    return ofPendingItems(work, customer);
+    return ofPendingItems(work, p, customer);
   }
   work.at = nextBilling(after);
   const next = atPhase(work, after, work.at);
   // A phase in mid-period that bills at once, or a schedule that ends it, comes before the renewal.
-  if (isEnded(next)) return ofPendingItems(work, customer);
+  if (isEnded(next)) return ofPendingItems(work, p, customer);
   if (next.latest_invoice !== null && next.latest_invoice !== after.latest_invoice) {
     return shown(work, next.latest_invoice, p);
   }
@@ -197,6 +205,7 @@ function ofNewSubscription(work: Rehearsal, p: Preview, details: Details): Invoi
     };
   });
   const sub = createSubscription(work, {
+    automatic_tax: taxOf(work, p),
     customer,
     items,
     currency: p.currency,
@@ -211,7 +220,13 @@ function ofNewSubscription(work: Rehearsal, p: Preview, details: Details): Invoi
   return shown(work, sub.latest_invoice ?? "", p);
 }
 
-function ofPendingItems(work: Rehearsal, customerId: string): Invoice {
+/** What the request says about automatic tax; settings it needs are checked. */
+function taxOf(work: Rehearsal, { automatic_tax: tax }: Preview): boolean | undefined {
+  if (tax?.enabled) checkTaxReady(work, [], "");
+  return tax?.enabled;
+}
+
+function ofPendingItems(work: Rehearsal, p: Preview, customerId: string): Invoice {
   const customer = work.require("customer", customerId, "customer");
   const pending = work.store.all("invoiceitem", { customer: customer.id, invoice: null });
   const [first] = pending;
@@ -223,6 +238,7 @@ function ofPendingItems(work: Rehearsal, customerId: string): Invoice {
     });
   }
   const draft = createInvoice(work, {
+    automatic_tax: taxOf(work, p),
     customer: customer.id,
     currency: first.currency,
     reason: "upcoming",
@@ -243,7 +259,9 @@ function shown(work: Work, id: string, p: Preview): Invoice {
     );
     work.change("invoice", id, totals(work, made, lines));
   }
-  const invoice = made.status === "draft" ? finalize(work, id, true) : made;
+  const wasTaxed = made.automatic_tax.status === "requires_location_inputs";
+  const finalized = made.status === "draft" ? finalize(work, id, true) : made;
+  const invoice = wasTaxed ? { ...finalized, automatic_tax: made.automatic_tax } : finalized;
   const upcoming = `upcoming_${newId("in_")}`;
   const line = (each: InvoiceLine): InvoiceLine => ({
     ...each,

@@ -3,6 +3,7 @@ import type { Rendering } from "../engine/answer.ts";
 import { listOf } from "../engine/answer.ts";
 import type { Route } from "../engine/route.ts";
 import { lineItems } from "../billing/checkout.ts";
+import { customerTax } from "../billing/tax.ts";
 import { catalogueRoutes } from "./catalogue.ts";
 import { disputeRoutes } from "./disputes.ts";
 import { v2CoreRoutes } from "./event_destinations.ts";
@@ -21,6 +22,7 @@ import { invoiceRoutes } from "./invoices.ts";
 import { portalRoutes } from "./portal.ts";
 import { subscriptionRoutes } from "./subscriptions.ts";
 import { systemRoutes } from "./system.ts";
+import { taxRoutes } from "./tax.ts";
 
 export const routes: readonly Route[] = [
   ...catalogueRoutes,
@@ -40,6 +42,7 @@ export const routes: readonly Route[] = [
   ...checkoutRoutes,
   ...portalConfigurationRoutes,
   ...portalRoutes,
+  ...taxRoutes,
   ...systemRoutes,
   ...v2CoreRoutes,
 ];
@@ -121,6 +124,7 @@ export const rendering: Rendering = {
           .filter((sub) => !["canceled", "incomplete_expired"].includes(sub.status));
         return listOf(live.reverse(), `/v1/customers/${id}/subscriptions`);
       },
+      tax: (work, id) => customerTax(work, id),
       tax_ids: (_work, id) => listOf([], `/v1/customers/${id}/tax_ids`),
     },
     "invoice": {
