@@ -59,7 +59,7 @@ export function UsageChart({ days, metric, currency, today }: UsageChartProps) {
     setActive(layout.indexAt(event.clientX - event.currentTarget.getBoundingClientRect().left));
 
   return (
-    <figure className="grid gap-3">
+    <figure className="grid grid-cols-[minmax(0,1fr)] gap-3 overflow-x-clip">
       <Legend days={days} metric={metric} highest={highest} />
       <div className="grid grid-cols-[auto_minmax(0,1fr)]">
         <div
