@@ -453,6 +453,7 @@ const PATHS = [
   "webhook_endpoints",
   "test_helpers/test_clocks",
   "events?limit=100",
+  "events?limit=100&type=customer.discount.created",
   "../v2/core/events?limit=100",
   "../v2/core/event_destinations?include[0]=webhook_endpoint.url",
 ];
