@@ -29,6 +29,44 @@ function price(lookup_key: string, unit_amount_minor: number, billing_interval: 
   };
 }
 
+const METRICS = [
+  { id: "message", name: "Messages", meter_event_name: "tollgate_message" },
+  { id: "tool", name: "Tools", meter_event_name: "tollgate_tool" },
+];
+
+function overage(metric_id: string, unit_amount_minor: string, options: Record<string, string>) {
+  return {
+    lookup_key: `pro_${metric_id}_overage`,
+    plan_id: "pro",
+    metric_id,
+    currency: "usd",
+    unit_amount_minor,
+    is_active: true,
+    options,
+  };
+}
+
+function pack(price_minor: number) {
+  return {
+    lookup_key: "credits_10",
+    name: "Credit of $10",
+    currency: "usd",
+    price_minor,
+    is_active: true,
+  };
+}
+
+const USAGE: CatalogueRows = {
+  ...ROWS,
+  metrics: METRICS,
+  overage: [
+    overage("message", "1.5", { eur: "1.25", gbp: "1" }),
+    overage("tool", "0.8", {}),
+    { ...overage("tool", "9", {}), lookup_key: "pro_tool_old", is_active: false },
+  ],
+  packs: [pack(1000), { ...pack(1), lookup_key: "credits_old", is_active: false }],
+};
+
 Deno.test("the catalogue in Stripe", async (t) => {
   const reserved = await reservePorts();
   const dataDir = await Deno.makeTempDir({ prefix: "tollgate-catalogue-" });
@@ -107,6 +145,110 @@ Deno.test("the catalogue in Stripe", async (t) => {
       const fourth = await ensureCatalogue(stripe, { ...ROWS, prices: other });
       assert.notEqual(fourth.get("pro_yearly"), third.get("pro_yearly"));
       assert.equal(fourth.get("pro_seats"), third.get("pro_seats"));
+    });
+
+    const meteredPrices = async () => {
+      const { data } = await stripe.prices.list({
+        lookup_keys: ["pro_message_overage", "pro_tool_overage"],
+        expand: ["data.currency_options"],
+      });
+      return new Map(data.map((one) => [one.lookup_key, one]));
+    };
+    let usage = new Map<string, string>();
+    await t.step("a meter per metric that can be billed, summed up", async () => {
+      usage = await ensureCatalogue(stripe, USAGE);
+      const { data } = await stripe.billing.meters.list();
+      assert.deepEqual(
+        data.map((one) => [one.event_name, one.display_name, one.default_aggregation.formula])
+          .toSorted(),
+        [["tollgate_message", "Messages", "sum"], ["tollgate_tool", "Tools", "sum"]],
+      );
+    });
+
+    await t.step(
+      "a metered monthly price per active row, below a cent, with currencies",
+      async () => {
+        assert.equal(usage.has("pro_tool_old"), false);
+        const prices = await meteredPrices();
+        const { data: meters } = await stripe.billing.meters.list();
+        const message = prices.get("pro_message_overage");
+        assert.equal(message?.id, usage.get("pro_message_overage"));
+        assert.equal(message?.unit_amount_decimal?.toString(), "1.5");
+        assert.deepEqual(
+          [message?.recurring?.interval, message?.recurring?.usage_type, message?.recurring?.meter],
+          [
+            "month",
+            "metered",
+            meters.find(({ event_name }) => event_name === "tollgate_message")?.id,
+          ],
+        );
+        assert.deepEqual(
+          ["eur", "gbp"].map((currency) =>
+            message?.currency_options?.[currency]?.unit_amount_decimal?.toString()
+          ),
+          ["1.25", "1"],
+        );
+        assert.equal(message?.metadata["lookup_key"], "pro_message_overage");
+        assert.equal(prices.get("pro_tool_overage")?.unit_amount_decimal?.toString(), "0.8");
+      },
+    );
+
+    await t.step("a credit pack is bought once", async () => {
+      assert.equal(usage.has("credits_old"), false);
+      const price = await stripe.prices.retrieve(usage.get("credits_10") ?? "");
+      assert.deepEqual([price.type, price.unit_amount, price.currency, price.lookup_key], [
+        "one_time",
+        1000,
+        "usd",
+        "credits_10",
+      ]);
+    });
+
+    await t.step("usage a second time changes nothing", async () => {
+      const counts = async () => [
+        (await stripe.prices.list({ limit: 100 })).data.length,
+        (await stripe.products.list({ limit: 100 })).data.length,
+        (await stripe.billing.meters.list({ limit: 100 })).data.length,
+      ];
+      const before = await counts();
+      assert.deepEqual(await ensureCatalogue(stripe, USAGE), usage);
+      assert.deepEqual(await counts(), before);
+    });
+
+    await t.step("another amount, in any currency, is a new price with the key", async () => {
+      const changed = await ensureCatalogue(stripe, {
+        ...USAGE,
+        overage: [
+          overage("message", "1.5", { eur: "1.3", gbp: "1" }),
+          overage("tool", "0.75", {}),
+        ],
+        packs: [pack(1200)],
+      });
+      for (const key of ["pro_message_overage", "pro_tool_overage", "credits_10"]) {
+        assert.notEqual(changed.get(key), usage.get(key), key);
+        const old = await stripe.prices.retrieve(usage.get(key) ?? "");
+        // Who has the old one goes on paying it, and its metadata says what it was.
+        assert.deepEqual([old.lookup_key, old.active, old.metadata["lookup_key"]], [
+          null,
+          true,
+          key,
+        ]);
+      }
+      assert.equal(changed.get("pro_monthly"), usage.get("pro_monthly"));
+      const prices = await meteredPrices();
+      assert.equal(prices.get("pro_tool_overage")?.id, changed.get("pro_tool_overage"));
+      assert.equal(prices.get("pro_tool_overage")?.unit_amount_decimal?.toString(), "0.75");
+      const { data: [credits] } = await stripe.prices.list({ lookup_keys: ["credits_10"] });
+      assert.deepEqual([credits?.id, credits?.unit_amount], [changed.get("credits_10"), 1200]);
+      const { data: meters } = await stripe.billing.meters.list();
+      assert.equal(meters.length, 2);
+    });
+
+    await t.step("a metered price of a metric without a meter is refused", async () => {
+      await assert.rejects(
+        ensureCatalogue(stripe, { ...USAGE, metrics: METRICS.slice(0, 1) }),
+        /pro_tool_overage names no meter: tool/,
+      );
     });
   } finally {
     await sandbox.stop();

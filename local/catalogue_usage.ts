@@ -119,8 +119,10 @@ async function ensureMeteredPrice(
 }
 
 function isSame(price: Stripe.Price, row: OverageRow, meter: string): boolean {
+  // As text first: inside a map SDK 23.1 leaves a decimal the string it came as, whatever its type says.
   const says = (amount: Stripe.Decimal | null | undefined, text: string) =>
-    amount?.eq(Stripe.Decimal.from(text)) ?? false;
+    amount !== null && amount !== undefined &&
+    Stripe.Decimal.from(amount.toString()).eq(Stripe.Decimal.from(text));
   return price.currency === row.currency && price.recurring?.meter === meter &&
     says(price.unit_amount_decimal, row.unit_amount_minor) &&
     Object.entries(row.options ?? {}).every(([currency, amount]) =>

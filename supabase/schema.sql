@@ -541,7 +541,6 @@ create or replace function billing.correct_usage (
   AS $function$
 declare
   v_event billing.usage_outbox;
-  v_amount numeric;
   v_id bigint;
 begin
   -- The account before the ledger, as everywhere.
@@ -1784,7 +1783,7 @@ create or replace function billing.present_period (
   AS $function$
 begin
   -- In UTC: what a month later is must not depend on the caller's time zone.
-  while p_end <= p_at loop
+  while p_start < p_end and p_end <= p_at loop
     p_start := p_end;
     p_end := ((p_end at time zone 'UTC') + interval '1 month') at time zone 'UTC';
   end loop;

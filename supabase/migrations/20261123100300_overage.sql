@@ -123,7 +123,7 @@ set search_path = ''
 as $$
 begin
   -- In UTC: what a month later is must not depend on the caller's time zone.
-  while p_end <= p_at loop
+  while p_start < p_end and p_end <= p_at loop
     p_start := p_end;
     p_end := ((p_end at time zone 'UTC') + interval '1 month') at time zone 'UTC';
   end loop;

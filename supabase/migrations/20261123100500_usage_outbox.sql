@@ -335,7 +335,6 @@ set search_path = ''
 as $$
 declare
   v_event billing.usage_outbox;
-  v_amount numeric;
   v_id bigint;
 begin
   -- The account before the ledger, as everywhere.

@@ -1,5 +1,5 @@
 /**
- * `npm run test:chaos`: the chaos test alone, with 10,000 schedules.
+ * `npm run test:chaos`: the chaos tests alone, with 10,000 schedules and as many runs of reporting usage.
  * `npm run test:chaos -- --runs N --seed S` runs others, or the failed ones again.
  */
 import { parseArgs } from "node:util";

@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
-import { startStack } from "../../local/stack.ts";
+import { SANDBOX_KEY, startStack } from "../../local/stack.ts";
+import { stripeClient } from "../../local/stripe_setup.ts";
 import { mustRun, npmBin, ROOT } from "../support/run.ts";
 import { eventually } from "../support/stack.ts";
 
@@ -98,6 +99,35 @@ if (present) {
           select d.status from cron.job_run_details d join cron.job j using (jobid)
           where j.jobname = 'tollgate-drain-events' order by d.runid limit 1`;
         assert.equal(run?.status, "succeeded");
+      });
+      await t.step("pg_cron itself reports usage, and Stripe counts it", async () => {
+        const stripe = stripeClient(SANDBOX_KEY, stack.stripeUrl);
+        const { id: customer } = await stripe.customers.create();
+        await db`
+          insert into billing.overage_usage (
+            stripe_customer_id, metric_id, period_start, period_end, quantity, amount_minor
+          ) values (${customer}, 'message', date_trunc('second', now()), now() + interval '1 month', 3, 6)`;
+        // The same job, sooner than in five minutes.
+        await db`
+          select cron.alter_job(jobid, schedule := '* * * * *') from cron.job
+          where jobname = 'tollgate-usage-sync'`;
+        await eventually(
+          () =>
+            db<{ status: string }[]>`
+              select status from billing.usage_outbox where stripe_customer_id = ${customer}`,
+          ([row]) => row?.status === "sent",
+          130_000,
+        );
+        const [run] = await db<{ status: string }[]>`
+          select d.status from cron.job_run_details d join cron.job j using (jobid)
+          where j.jobname = 'tollgate-usage-sync' order by d.runid desc limit 1`;
+        assert.equal(run?.status, "succeeded");
+        const state = await fetch(`${stack.stripeUrl}/_sandbox/state?customer=${customer}`);
+        const { meters } = await state.json() as {
+          meters: { event_name: string; aggregated_value: number | null }[];
+        };
+        const meter = meters.find(({ event_name }) => event_name === "tollgate_message");
+        assert.equal(meter?.aggregated_value, 3);
       });
     } finally {
       await Promise.all([db.end(), admin.end()]);
