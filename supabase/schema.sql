@@ -3181,6 +3181,34 @@ comment on table "billing"."overage_usage" is 'THE LEDGER: what is billed beyond
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."overage_usage" to "postgres";
 
+-- billing/tables/plan_changes
+
+create table "billing"."plan_changes" (
+  "user_id"     uuid                     not null,
+  "lease_token" bigint,
+  "lease_until" timestamp with time zone,
+  "changed_at"  timestamp with time zone,
+  constraint "plan_changes_pkey" primary key (user_id),
+  constraint "plan_changes_user_id_fkey" foreign key (user_id) references auth.users(id) on delete cascade
+);
+
+alter table "billing"."plan_changes"
+  enable row level security;
+
+create policy "Nobody reads plan changes" on "billing"."plan_changes"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."plan_changes"."changed_at" is 'A preview made in this second or before it is no longer true. Null: there was no change yet.';
+
+comment on column "billing"."plan_changes"."lease_token" is 'Whose lease it is. A holder that dies loses it at lease_until.';
+
+comment on table "billing"."plan_changes" is 'Who is changing their subscription, and when something was last charged by it.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."plan_changes" to "postgres";
+
 -- billing/tables/problems
 
 create table "billing"."problems" (
@@ -3777,6 +3805,40 @@ revoke all on function "public"."begin_checkout"(uuid, text) from public;
 
 grant execute on function "public"."begin_checkout"(uuid, text) to "postgres", "service_role";
 
+-- public/functions/begin_plan_change
+
+create or replace function public.begin_plan_change (
+  p_user_id uuid
+)
+  returns table (
+    token      bigint,
+    changed_at timestamp with time zone
+  )
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(p_user_id is not null, 'p_user_id is missing');
+  return query
+  insert into billing.plan_changes as c (user_id, lease_token, lease_until)
+  values (p_user_id, nextval('billing.sync_token_seq'), clock_timestamp() + interval '2 minutes')
+  on conflict (user_id) do update set
+    lease_token = excluded.lease_token,
+    lease_until = excluded.lease_until,
+    -- Whoever died with the lease may have changed something before.
+    changed_at = case when c.lease_until is null then c.changed_at else clock_timestamp() end
+  where c.lease_until is null or c.lease_until < clock_timestamp()
+  returning c.lease_token, c.changed_at;
+end;
+$function$;
+
+comment on function "public"."begin_plan_change"(uuid) is 'Takes the lease on a user''s subscription for two minutes; no row while somebody else has it.';
+
+revoke all on function "public"."begin_plan_change"(uuid) from public;
+
+grant execute on function "public"."begin_plan_change"(uuid) to "postgres", "service_role";
+
 -- public/functions/begin_reconcile
 
 create or replace function public.begin_reconcile()
@@ -4151,6 +4213,30 @@ comment on function "public"."due_stripe_events"(integer) is 'Leases events to w
 revoke all on function "public"."due_stripe_events"(integer) from public;
 
 grant execute on function "public"."due_stripe_events"(integer) to "postgres", "service_role";
+
+-- public/functions/end_plan_change
+
+create or replace function public.end_plan_change (
+  p_user_id uuid,
+  p_token   bigint,
+  p_changed boolean
+)
+  returns void
+  language sql
+  security definer
+  set search_path to ''
+  AS $function$
+  update billing.plan_changes c
+  set lease_token = null, lease_until = null,
+    changed_at = case when p_changed then clock_timestamp() else c.changed_at end
+  where c.user_id = p_user_id and c.lease_token = p_token;
+$function$;
+
+comment on function "public"."end_plan_change"(uuid, bigint, boolean) is 'Gives the lease up, only one''s own; p_changed: previews made until now are no longer true.';
+
+revoke all on function "public"."end_plan_change"(uuid, bigint, boolean) from public;
+
+grant execute on function "public"."end_plan_change"(uuid, bigint, boolean) to "postgres", "service_role";
 
 -- public/functions/end_reconcile
 

@@ -107,10 +107,11 @@ select results_eq(
 );
 select results_eq(
   $$select * from pg_temp.executable('service_role')$$,
-  array['public.apply_customer_snapshot', 'public.begin_checkout', 'public.begin_reconcile', 'public.begin_sync',
-    'public.checkout_terms', 'public.claim_usage', 'public.close_checkout',
+  array['public.apply_customer_snapshot', 'public.begin_checkout', 'public.begin_plan_change',
+    'public.begin_reconcile', 'public.begin_sync', 'public.checkout_terms', 'public.claim_usage', 'public.close_checkout',
     'public.compare_customer_snapshot', 'public.consume_usage', 'public.continue_sync',
-    'public.customers_after', 'public.customers_without_metered_items', 'public.due_stripe_events', 'public.end_reconcile', 'public.end_sync',
+    'public.customers_after', 'public.customers_without_metered_items', 'public.due_stripe_events',
+    'public.end_plan_change', 'public.end_reconcile', 'public.end_sync',
     'public.fail_stripe_event', 'public.finish_stripe_event', 'public.is_current_checkout',
     'public.lease_usage', 'public.link_customer', 'public.next_reconcile_customers', 'public.next_sync_token',
     'public.note_reconcile_page', 'public.note_usage_check', 'public.receive_stripe_event', 'public.reconcile_failed', 'public.reconciled',

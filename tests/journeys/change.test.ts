@@ -1,65 +1,15 @@
 import assert from "node:assert/strict";
-import { customerOf, priceOf, quiet } from "../support/sandbox.ts";
-import { eventually, type Person, request, signUp, stripe } from "../support/stack.ts";
-
-interface Entitlements {
-  plan: { id: string };
-  source: string;
-  status: string | null;
-  subscription: { price_lookup_key: string; ends_at: string | null; quantity: number } | null;
-  pending_change: { lookup_key: string; at: string } | null;
-}
-
-interface Preview {
-  kind: string;
-  effective_at: string;
-  proration_date: number;
-  currency: string;
-  amount_due_now_minor: number;
-  credit_minor: number;
-  lines: { amount_minor: number; proration: boolean; description: string }[];
-  next_amount_minor: number;
-  next_payment_at: string;
-}
-
-interface Changed {
-  kind: string;
-  outcome: string;
-  payment_url: string | null;
-  entitlements: Entitlements;
-}
-
-function call(person: Person, body: unknown) {
-  return request("/functions/v1/subscription", { token: person.token, body });
-}
-
-async function ok<T>(person: Person, body: unknown): Promise<T> {
-  const answer = await call(person, body);
-  assert.equal(answer.status, 200, answer.text);
-  return answer.body as T;
-}
-
-async function refused(person: Person, body: unknown): Promise<[number, string]> {
-  const answer = await call(person, body);
-  return [answer.status, (answer.body as { error: { code: string } }).error?.code];
-}
-
-async function entitlements(person: Person): Promise<Entitlements> {
-  const { body } = await request("/rest/v1/rpc/my_entitlements", { token: person.token, body: {} });
-  return body as Entitlements;
-}
-
-async function subscribed(name: string, lookupKey: string) {
-  const person = await signUp(name);
-  const customer = await customerOf(person);
-  const subscription = await stripe().subscriptions.create({
-    customer,
-    items: [{ price: await priceOf(lookupKey) }],
-  });
-  await eventually(() => entitlements(person), ({ source }) => source === "subscription");
-  await quiet();
-  return { person, customer, subscription };
-}
+import { request, signUp, stripe } from "../support/stack.ts";
+import {
+  breakCard,
+  call,
+  type Changed,
+  entitlements,
+  ok,
+  type Preview,
+  refused,
+  subscribed,
+} from "../support/subscription.ts";
 
 Deno.test("an upgrade charges at once exactly what was previewed", async () => {
   const { person, customer } = await subscribed("up", "pro_monthly");
@@ -163,10 +113,7 @@ Deno.test("cancel, resume, cancel again, cancel now", async (t) => {
 
 Deno.test("an upgrade whose card is declined leaves the old plan, and a way to pay", async () => {
   const { person, customer } = await subscribed("broke", "pro_monthly");
-  const failing = await stripe().paymentMethods.attach("pm_card_chargeCustomerFail", { customer });
-  await stripe().customers.update(customer, {
-    invoice_settings: { default_payment_method: failing.id },
-  });
+  await breakCard(customer);
   const { proration_date } = await ok<Preview>(person, {
     action: "preview",
     lookup_key: "business_monthly",

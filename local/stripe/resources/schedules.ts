@@ -152,11 +152,25 @@ function update(work: Work, p: Values<typeof updateShape>, id: string): Schedule
     metadata: mergeMetadata(old.metadata, p.metadata),
     phases,
   }, "subscription_schedule.updated");
+  if (old.subscription && last && p.end_behavior !== undefined) {
+    planEnd(work, old.subscription, p.end_behavior === "cancel" ? last.end_date : null, now);
+  }
   if (p.phases && current && old.subscription) {
     const behavior = p.proration_behavior ?? "create_prorations";
     enter(work, old.subscription, current, behavior, now);
   }
   return done;
+}
+
+/** The end that a schedule brings is the subscription's `cancel_at`. */
+function planEnd(work: Work, id: string, cancel_at: number | null, now: number): void {
+  const sub = work.require("subscription", id);
+  if (sub.cancel_at === cancel_at) return;
+  work.change("subscription", id, {
+    cancel_at,
+    cancel_at_period_end: false,
+    canceled_at: cancel_at === null ? null : sub.canceled_at ?? now,
+  }, "customer.subscription.updated");
 }
 
 /** Past phases may be left out; the present one must be there and begin where it began. */

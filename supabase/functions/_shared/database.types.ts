@@ -410,6 +410,11 @@ isOneToOne: false
 "begin_checkout":
 { Args: { "p_lookup_key": string,"p_user_id": string }; Returns: number
                            },
+"begin_plan_change":
+{ Args: { "p_user_id": string }; Returns: {
+              "changed_at": string,"token": number
+            }[]
+                           },
 "begin_reconcile":
 { Args: Record<PropertyKey, never>; Returns: Json
                            },
@@ -444,6 +449,9 @@ isOneToOne: false
 { Args: { "p_limit": number }; Returns: {
               "id": string,"stripe_customer_id": string,"type": string
             }[]
+                           },
+"end_plan_change":
+{ Args: { "p_changed": boolean,"p_token": number,"p_user_id": string }; Returns: undefined
                            },
 "end_reconcile":
 { Args: { "p_done": boolean,"p_error"?: string,"p_run": number }; Returns: Json

@@ -7,6 +7,7 @@ export {
   type UserCall,
 } from "./db/client.ts";
 export * from "./db/catalogue.ts";
+export * from "./db/changes.ts";
 export * from "./db/customers.ts";
 export * from "./db/events.ts";
 export * from "./db/messages.ts";

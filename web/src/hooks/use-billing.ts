@@ -45,6 +45,8 @@ export interface PlanChange {
   /** The amounts are not those that were shown first: they have to be read again. */
   isRenewed: boolean;
   isCalculating: boolean;
+  /** The subscription is set to end, and must be resumed before it is changed. */
+  isEnding: boolean;
   previewError: Error | null;
   calculate: () => void;
   confirm: () => void;
@@ -83,6 +85,7 @@ export function usePlanChange(lookupKey: string): PlanChange {
     preview: shown,
     isRenewed: shown !== null && shown.prorationDate !== firstShown.current,
     isCalculating: preview.isFetching,
+    isEnding: [preview.error, change.error].some((error) => has(error, "subscription_ending")),
     previewError: preview.error,
     calculate: () => void preview.refetch(),
     confirm: () => shown && !isBusy(queries) && change.mutate(shown),
@@ -92,8 +95,10 @@ export function usePlanChange(lookupKey: string): PlanChange {
   };
 }
 
-function isExpired(error: unknown): boolean {
-  return error !== null && toApiError(error).code === "preview_expired";
+const isExpired = (error: unknown) => has(error, "preview_expired");
+
+function has(error: unknown, code: string): boolean {
+  return error !== null && toApiError(error).code === code;
 }
 
 /** Cancel, cancel now, resume. */

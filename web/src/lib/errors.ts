@@ -223,6 +223,14 @@ const EXPLANATIONS: Record<string, Explanation> = {
     title: "You are on this plan already",
     advice: "Nothing was changed and nothing was charged.",
   },
+  change_in_progress: {
+    title: "Another change is being made",
+    advice: "Nothing was charged for this one. Wait a moment, then look at your plan again.",
+  },
+  subscription_ending: {
+    title: "Your subscription is set to end",
+    advice: "Resume it first, then change the plan. Nothing was charged.",
+  },
   preview_expired: {
     title: "The calculation is out of date",
     advice: "Nothing was charged. Have it calculated again, then confirm.",

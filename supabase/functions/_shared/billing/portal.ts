@@ -1,9 +1,9 @@
 import * as db from "../db.ts";
 import { AppError } from "../domain/errors.ts";
 import { returnUrls } from "../domain/redirect.ts";
-import { mayStillBill } from "../domain/snapshot.ts";
 import { env } from "../env.ts";
-import { callingStripe, type Stripe, stripe } from "../stripe.ts";
+import { callingStripe, isCustomerMissing, type Stripe, stripe } from "../stripe.ts";
+import { currentRow } from "./subscription.ts";
 
 export type PortalFlow = "cancel" | "update" | "payment_method";
 
@@ -13,47 +13,45 @@ let configuration: { id: string | undefined; readAt: number } | undefined;
 /**
  * Opens Stripe's Billing Portal, at its front page or in the middle of one task.
  *
- * Errors: `customer_not_found` before the first checkout, `subscription_not_found` when there is nothing to cancel or
- * change, `billing_unavailable`.
+ * Errors: `customer_not_found` before the first checkout and when Stripe does not know the customer any more (the next
+ * checkout makes another), `subscription_not_found` when there is nothing to cancel or change, `billing_unavailable`.
  */
 export async function openPortal(
   flow: PortalFlow | undefined,
-  { user, supabase }: db.UserCall,
+  call: db.UserCall,
 ): Promise<{ url: string }> {
-  const customer = await db.findCustomer(supabase, user.id);
-  if (customer === null) {
-    throw new AppError("customer_not_found", "There is nothing to manage yet.");
-  }
+  const customer = await db.findCustomer(call.supabase, call.user.id);
+  if (customer === null) throw nothingToManage();
   const urls = returnUrls(env().SITE_URL);
-  const flowData = flow === undefined
-    ? undefined
-    : await flowFor(flow, user.id, supabase, urls.portal);
+  const flowData = flow === undefined ? undefined : await flowFor(flow, call, urls.portal);
   const ours = await ourConfiguration();
-  const session = await callingStripe(() =>
-    stripe().billingPortal.sessions.create({
+  try {
+    const session = await stripe().billingPortal.sessions.create({
       customer,
       return_url: urls.portal,
       ...(flowData && { flow_data: flowData }),
       ...(ours && { configuration: ours }),
-    })
-  );
-  return { url: session.url };
+    });
+    return { url: session.url };
+  } catch (error) {
+    if (isCustomerMissing(error)) throw nothingToManage();
+    return await callingStripe(() => Promise.reject(error));
+  }
+}
+
+function nothingToManage(): AppError {
+  return new AppError("customer_not_found", "There is nothing to manage yet.");
 }
 
 async function flowFor(
   flow: PortalFlow,
-  userId: string,
-  client: db.Client,
+  call: db.UserCall,
   returnUrl: string,
 ): Promise<Stripe.BillingPortal.SessionCreateParams.FlowData | undefined> {
   const after_completion = { type: "redirect", redirect: { return_url: returnUrl } } as const;
   if (flow === "payment_method") return { type: "payment_method_update", after_completion };
 
-  const subscriptions = await db.findSubscriptions(client, userId);
-  const live = subscriptions.find((subscription) => mayStillBill(subscription.status));
-  if (live === undefined) {
-    throw new AppError("subscription_not_found", "There is no subscription to change.");
-  }
+  const live = await currentRow(call);
   if (flow === "update") {
     return {
       type: "subscription_update",

@@ -9,13 +9,21 @@ import { attachMeteredItems } from "./metered.ts";
 import { syncCustomer } from "./sync.ts";
 import { settleUsage } from "./usage.ts";
 
-/** The subscription that gives the caller their plan, as Stripe has it now. */
-export async function current({ supabase, user }: db.UserCall): Promise<Stripe.Subscription> {
+/** The subscription that a person means: the one that gives them their plan, or else the newest that was ever paid for. */
+export async function currentRow(
+  { supabase, user }: Pick<db.UserCall, "supabase" | "user">,
+): Promise<db.SubscriptionRow> {
   const rows = await db.findSubscriptions(supabase, user.id);
   const live = rows.filter((row) => mayStillBill(row.status) && row.status !== "incomplete");
   const entitled = await db.entitledSubscription(supabase, user.id);
   const row = live.find(({ id }) => id === entitled) ?? live[0];
   if (row === undefined) throw nothingToChange();
+  return row;
+}
+
+/** The same, as Stripe has it now. */
+export async function current(call: db.UserCall): Promise<Stripe.Subscription> {
+  const row = await currentRow(call);
   const subscription = await callingStripe(() =>
     stripe().subscriptions.retrieve(row.id, { expand: ["latest_invoice"] })
   );
@@ -23,7 +31,7 @@ export async function current({ supabase, user }: db.UserCall): Promise<Stripe.S
   return subscription;
 }
 
-/** The same, with its licensed item and the row of its price. */
+/** The same, with its licensed item and the row of that item's price. */
 export async function currentWithPrice(call: db.UserCall) {
   const subscription = await current(call);
   for (const item of subscription.items.data) {

@@ -6,6 +6,7 @@ import {
   type InvoiceSnapshot,
   lookupKeyOf,
   notUnderstood,
+  overtakenSchedule,
   pendingChange,
   type SubscriptionSnapshot,
   toInvoice,
@@ -14,6 +15,7 @@ import {
 import { log } from "../log.ts";
 import { fulfilCredits } from "./credits.ts";
 import { fetchMetering } from "./metered.ts";
+import { releaseSchedule } from "./schedule.ts";
 import { callingStripe, type Stripe, stripe } from "../stripe.ts";
 
 /** More rounds than a burst of events needs; what comes in after them is left to the drain. */
@@ -41,10 +43,12 @@ export async function syncCustomer(
   const token = options.token ?? await db.nextSyncToken(admin);
   // Here and not where its event comes in: whoever dies in between, the next sync of this customer does it.
   await fulfilCredits(stripeCustomerId);
-  const snapshot = await fetchCustomer(admin, stripeCustomerId);
+  const { snapshot, overtaken } = await fetchAll(admin, stripeCustomerId);
   const cause = options.cause ?? "snapshot";
   const answer = await db.applySnapshot(admin, stripeCustomerId, token, snapshot, cause);
   report(stripeCustomerId, snapshot, answer);
+  // The snapshot does not show them any more. If this fails the event is tried again.
+  for (const schedule of overtaken) await releaseSchedule(schedule);
   return snapshot.subscriptions;
 }
 
@@ -91,6 +95,14 @@ export async function fetchCustomer(
   admin: db.Client,
   stripeCustomerId: string,
 ): Promise<CustomerSnapshot> {
+  return (await fetchAll(admin, stripeCustomerId)).snapshot;
+}
+
+/** The same, and the schedules that must be let go of. */
+async function fetchAll(
+  admin: db.Client,
+  stripeCustomerId: string,
+): Promise<{ snapshot: CustomerSnapshot; overtaken: string[] }> {
   const [keys, subscriptions, invoices] = await Promise.all([
     db.catalogueKeys(admin),
     callingStripe(() =>
@@ -103,7 +115,7 @@ export async function fetchCustomer(
         .autoPagingToArray({ limit: MAX_INVOICES })
     ),
   ]);
-  return {
+  const snapshot = {
     subscriptions: await Promise.all(
       subscriptions.map((subscription) => snapshotOf(subscription, keys)),
     ),
@@ -111,6 +123,7 @@ export async function fetchCustomer(
     invoices: invoices.filter((invoice) => invoice.status !== "draft").flatMap(invoiceOf),
     ...await fetchMetering(stripeCustomerId, subscriptions),
   };
+  return { snapshot, overtaken: subscriptions.flatMap((one) => overtakenSchedule(one) ?? []) };
 }
 
 /** One subscription that cannot be read gives no access, and does not keep the others from being applied. */

@@ -10,10 +10,12 @@ export const ERROR_STATUS = {
   method_not_allowed: 405,
   already_on_price: 409,
   already_subscribed: 409,
+  change_in_progress: 409,
   checkout_superseded: 409,
   currency_mismatch: 409,
   customer_not_found: 409,
   preview_expired: 409,
+  subscription_ending: 409,
   subscription_not_found: 409,
   payload_too_large: 413,
   invalid_cap: 422,
@@ -29,7 +31,7 @@ export type ErrorCode = keyof typeof ERROR_STATUS;
 /** What a client may do about a refusal: the function to call next, and with what. */
 export type NextAction =
   | { function: "portal"; flow?: "update" | "cancel" | "payment_method" }
-  | { function: "subscription" };
+  | { function: "subscription"; action?: "resume" };
 
 /**
  * A refusal with a code. Thrown anywhere below `http.ts`, which alone turns it into a response.

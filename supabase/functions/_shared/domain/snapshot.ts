@@ -126,6 +126,7 @@ export function pendingChange(subscription: Stripe.Subscription): PendingChange 
   if (typeof schedule !== "object" || schedule === null || schedule.status !== "active") {
     return null;
   }
+  if (overtakenSchedule(subscription) !== null) return null;
   const end = schedule.current_phase?.end_date;
   const next = schedule.phases.find((phase) => end !== undefined && phase.start_date >= end);
   const present = new Set(subscription.items.data.map((item) => item.price.id));
@@ -133,6 +134,21 @@ export function pendingChange(subscription: Stripe.Subscription): PendingChange 
   const price = next?.items.map((item) => idOf(item.price)).find((id) => !present.has(id));
   if (next === undefined || price === undefined) return null;
   return { price, lookupKey: next.metadata?.["lookup_key"] ?? null, at: next.start_date };
+}
+
+/**
+ * The schedule of a change that was planned from another price than the present one: somebody has since paid for a change
+ * that happened at once. It must not happen any more.
+ */
+export function overtakenSchedule({ schedule, items }: Stripe.Subscription): string | null {
+  if (typeof schedule !== "object" || schedule === null || schedule.status !== "active") {
+    return null;
+  }
+  const from = schedule.metadata?.["from_price"];
+  const end = schedule.current_phase?.end_date;
+  const isPlanned = schedule.phases.some((phase) => end !== undefined && phase.start_date >= end);
+  if (from === undefined || !isPlanned) return null;
+  return (items?.data ?? []).some((item) => item.price.id === from) ? null : schedule.id;
 }
 
 /** Translates Stripe's invoice (API 2026-10-28.endive) into a row. Throws `stripe_shape_unknown` like `toSnapshot`. */

@@ -10,6 +10,7 @@ import { DialogStep } from "../ui/dialog.tsx";
 import { Skeleton } from "../ui/skeleton.tsx";
 import type { AskProps } from "./billing-dialog.tsx";
 import { ConfirmChange } from "./confirm-change.tsx";
+import { ResumeSteps } from "./resume-steps.tsx";
 
 /** Another plan or another billing period: choose, see what it costs, confirm. */
 export function ChangeSteps({ lookupKey, onAsk }: AskProps & { lookupKey: string | null }) {
@@ -22,6 +23,7 @@ export function ChangeSteps({ lookupKey, onAsk }: AskProps & { lookupKey: string
       lookupKey={target}
       onBack={lookupKey === null ? () => setTarget(null) : undefined}
       onClose={close}
+      ending={<ResumeSteps onAsk={onAsk} />}
     />
   );
 }

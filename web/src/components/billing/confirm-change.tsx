@@ -1,4 +1,4 @@
-import { useId } from "react";
+import { type ReactNode, useId } from "react";
 import type { ChangeResult } from "../../api.ts";
 import { type PlanChange, usePlanChange } from "../../hooks/use-billing.ts";
 import { useTariff } from "../../hooks/use-tariff.ts";
@@ -18,10 +18,12 @@ interface ConfirmChangeProps {
   /** To the choice of plans, where that is where they came from. */
   onBack?: () => void;
   onClose: () => void;
+  /** Where the subscription is ending, so that it has to be resumed first. */
+  ending: ReactNode;
 }
 
 /** Preview, confirmation and outcome of a change to one price. */
-export function ConfirmChange({ lookupKey, onBack, onClose }: ConfirmChangeProps) {
+export function ConfirmChange({ lookupKey, onBack, onClose, ending }: ConfirmChangeProps) {
   const change = usePlanChange(lookupKey);
   const { catalogue } = useTariff();
   const target = offerOf(catalogue, lookupKey);
@@ -29,6 +31,7 @@ export function ConfirmChange({ lookupKey, onBack, onClose }: ConfirmChangeProps
   if (result && preview) {
     return <Outcome result={result} preview={preview} target={target} onClose={onClose} />;
   }
+  if (change.isEnding) return ending;
   const from = offerOf(catalogue, preview?.fromLookupKey ?? null);
   return (
     <DialogStep
