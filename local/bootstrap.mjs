@@ -36,6 +36,7 @@ const SCRIPTS = {
   schema: ["supabase/tests/schema.ts"],
   "test:chaos": ["tests/chaos/main.ts"],
   rebuild: ["local/operator/rebuild.ts"],
+  "usage:check": ["local/operator/usage_check.ts"],
 };
 
 async function main() {

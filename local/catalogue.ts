@@ -228,7 +228,7 @@ function portalFeatures(
     subscription_cancel: { enabled: true, mode: "at_period_end" },
     subscription_update: {
       enabled: true,
-      default_allowed_updates: ["price"],
+      default_allowed_updates: ["price", "promotion_code"],
       // At once: pending prorations of a plan that is then cancelled may never be paid.
       proration_behavior: "always_invoice",
       products: [...pricesByProduct].map(([product, prices]) => ({ product, prices })),

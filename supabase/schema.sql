@@ -181,7 +181,11 @@ create or replace function billing.best_plan (
   AS $function$
   with rights as (
     select s.plan_id, 'subscription' as source, s.id as subscription_id, null::bigint as grant_id,
-      case when a.has_grace then coalesce(s.past_due_since, now()) + billing.grace_period() end as valid_until,
+      least(
+        case when a.has_grace then coalesce(s.past_due_since, now()) + billing.grace_period() end,
+        -- A day at least, whatever the grace: Stripe itself takes an hour to renew.
+        s.current_period_end + greatest(billing.grace_period(), interval '1 day')
+      ) as valid_until,
       s.stripe_created_at as since
     from public.subscriptions s
     join billing.access_statuses a on a.status = s.status and a.grants_access
@@ -801,6 +805,7 @@ create or replace function billing.explain_access (
     select l.* from billing.access_log l
     where l.user_id = p_user_id and l.at <= p_at order by l.at desc, l.id desc limit 1
   )
+  select e.* from (
   -- 1. The plan at that time, and since when.
   select coalesce((select s.at from said s), u.created_at), 'plan',
     coalesce(
@@ -890,7 +895,8 @@ create or replace function billing.explain_access (
     where u.user_id = p_user_id and u.period_start <= p_at
     order by u.period_start desc, u.metric_id limit 6
   ) l
-  order by 2, 1 desc;
+  ) e (at, kind, plan_id, why, ref)
+  order by array_position(array['plan', 'subscription', 'grant', 'invoice', 'limit', 'overage'], e.kind), e.at desc;
 $function$;
 
 comment on function "billing"."explain_access"(uuid, timestamp with time zone) is 'For operators: which plan a user had at a time and why (kind plan), since which event, grant and invoice, what each subscription counts for, which limit refuses what, and what is paid beyond it. Subscriptions, limits and overage are those of now.';
@@ -4315,7 +4321,8 @@ create or replace function public.lease_usage (
     meter_event_name   text,
     quantity           bigint,
     event_time         timestamp with time zone,
-    attempts           integer
+    attempts           integer,
+    doubtful           boolean
   )
   language plpgsql
   security definer
@@ -4351,11 +4358,12 @@ begin
   where o.id = due.id and o.status = 'pending' and o.lease_until is null
   returning o.id, o.lease, o.kind, o.identifier,
     (select c.identifier from billing.usage_outbox c where c.id = o.adjusts),
-    o.stripe_customer_id, o.meter_event_name, o.quantity, o.event_time, o.attempts;
+    o.stripe_customer_id, o.meter_event_name, o.quantity, o.event_time, o.attempts,
+    o.uncertain_since is not null;
 end;
 $function$;
 
-comment on function "public"."lease_usage"(integer, text) is 'Rows to send, for 60 seconds: at most one per customer and meter, the oldest, when it is due and nothing of theirs is on its way. kind event: report quantity under identifier; adjustment: cancel the event of identifier cancels.';
+comment on function "public"."lease_usage"(integer, text) is 'Rows to send, for 60 seconds: at most one per customer and meter, the oldest, when it is due and nothing of theirs is on its way. kind event: report quantity under identifier; adjustment: cancel the event of identifier cancels. doubtful: an earlier attempt may have got through.';
 
 revoke all on function "public"."lease_usage"(integer, text) from public;
 
@@ -4795,6 +4803,35 @@ revoke all on function "public"."receive_stripe_event"(text, text, timestamp wit
 
 grant execute on function "public"."receive_stripe_event"(text, text, timestamp with time zone, jsonb, text, text) to "postgres", "service_role";
 
+-- public/functions/reconcile_failed
+
+create or replace function public.reconcile_failed (
+  p_run                bigint,
+  p_stripe_customer_id text,
+  p_reason             text
+)
+  returns void
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(p_reason <> '', 'p_reason is missing');
+  update billing.reconcile_queue q set queued_at = clock_timestamp()
+  where q.stripe_customer_id = p_stripe_customer_id;
+  update billing.reconcile_runs r set leased_until = now() + interval '3 minutes' where r.id = p_run;
+  perform billing.report_problem(
+    'reconcile_failed', p_stripe_customer_id, jsonb_build_object('run', p_run, 'reason', p_reason)
+  );
+end;
+$function$;
+
+comment on function "public"."reconcile_failed"(bigint, text, text) is 'This customer could not be synced: a problem for an operator, and tried again after all the others.';
+
+revoke all on function "public"."reconcile_failed"(bigint, text, text) from public;
+
+grant execute on function "public"."reconcile_failed"(bigint, text, text) to "postgres", "service_role";
+
 -- public/functions/reconciled
 
 create or replace function public.reconciled (
@@ -4807,6 +4844,8 @@ create or replace function public.reconciled (
   set search_path to ''
   AS $function$
   delete from billing.reconcile_queue q where q.stripe_customer_id = p_stripe_customer_id;
+  update billing.problems p set resolved_at = now()
+  where p.kind = 'reconcile_failed' and p.subject = p_stripe_customer_id and p.resolved_at is null;
   update billing.reconcile_runs r
   set customers = r.customers + 1, leased_until = now() + interval '3 minutes'
   where r.id = p_run;

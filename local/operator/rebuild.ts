@@ -1,6 +1,7 @@
 /**
  * `npm run rebuild -- --dry-run | --apply`: compares what the database keeps of every customer with what Stripe says now;
- * `--apply` makes them equal. Exit code 0: no difference, or all repaired; 2: `--dry-run` found some.
+ * `--apply` makes them equal. Exit code 0: no difference, or all repaired; 2: `--dry-run` found some;
+ * 1: some customers could not be read.
  */
 import { parseArgs } from "node:util";
 import { z } from "zod";
@@ -14,6 +15,7 @@ const page = z.object({
     ours: z.unknown(),
     stripe: z.unknown(),
   })),
+  failed: z.array(z.object({ customer: z.string(), code: z.string() })),
   next: z.string().nullable(),
 });
 
@@ -21,7 +23,7 @@ await runCommand(async () => {
   const dryRun = isDryRun();
   const project = await operatorProject();
   console.log(`${dryRun ? "Comparing" : "Rebuilding"} every customer of ${project.url}`);
-  let [customers, differences] = [0, 0];
+  let [customers, differences, failed] = [0, 0, 0];
   let after: string | null = null;
   do {
     const answer = page.parse(
@@ -35,12 +37,18 @@ await runCommand(async () => {
         `${customer}  ${field}: here ${JSON.stringify(ours)}, Stripe ${JSON.stringify(stripe)}`,
       );
     }
+    for (const { customer, code } of answer.failed) {
+      console.log(`${customer}  could not be read: ${code}`);
+    }
+    failed += answer.failed.length;
     customers += answer.customers;
     differences += answer.differences.length;
     after = answer.next;
   } while (after !== null);
   const what = `${differences} ${differences === 1 ? "difference" : "differences"}`;
   console.log(`${customers} customers, ${what}${dryRun || differences === 0 ? "" : ", repaired"}.`);
+  if (failed > 0) console.log(`${failed} could not be read; the functions' log says why.`);
+  if (failed > 0) return 1;
   return dryRun && differences > 0 ? 2 : 0;
 });
 

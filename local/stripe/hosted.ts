@@ -77,6 +77,13 @@ export interface CheckoutView {
   lines: CheckoutLineView[];
   amount_subtotal: number;
   amount_discount: number;
+  /** What tax there is today, by name, and whether it comes on top; null while the place is unknown. */
+  taxes: { name: string; amount: number; inclusive: boolean }[] | null;
+  /** The page asks for the address, which decides the tax. */
+  collects_address: boolean;
+  address: { country: string; postal_code: string | null } | null;
+  /** Code and name of every country, when the address is asked for. */
+  countries: [string, string][];
   /** Due now: 0 in a trial and in setup mode. */
   amount_total: number;
   trial_period_days: number | null;
@@ -140,6 +147,8 @@ export interface PortalView {
     cancel_mode: "at_period_end" | "immediately";
     cancellation_reasons: string[];
     subscription_update: boolean;
+    /** The confirmation of a change of plan takes one. */
+    promotion_code: boolean;
   };
   /** A deep link: show only this step, and go to `redirect` (or back to the overview) once it is done. */
   flow: PortalFlowView | null;
@@ -162,6 +171,13 @@ export interface PortalFlowView {
 /** Result of a portal action. `redirect`: where the flow wants the person next, null = stay on the overview. */
 export interface PortalResult {
   redirect: string | null;
+}
+
+/** `promotion_code` as the person typed it; a refusal names it in its `param`. */
+export interface PlanInput {
+  price: string;
+  quantity?: number;
+  promotion_code?: string;
 }
 
 export interface PlanChangePreview {
@@ -197,6 +213,8 @@ export interface InvoiceView {
     period_end: number;
   }[];
   subtotal: number;
+  discount: number;
+  taxes: { name: string; amount: number; inclusive: boolean }[];
   total: number;
   amount_paid: number;
   amount_remaining: number;
@@ -212,6 +230,11 @@ export interface Hosted {
   ): PayOutcome;
   /** The person's answer to the bank's challenge. Refusal is `declined`; the session stays open. */
   confirmAuthentication(sessionId: string, approve: boolean): PayOutcome;
+  /** The billing address that decides the tax. A refusal says why, for the person. */
+  setBillingAddress(
+    sessionId: string,
+    address: { country: string; postal_code: string | null },
+  ): PromotionOutcome;
   /** A person's promotion code, in any case of letters. A refusal says why, for the person. */
   applyPromotionCode(sessionId: string, code: string): PromotionOutcome;
   removePromotionCode(sessionId: string): void;
@@ -230,12 +253,12 @@ export interface Hosted {
   portalPreviewPlan(
     sessionId: string,
     subscriptionId: string,
-    input: { price: string; quantity?: number },
+    input: PlanInput,
   ): PlanChangePreview;
   portalChangePlan(
     sessionId: string,
     subscriptionId: string,
-    input: { price: string; quantity?: number },
+    input: PlanInput,
   ): PlanChangeOutcome;
   /** Attaches the card, makes it the customer's and every live subscription's default and retries an open invoice. */
   portalUpdatePaymentMethod(sessionId: string, card: CardInput): PayOutcome | PlanChangeOutcome;

@@ -10,6 +10,7 @@ import {
   type CheckoutOutcome,
   openSession,
   payCheckout,
+  setAddress,
   setPromotionCode,
   successUrl,
 } from "./billing/checkout.ts";
@@ -86,6 +87,13 @@ export function createHosted(store: Store, settings: Settings, onCommit: () => v
         }
         return { outcome: "applied" };
       }),
+    setBillingAddress: (id, address) =>
+      run((work) =>
+        setAddress(work, id, address) ? { outcome: "applied" } : {
+          outcome: "refused",
+          message: "We need a country, and in the United States and Canada a postal code.",
+        }
+      ),
     removePromotionCode: (id) => run((work) => setPromotionCode(work, id, null)),
     abandonCheckout: (id) =>
       look((work) => ({ redirect: work.require("checkout.session", id).cancel_url })),
@@ -233,8 +241,9 @@ function changePlan(
   } catch (error) {
     if (!(error instanceof Undo)) throw error;
     if (error.outcome.outcome === "requires_action") {
-      const { price, quantity = 1 } = choice;
-      const waiting = { action: "plan", subscription, price, quantity } as const;
+      const { price, quantity = 1, promotion_code } = choice;
+      const code = promotion_code === undefined ? {} : { promotion_code };
+      const waiting = { action: "plan", subscription, price, quantity, ...code } as const;
       run((work) => work.changeHidden("billing_portal.session", id, { waiting }));
     }
     return error.outcome;
@@ -285,10 +294,8 @@ function confirmPortal(run: Run, id: string, approve: boolean): PlanChangeOutcom
     return { outcome: "declined", code: "payment_intent_authentication_failure", message };
   }
   if (waiting.action === "plan") {
-    return changePlan(run, id, waiting.subscription, {
-      price: waiting.price,
-      quantity: waiting.quantity,
-    }, true);
+    const { action: _, subscription, ...choice } = waiting;
+    return changePlan(run, id, subscription, choice, true);
   }
   return run((work) => adopt(work, id, work.require("payment_method", waiting.payment_method)));
 }

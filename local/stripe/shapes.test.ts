@@ -46,6 +46,9 @@ const TYPES: Record<string, string> = {
   "setup_intent": "SetupIntent",
   "subscription": "Subscription",
   "subscription_schedule": "SubscriptionSchedule",
+  "tax.registration": "Tax.Registration",
+  "tax.settings": "Tax.Settings",
+  "tax_rate": "TaxRate",
   "test_helpers.test_clock": "TestHelpers.TestClock",
   "v2.billing.meter_event": "V2.Billing.MeterEvent",
   "v2.billing.meter_event_adjustment": "V2.Billing.MeterEventAdjustment",
@@ -252,6 +255,31 @@ async function live({ stripe, sandbox, url }: Fixture): Promise<void> {
   });
 }
 
+/** A taxed subscription, and a taxed session whose place is unknown. */
+async function taxes({ stripe }: Fixture): Promise<void> {
+  await stripe.tax.settings.update({
+    defaults: { tax_behavior: "exclusive" },
+    head_office: { address: { country: "IE" } },
+  });
+  await stripe.tax.registrations.create({
+    active_from: "now",
+    country: "IE",
+    country_options: { ie: { type: "oss_union" } },
+  });
+  const { customer } = await customerWithCard(stripe);
+  await stripe.customers.update(customer.id, { address: { country: "FR" } });
+  const price = await monthlyPrice(stripe);
+  const automatic_tax = { enabled: true };
+  const items = [{ price: price.id }];
+  await stripe.subscriptions.create({ customer: customer.id, items, automatic_tax });
+  await stripe.checkout.sessions.create({
+    mode: "subscription",
+    line_items: [{ price: price.id, quantity: 1 }],
+    success_url: "http://127.0.0.1:9/",
+    automatic_tax,
+  });
+}
+
 /** Thin destinations, in each state, with a ping and the thin event of a customer. */
 async function thin({ stripe }: Fixture): Promise<void> {
   const { eventDestinations } = stripe.v2.core;
@@ -404,7 +432,8 @@ const PATHS = [
   "billing/meters",
   "products",
   "prices",
-  `customers`,
+  "customers?expand[]=data.tax",
+  "tax/registrations",
   "coupons?expand[]=data.applies_to&expand[]=data.currency_options",
   "promotion_codes",
   "disputes",
@@ -431,6 +460,7 @@ const PATHS = [
 Deno.test("every object that travels has the shape of the SDK's types", () =>
   withSandbox(async (fixture) => {
     await live(fixture);
+    await taxes(fixture);
     await thin(fixture);
     const answers = await metered(fixture);
     const { checker, types } = load();
@@ -458,6 +488,10 @@ Deno.test("every object that travels has the shape of the SDK's types", () =>
       const list = await answer.json();
       assert.equal(answer.status, 200, JSON.stringify(list));
       list.data.forEach(look);
+    }
+    for (const path of ["tax/settings", "tax_rates/txr_sandboxFR1e"]) {
+      const headers = { authorization: `Bearer ${KEY}` };
+      look(await (await fetch(`${fixture.url}/v1/${path}`, { headers })).json());
     }
     const [sub] = (await fixture.stripe.subscriptions.list()).data;
     const preview = await fetch(`${fixture.url}/v1/invoices/create_preview`, {

@@ -169,7 +169,7 @@ comment on function billing.park_unsendable() is
 create function public.lease_usage(p_limit integer default 100, p_stripe_customer_id text default null)
 returns table (
   id bigint, lease bigint, kind text, identifier text, cancels text, stripe_customer_id text, meter_event_name text,
-  quantity bigint, event_time timestamptz, attempts integer
+  quantity bigint, event_time timestamptz, attempts integer, doubtful boolean
 )
 language plpgsql
 -- Definer: see public.claim_usage().
@@ -206,13 +206,15 @@ begin
   where o.id = due.id and o.status = 'pending' and o.lease_until is null
   returning o.id, o.lease, o.kind, o.identifier,
     (select c.identifier from billing.usage_outbox c where c.id = o.adjusts),
-    o.stripe_customer_id, o.meter_event_name, o.quantity, o.event_time, o.attempts;
+    o.stripe_customer_id, o.meter_event_name, o.quantity, o.event_time, o.attempts,
+    o.uncertain_since is not null;
 end;
 $$;
 
 comment on function public.lease_usage(integer, text) is
   'Rows to send, for 60 seconds: at most one per customer and meter, the oldest, when it is due and nothing of theirs is on '
-  'its way. kind event: report quantity under identifier; adjustment: cancel the event of identifier cancels.';
+  'its way. kind event: report quantity under identifier; adjustment: cancel the event of identifier cancels. doubtful: '
+  'an earlier attempt may have got through.';
 
 create function public.usage_sent(p_id bigint) returns void
 language plpgsql

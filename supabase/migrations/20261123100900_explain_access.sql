@@ -9,6 +9,7 @@ as $$
     select l.* from billing.access_log l
     where l.user_id = p_user_id and l.at <= p_at order by l.at desc, l.id desc limit 1
   )
+  select e.* from (
   -- 1. The plan at that time, and since when.
   select coalesce((select s.at from said s), u.created_at), 'plan',
     coalesce(
@@ -98,7 +99,8 @@ as $$
     where u.user_id = p_user_id and u.period_start <= p_at
     order by u.period_start desc, u.metric_id limit 6
   ) l
-  order by 2, 1 desc;
+  ) e (at, kind, plan_id, why, ref)
+  order by array_position(array['plan', 'subscription', 'grant', 'invoice', 'limit', 'overage'], e.kind), e.at desc;
 $$;
 
 comment on function billing.explain_access(uuid, timestamptz) is

@@ -241,5 +241,23 @@ select is(
   'free', 'before all this they were on Free'
 );
 
+-- What we know to be paid, and the grace: no longer, even if nothing is ever heard of this customer again.
+select is(
+  pg_temp.apply('active', 'pro_monthly', jsonb_build_object('current_period_end', now() - interval '6 days')), 'pro',
+  'a renewal that is late keeps the plan'
+);
+select is(
+  (select valid_until from public.entitlements where user_id = 'a0000000-0000-4000-8000-000000000001'),
+  now() + interval '1 day', 'for the grace period'
+);
+select is(
+  pg_temp.apply('active', 'pro_monthly', jsonb_build_object('current_period_end', now() - interval '8 days')), 'free',
+  'and no longer'
+);
+select is(
+  pg_temp.apply('active', 'pro_monthly', jsonb_build_object('current_period_end', now() + interval '30 days')), 'pro',
+  'until it is heard of'
+);
+
 select * from finish();
 rollback;

@@ -113,7 +113,7 @@ select results_eq(
     'public.customers_after', 'public.customers_without_metered_items', 'public.due_stripe_events', 'public.end_reconcile', 'public.end_sync',
     'public.fail_stripe_event', 'public.finish_stripe_event', 'public.is_current_checkout',
     'public.lease_usage', 'public.link_customer', 'public.next_reconcile_customers', 'public.next_sync_token',
-    'public.note_reconcile_page', 'public.note_usage_check', 'public.receive_stripe_event', 'public.reconciled',
+    'public.note_reconcile_page', 'public.note_usage_check', 'public.receive_stripe_event', 'public.reconcile_failed', 'public.reconciled',
     'public.relink_customer', 'public.usage_failed', 'public.usage_parked', 'public.usage_rejected',
     'public.usage_sent', 'public.usage_sums', 'public.wanted_metered_items'],
   'the secret key executes what the functions need'

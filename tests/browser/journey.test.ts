@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
-import { AxeBuilder } from "@axe-core/playwright";
 import type { Page } from "playwright-core";
-import { launchBrowser, picture, visitor } from "../support/browser.ts";
+import {
+  assertFits,
+  launchBrowser,
+  noAccessibilityFaults,
+  payWith,
+  picture,
+  visitor,
+} from "../support/browser.ts";
 import { CARDS } from "../support/hosted.ts";
 import { request, stack } from "../support/stack.ts";
 
@@ -48,22 +54,6 @@ async function useUp(page: Page, count: number): Promise<void> {
     });
     assert.equal(status, 201, text);
   }
-}
-
-async function payWith(page: Page, card: string): Promise<void> {
-  await page.getByLabel("Card number").fill(card);
-  await page.getByLabel("Expiry").fill("12 / 40");
-  await page.getByLabel("CVC").fill("123");
-  await page.getByLabel("Name on card").fill("Ada Lovelace");
-  await page.getByRole("button", { name: "Subscribe" }).click();
-}
-
-async function noAccessibilityFaults(page: Page, where: string): Promise<void> {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  const faults = violations.map(({ id, nodes }) =>
-    `${id}: ${nodes.map(({ html }) => html).join(" | ")}`
-  );
-  assert.deepEqual(faults, [], where);
 }
 
 Deno.test("in a browser: sign up, chat, hit the limit, subscribe, go on, cancel, resume", async (t) => {
@@ -120,6 +110,15 @@ Deno.test("in a browser: sign up, chat, hit the limit, subscribe, go on, cancel,
       await noAccessibilityFaults(page, "account");
     });
 
+    await t.step("a reload does not thank again", async () => {
+      await page.waitForURL(/\/account$/);
+      await page.getByRole("button", { name: "Dismiss" }).click();
+      await page.getByText("You are on Pro").waitFor({ state: "detached" });
+      await page.reload();
+      await page.getByTestId("plan-name").waitFor();
+      assert.equal(await page.getByText("You are on Pro").count(), 0);
+    });
+
     await t.step("and the chat goes on", async () => {
       await page.goto(`${stack().web_url}/chat`);
       await say(page, "Now I can go on");
@@ -128,24 +127,21 @@ Deno.test("in a browser: sign up, chat, hit the limit, subscribe, go on, cancel,
       await picture(page, "07-goes-on");
     });
 
-    await t.step(
-      "cancelling in the portal shows the end date, resuming takes it back",
-      async () => {
-        await page.goto(`${stack().web_url}/account`);
-        await page.getByRole("button", { name: /Cancel plan/ }).click();
-        await page.getByRole("button", { name: "Confirm cancellation" }).waitFor();
-        await picture(page, "08-portal-cancel");
-        await page.getByRole("button", { name: "Confirm cancellation" }).click();
-        await page.waitForURL(/\/account/);
-        await page.getByRole("button", { name: "Resume plan" }).waitFor();
-        await picture(page, "09-account-ending");
-        await page.getByRole("button", { name: "Resume plan" }).click();
-        await page.getByRole("button", { name: "Resume subscription" }).click();
-        await page.getByRole("link", { name: /^Return to/ }).click();
-        await page.waitForURL(/\/account/);
-        await page.getByRole("button", { name: /Cancel plan/ }).waitFor();
-      },
-    );
+    await t.step("cancelling shows the end date, resuming takes it back", async () => {
+      await page.goto(`${stack().web_url}/account`);
+      await page.getByRole("button", { name: "Cancel plan" }).click();
+      await page.getByRole("dialog").getByText(/You keep Pro until/).waitFor();
+      await picture(page, "08-cancel");
+      await page.getByRole("button", { name: "Confirm cancellation" }).click();
+      await page.getByRole("link", { name: "Return to account" }).click();
+      await page.getByText(/^Ends /).waitFor();
+      await picture(page, "09-account-ending");
+      await page.getByRole("button", { name: "Resume plan" }).click();
+      await page.getByRole("button", { name: "Resume subscription" }).click();
+      await page.getByRole("link", { name: "Return to account" }).click();
+      await page.getByRole("button", { name: "Cancel plan" }).waitFor();
+      await page.getByText(/Renews on/).waitFor();
+    });
 
     await t.step("no page threw or logged an error on the way", () => {
       assert.deepEqual(problems, []);
@@ -188,11 +184,3 @@ Deno.test("on a phone, in the dark: the same product, nothing cut off", async ()
     await browser.close();
   }
 });
-
-async function assertFits(page: Page, where: string): Promise<void> {
-  // As text: the tests are checked as Deno's, which has no document.
-  const [content = 0, window = 0]: number[] = await page.evaluate(
-    "[document.documentElement.scrollWidth, innerWidth]",
-  );
-  assert.ok(content <= window, `${where} scrolls sideways: ${content} > ${window}`);
-}

@@ -150,7 +150,7 @@ Deno.test("sign up, fifty messages, refused, subscribe by webhook, go on, cancel
     assert.equal(status, 201, text);
   });
 
-  await t.step("a second checkout is refused, with the way to the portal", async () => {
+  await t.step("a second checkout is refused, with the way to a change", async () => {
     const { status, body } = await request("/functions/v1/checkout", {
       token: ada.token,
       body: { lookup_key: "business_monthly" },
@@ -158,7 +158,7 @@ Deno.test("sign up, fifty messages, refused, subscribe by webhook, go on, cancel
     assert.equal(status, 409);
     const { error } = body as { error: { code: string; action: unknown } };
     assert.equal(error.code, "already_subscribed");
-    assert.deepEqual(error.action, { function: "portal", flow: "update" });
+    assert.deepEqual(error.action, { function: "subscription" });
   });
 
   let endsAt = 0;

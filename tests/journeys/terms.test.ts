@@ -92,6 +92,104 @@ Deno.test("a promotion code lowers what is paid, on the page and on the mirrored
   assert.deepEqual(data, [{ total_minor: 1_200, amount_paid_minor: 1_200 }]);
 });
 
+/** The shop's tax matters, as its owner enters them in Stripe: where it sits, and where it is registered. */
+async function registerIn(country: "de"): Promise<string> {
+  await stripe().tax.settings.update({
+    defaults: { tax_behavior: "inferred_by_currency" },
+    head_office: { address: { country: "DE", postal_code: "10115", line1: "Unter den Linden 1" } },
+  });
+  const standard = { place_of_supply_scheme: "standard" } as const;
+  const { id } = await stripe().tax.registrations.create({
+    active_from: "now",
+    country: country.toUpperCase(),
+    country_options: { [country]: { type: "standard", standard } },
+  });
+  return id;
+}
+
+Deno.test("with automatic tax a customer in Germany pays VAT on top, and the mirrored invoice says so", async () => {
+  const db = sql({ max: 1 });
+  const registration = await registerIn("de");
+  await db`update billing.settings set value = 'true' where key = 'automatic_tax'`;
+  try {
+    const person = await signUp("tax");
+    const opened = await checkout(person, { lookup_key: "pro_monthly" });
+    assert.equal(opened.status, 200, opened.text);
+    const { url } = opened.body as { url: string };
+    const early = mustStay(await pay(url, CARDS.success));
+    assert.match(textOf(early.html), /Enter your billing address first/);
+    const placed = mustStay(
+      await press(early, "Update total", { Country: "DE", "Postal code": "10115" }),
+    );
+    assert.match(textOf(placed.html), /VAT Germany \(19%\) \$2\.85 Total due today \$17\.85/);
+    mustLeave(await pay(url, CARDS.success));
+    await eventually(() => sourceOf(person), ([row]) => row?.status === "active");
+    const { data } = await person.client.from("invoices").select("total_minor, amount_paid_minor");
+    assert.deepEqual(data, [{ total_minor: 1_785, amount_paid_minor: 1_785 }]);
+
+    const preview = await request("/functions/v1/subscription", {
+      token: person.token,
+      body: { action: "preview", lookup_key: "business_monthly" },
+    });
+    assert.equal(preview.status, 200, preview.text);
+    const { next_amount_minor } = preview.body as { next_amount_minor: number };
+    assert.equal(next_amount_minor, 5_831, "49.00 and 19 %");
+
+    // Nobody is registered for France: nothing to add, and no sale is lost.
+    const abroad = await signUp("abroad");
+    const other = await checkout(abroad, { lookup_key: "pro_monthly" });
+    const page = await openPage((other.body as { url: string }).url);
+    await press(page, "Update total", { Country: "FR", "Postal code": "75001" });
+    mustLeave(await pay(page.url, CARDS.success));
+    await eventually(() => sourceOf(abroad), ([row]) => row?.status === "active");
+    const untaxed = await abroad.client.from("invoices").select("total_minor");
+    assert.deepEqual(untaxed.data, [{ total_minor: 1_500 }]);
+  } finally {
+    await db`update billing.settings set value = 'false' where key = 'automatic_tax'`;
+    await stripe().tax.registrations.update(registration, { expires_at: "now" });
+    await db.end();
+  }
+});
+
+Deno.test("a promotion code in the portal lowers the plan a person changes to", async () => {
+  const coupon = await stripe().coupons.create({ percent_off: 50, duration: "forever" });
+  const promotion = { type: "coupon", coupon: coupon.id } as const;
+  await stripe().promotionCodes.create({ promotion, code: "UPGRADE50" });
+  const person = await signUp("upgrade");
+  const opened = await checkout(person, { lookup_key: "pro_monthly" });
+  mustLeave(await pay((opened.body as { url: string }).url, CARDS.success));
+  const [bought] = await eventually(() => sourceOf(person), ([row]) => row?.status === "active");
+
+  const portal = await request("/functions/v1/portal", {
+    token: person.token,
+    body: { flow: "update" },
+  });
+  assert.equal(portal.status, 200, portal.text);
+  const { data: [business] } = await stripe().prices.list({ lookup_keys: ["business_monthly"] });
+  const plans = await openPage((portal.body as { url: string }).url);
+  const asked = mustStay(await press(plans, "Continue", { Business: business?.id ?? "" }));
+  assert.match(textOf(asked.html), /Next payment on [^$]*\$49\.00/);
+  const wrong = mustStay(await press(asked, "Apply", { "Promotion code": "NOSUCH" }));
+  assert.match(textOf(wrong.html), /This code is not valid/);
+  const lower = mustStay(await press(wrong, "Apply", { "Promotion code": "upgrade50" }));
+  assert.match(textOf(lower.html), /Next payment on [^$]*\$24\.50/);
+  mustLeave(await press(lower, "Confirm change"));
+
+  await eventually(
+    async () => (await person.client.rpc("my_entitlements")).data as { plan: { id: string } },
+    ({ plan }) => plan.id === "business",
+  );
+  const next = await stripe().invoices.createPreview({ subscription: bought?.id ?? "" });
+  assert.equal(next.total, 2_450);
+  const { data } = await eventually(
+    async () =>
+      await person.client.from("invoices").select("total_minor, status").order("total_minor"),
+    ({ data }) => data?.length === 2,
+  );
+  assert.deepEqual(data?.map(({ status }) => status), ["paid", "paid"]);
+  assert.ok((data?.[0]?.total_minor ?? 0) < 1_000, "2450 less 1500, and not 4900 less 1500");
+});
+
 /** The worked example of Stripe's documentation (docs.stripe.com/products-prices/pricing-models#tiered-pricing). */
 const TIERS = [
   { up_to: 5, unit_amount_minor: 700, flat_amount_minor: 0 },

@@ -142,6 +142,10 @@ function nameOf(page: Page, label: string): string {
   ) {
     if (!textOf(inner).startsWith(label)) continue;
     const id = attribute(attributes, "for");
+    // A choice has its radio button inside the label.
+    const inside = /<input\b([^>]*)>/.exec(inner)?.[1];
+    const choice = inside === undefined ? null : attribute(inside, "name");
+    if (choice !== null) return choice;
     const input = Array.from(
       page.html.matchAll(/<(?:input|select|textarea)\b([^>]*)>/g),
       ([, own]) => own ?? "",

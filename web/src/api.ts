@@ -22,19 +22,41 @@ import {
   toPrice,
   usageAnswer,
 } from "./lib/answers.ts";
+import {
+  creditGrantsAnswer,
+  creditPacksAnswer,
+  historyAnswer,
+  notificationsAnswer,
+  overageAnswer,
+  overagePricesAnswer,
+  toOveragePrice,
+} from "./lib/usage-answers.ts";
 import { parseTime } from "./lib/dates.ts";
 import { ApiError, fromAuth, fromFunction, fromNetwork, fromRest } from "./lib/errors.ts";
 import { type Cursor, isBefore } from "./lib/paging.ts";
 import type { Catalogue } from "./lib/plans.ts";
 import type { Preview } from "./lib/plan-change.ts";
-import type { Agent, Conversation, Invoice, Message } from "./lib/records.ts";
+import type { Overage } from "./lib/overage.ts";
+import type {
+  Agent,
+  Conversation,
+  CreditGrant,
+  CreditPack,
+  Invoice,
+  Message,
+  Notification,
+} from "./lib/records.ts";
 import type { Entitlements } from "./lib/subscription.ts";
+import type { DayUsage, Range } from "./lib/usage-history.ts";
 
 const TIMEOUT_MS = 30_000;
 /** One page of a conversation; PostgREST would silently cut a longer answer at its own maximum. */
 export const MESSAGES_PER_PAGE = 60;
 export const INVOICES_PER_PAGE = 10;
 const CONVERSATIONS_SHOWN = 200;
+const NOTIFICATIONS_SHOWN = 30;
+const PRICE_COLUMNS =
+  "lookup_key,plan_id,currency,unit_amount_minor,billing_interval,is_active,trial_days,tiers_mode,tiers";
 const INVOICE_COLUMNS =
   "id,number,status,currency,total_minor,amount_due_minor,amount_paid_minor,hosted_invoice_url,invoice_pdf,stripe_created_at";
 
@@ -79,24 +101,6 @@ async function rest<T>(
     throw new ApiError("not_found", "No row", { status: 404 });
   }
   return data;
-}
-
-/** A table that this deployment may not have yet. Its rows have no generated type: they are parsed. */
-function table(name: string) {
-  const client: SupabaseClient = db();
-  return client.from(name);
-}
-
-/** The rows of such a table; none where it does not exist. */
-async function newer(
-  request: PromiseLike<{ data: unknown; error: unknown; status: number }>,
-): Promise<unknown> {
-  try {
-    return await rest(request);
-  } catch (error) {
-    if (error instanceof ApiError && error.code === "PGRST205") return [];
-    throw error;
-  }
 }
 
 /** A shape that is not understood is an error to be seen, never a page full of blanks. */
@@ -155,16 +159,27 @@ export async function signOut(): Promise<void> {
 
 /** Plans with limits, features and active prices, lowest first. Readable without an account. */
 export async function getCatalogue(): Promise<Catalogue> {
-  const [plans, features, options] = await Promise.all([
+  const [plans, features, options, overage, overageOptions] = await Promise.all([
     rest(
       db().from("plans").select(
-        "id,name,description,rank,is_default,plan_limits(metric_id,limit_value),plan_features(feature_id),prices(*)",
+        `id,name,description,rank,is_default,plan_limits(metric_id,limit_value),plan_features(feature_id),prices(${PRICE_COLUMNS})`,
       ).eq("is_public", true).order("rank"),
     ),
     rest(db().from("features").select("id,name,rank").order("rank")),
-    newer(table("price_currency_options").select("lookup_key,currency,unit_amount_minor")),
+    rest(
+      db().from("price_currency_options").select("lookup_key,currency,unit_amount_minor"),
+    ),
+    rest(
+      db().from("overage_prices").select("lookup_key,plan_id,metric_id,currency,unit_amount_minor")
+        .eq("is_active", true),
+    ),
+    rest(
+      db().from("overage_price_currency_options").select("lookup_key,currency,unit_amount_minor"),
+    ),
   ]);
   const currencyOptions = understand(currencyOptionsAnswer, options);
+  const overagePrices = understand(overagePricesAnswer, overage);
+  const overageCurrencies = understand(currencyOptionsAnswer, overageOptions);
   return {
     features,
     plans: plans.map((plan) => ({
@@ -182,6 +197,8 @@ export async function getCatalogue(): Promise<Catalogue> {
       features: plan.plan_features.map((row) => row.feature_id),
       prices: understand(pricesAnswer, plan.prices)
         .flatMap((row) => toPrice(row, currencyOptions) ?? []),
+      overage: overagePrices.filter((row) => row.plan_id === plan.id)
+        .map((row) => toOveragePrice(row, overageCurrencies)),
     })),
   };
 }
@@ -209,6 +226,63 @@ export async function getUsage(): Promise<Usage[]> {
     resetsAt: row.resets_at,
     plan: row.plan,
   }));
+}
+
+/** What was used per UTC day that has any; both ends included. */
+export async function getUsageHistory(metric: string, { from, to }: Range): Promise<DayUsage[]> {
+  const args = { p_from: from, p_to: to, p_metric: metric };
+  return understand(historyAnswer, await rest(db().rpc("usage_history", args)));
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Beyond the plan
+
+export async function getOverage(): Promise<Overage> {
+  return understand(overageAnswer, await rest(db().rpc("my_overage")));
+}
+
+/** Says yes to paying beyond the allowance up to a cap in minor units, or no more with null. */
+export function setOverage(capMinor: number | null): Promise<Overage> {
+  const body = capMinor === null ? { enabled: false } : { enabled: true, cap_minor: capMinor };
+  return call("overage", body, overageAnswer);
+}
+
+/** Opens a Checkout session for prepaid credit; it comes back to /account?credits=success or cancelled. */
+export async function openCreditsCheckout(lookupKey: string): Promise<string> {
+  return (await call("credits", { lookup_key: lookupKey }, redirectAnswer)).url;
+}
+
+export async function listCreditPacks(): Promise<CreditPack[]> {
+  const rows = await rest(
+    db().from("credit_packs").select(
+      "lookup_key,name,currency,price_minor,credit_minor,expires_days",
+    ).eq("is_active", true).order("price_minor"),
+  );
+  return understand(creditPacksAnswer, rows);
+}
+
+/** Newest first. */
+export async function listCreditGrants(): Promise<CreditGrant[]> {
+  const rows = await rest(
+    db().from("credit_grants").select(
+      "id,name,amount_minor,currency,stripe_created_at,effective_at,expires_at,voided_at",
+    ).order("stripe_created_at", { ascending: false }).order("id"),
+  );
+  return understand(creditGrantsAnswer, rows);
+}
+
+/** Newest first. */
+export async function listNotifications(): Promise<Notification[]> {
+  const rows = await rest(
+    db().from("notifications").select("id,kind,title,body,created_at,read_at")
+      .order("id", { ascending: false }).limit(NOTIFICATIONS_SHOWN),
+  );
+  return understand(notificationsAnswer, rows);
+}
+
+/** Up to this one: what came after it was not seen yet. */
+export async function markNotificationsRead(upTo: number): Promise<void> {
+  await rest(db().rpc("mark_notifications_read", { p_up_to: upTo }));
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -265,12 +339,12 @@ export async function getSubscriptionCurrency(id: string): Promise<string | null
 
 /** The newest page of our invoices, or the one before `cursor`; newest first. */
 export async function listInvoices(cursor?: Cursor): Promise<Invoice[]> {
-  let query = table("invoices").select(INVOICE_COLUMNS);
+  let query = db().from("invoices").select(INVOICE_COLUMNS);
   if (cursor) {
     query = query.lte("stripe_created_at", cursor.createdAt)
       .or(isBefore("stripe_created_at", cursor));
   }
-  const rows = await newer(
+  const rows = await rest(
     query.order("stripe_created_at", { ascending: false }).order("id", { ascending: false })
       .limit(INVOICES_PER_PAGE),
   );

@@ -17,6 +17,7 @@ const SignUp = lazy((): Promise<PageModule> => import("./pages/sign-up.tsx"));
 const Checkout = lazy((): Promise<PageModule> => import("./pages/checkout.tsx"));
 const Chat = lazy((): Promise<PageModule> => import("./pages/chat.tsx"));
 const Agents = lazy((): Promise<PageModule> => import("./pages/agents.tsx"));
+const Usage = lazy((): Promise<PageModule> => import("./pages/usage.tsx"));
 const Account = lazy((): Promise<PageModule> => import("./pages/account.tsx"));
 const AppShell = lazy(() =>
   import("./components/app-shell.tsx").then((module) => ({ default: module.AppShell }))
@@ -58,6 +59,7 @@ export function App() {
                   <Route element={<Loading />}>
                     <Route path="chat/:conversationId?" element={<Chat />} />
                     <Route path="agents" element={<Agents />} />
+                    <Route path="usage" element={<Usage />} />
                     <Route path="account" element={<Account />} />
                   </Route>
                 </Route>

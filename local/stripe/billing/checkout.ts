@@ -13,9 +13,11 @@ import { createIntent, createSetup } from "./intents.ts";
 import { amountFor, upfront } from "./amounts.ts";
 import { couponOf, redeem, type Redemption, spread, termsOf } from "./discounts.ts";
 import { createInvoiceItem, productName } from "./lines.ts";
-import { attach } from "./methods.ts";
+import { attach, EMPTY_ADDRESS } from "./methods.ts";
 import { bankVerdict, confirmPayment, confirmSetup } from "./payments.ts";
 import { createSubscription } from "./subscriptions.ts";
+import { customerPlace, type LineTax, noLocation, onTop, type TaxFor, taxOn } from "./tax.ts";
+import { placeOf } from "./tax_rates.ts";
 import { createCustomer } from "../resources/customers.ts";
 
 export type CheckoutOutcome =
@@ -41,6 +43,8 @@ export function checkoutLines(work: Work, id: string): CheckoutLine[] {
 export interface PricedLine extends CheckoutLine {
   amount: number;
   discount: number;
+  /** Null without automatic tax, and while the place is unknown. */
+  tax: LineTax | null;
 }
 
 export function pricedLines(
@@ -49,7 +53,22 @@ export function pricedLines(
   currency: string,
   by: Redemption | null,
   isTrial: boolean,
+  tax: TaxFor | null = null,
 ): PricedLine[] {
+  const discounted = discountedLines(work, lines, currency, by, isTrial);
+  return discounted.map((line) => ({
+    ...line,
+    tax: tax && taxOn(work, line.amount - line.discount, line.price, tax),
+  }));
+}
+
+function discountedLines(
+  work: Work,
+  lines: readonly CheckoutLine[],
+  currency: string,
+  by: Redemption | null,
+  isTrial: boolean,
+): Omit<PricedLine, "tax">[] {
   const priced = lines.map((line) => ({
     ...line,
     amount: upfront(work, line.price, line.quantity ?? 1, currency),
@@ -72,7 +91,18 @@ export function pricedLines(
 export function sessionLines(work: Work, session: CheckoutSession): PricedLine[] {
   const currency = session.currency ?? "usd";
   const lines = checkoutLines(work, session.id);
-  return pricedLines(work, lines, currency, redemptionOf(session), isTrial(work, session.id));
+  const tax = sessionTax(work, session);
+  return pricedLines(work, lines, currency, redemptionOf(session), isTrial(work, session.id), tax);
+}
+
+/** Where and how a session is taxed; null without automatic tax, and while the place is unknown. */
+function sessionTax(work: Work, session: CheckoutSession): TaxFor | null {
+  if (!session.automatic_tax.enabled) return null;
+  const { address = null } = work.hidden("checkout.session", session.id).tax ?? {};
+  const customer = session.customer ? work.find("customer", session.customer) : null;
+  const place = address ? placeOf(address) : customer && customerPlace(work, customer);
+  const currency = session.currency ?? "usd";
+  return place && { place, exempt: customer?.tax_exempt ?? "none", currency };
 }
 
 export function isTrial(work: Work, id: string): boolean {
@@ -93,7 +123,38 @@ export function dueNow(lines: readonly PricedLine[], trial: boolean) {
   const today = lines.filter((each) => !(trial && each.price.type === "recurring"));
   const subtotal = today.reduce((sum, each) => sum + each.amount, 0);
   const discount = today.reduce((sum, each) => sum + each.discount, 0);
-  return { subtotal, discount, total: subtotal - discount };
+  const added = today.reduce((sum, each) => sum + onTop(each.tax), 0);
+  const tax = today.reduce((sum, each) => sum + (each.tax?.amount ?? 0), 0);
+  return { subtotal, discount, tax, total: subtotal - discount + added };
+}
+
+/** The session's amounts as its lines, its discount and its place make them. */
+export function reckon(work: Work, session: CheckoutSession): CheckoutSession {
+  const { id, automatic_tax } = session;
+  const due = dueNow(sessionLines(work, session), isTrial(work, id));
+  const isPlaced = sessionTax(work, session) !== null;
+  const status = isPlaced ? "complete" : "requires_location_inputs";
+  return work.change("checkout.session", id, {
+    amount_total: due.total,
+    automatic_tax: { ...automatic_tax, status: automatic_tax.enabled ? status : null },
+    discounts: session.discounts,
+    payment_status: due.total === 0 ? "no_payment_required" : "unpaid",
+    total_details: { amount_discount: due.discount, amount_shipping: 0, amount_tax: due.tax },
+  });
+}
+
+/** The address on the page, which decides the tax; null when it does not say enough. */
+export function setAddress(
+  work: Work,
+  id: string,
+  address: { country: string; postal_code: string | null },
+): CheckoutSession | null {
+  const session = openSession(work, id);
+  const { tax } = work.hidden("checkout.session", id);
+  if (!tax?.collects) throw invalid("This Checkout Session does not ask for an address.");
+  if (!placeOf(address)) return null;
+  work.changeHidden("checkout.session", id, { tax: { ...tax, address } });
+  return reckon(work, session);
 }
 
 /** The person's promotion code on the page; null takes it away again. */
@@ -105,33 +166,27 @@ export function setPromotionCode(work: Work, id: string, code: PromotionCode | n
   const discounts = code ? [{ coupon: null, promotion_code: code.id }] : [];
   if (code) {
     const lines = sessionLines(work, { ...session, discounts: [] });
-    const { total } = dueNow(lines, false);
+    const { subtotal } = dueNow(lines, false);
     const target = {
       customer: session.customer,
       currency: session.currency ?? undefined,
-      amount: total,
+      amount: subtotal,
     };
     couponOf(work, { promotion_code: code.id }, target, "promotion_code");
   }
-  const due = dueNow(sessionLines(work, { ...session, discounts }), isTrial(work, id));
-  work.change("checkout.session", id, {
-    amount_total: due.total,
-    discounts,
-    payment_status: due.total === 0 ? "no_payment_required" : "unpaid",
-    total_details: { amount_discount: due.discount, amount_shipping: 0, amount_tax: 0 },
-  });
+  reckon(work, { ...session, discounts });
 }
 
 export function lineItems(work: Work, id: string): LineItem[] {
   const session = work.require("checkout.session", id);
-  return sessionLines(work, session).map(({ id: lineId, price, quantity, amount, discount }) => ({
-    id: lineId,
+  return sessionLines(work, session).map(({ id, price, quantity, amount, discount, tax }) => ({
+    id,
     object: "item",
     adjustable_quantity: null,
     amount_discount: discount,
     amount_subtotal: amount,
-    amount_tax: 0,
-    amount_total: amount - discount,
+    amount_tax: tax?.amount ?? 0,
+    amount_total: amount - discount + onTop(tax),
     currency: session.currency ?? price.currency,
     description: productName(work, price),
     metadata: {},
@@ -161,13 +216,25 @@ export interface Pay {
 export function payCheckout(work: Work, id: string, by: Pay): CheckoutOutcome {
   const session = openSession(work, id);
   work.changeHidden("checkout.session", id, { waiting: null });
-  const outcome = run(work, session, by);
+  if (session.automatic_tax.status === "requires_location_inputs") {
+    throw noLocation("Enter your billing address first: the tax depends on it.");
+  }
+  const method = withAddress(work, session, by.method);
+  const outcome = run(work, session, { ...by, method });
   if (outcome.outcome === "requires_action") {
     work.changeHidden("checkout.session", id, {
       waiting: { payment_method: by.method.id, email: by.email },
     });
   }
   return outcome;
+}
+
+/** The page's address belongs to the new card as well. */
+function withAddress(work: Work, session: CheckoutSession, method: PaymentMethod): PaymentMethod {
+  const { address } = work.hidden("checkout.session", session.id).tax ?? {};
+  if (!address || method.customer !== null) return method;
+  const billing_details = { ...method.billing_details, address: { ...EMPTY_ADDRESS, ...address } };
+  return work.change("payment_method", method.id, { billing_details });
 }
 
 function run(work: Work, session: CheckoutSession, by: Pay): CheckoutOutcome {
@@ -226,9 +293,23 @@ function runPayment(work: Work, session: CheckoutSession, by: Pay): CheckoutOutc
   const done = confirmPayment(work, intent, by);
   if (done.status === "requires_action") return { outcome: "requires_action" };
   if (done.status === "requires_payment_method") return declined(done.last_payment_error);
+  keepAddress(work, session, customer);
   redeemFor(work, session, customer);
   complete(work, session.id, by, { customer, payment_status: "paid" });
   return { outcome: "succeeded" };
+}
+
+/** `customer_update[address]: auto` */
+function keepAddress(work: Work, session: CheckoutSession, customer: string | null): void {
+  const { address, saves } = work.hidden("checkout.session", session.id).tax ?? {};
+  if (!address || !saves || customer === null) return;
+  const known = work.require("customer", customer).address;
+  const isSame = known?.country === address.country &&
+    (known.postal_code ?? null) === address.postal_code;
+  if (isSame) return;
+  work.change("customer", customer, {
+    address: { ...EMPTY_ADDRESS, ...address },
+  }, "customer.updated");
 }
 
 /** Without a subscription nothing keeps the discount; it is only counted. */
@@ -279,6 +360,7 @@ function runSubscription(work: Work, session: CheckoutSession, by: Pay): Checkou
   const customer = session.customer ?? ensureCustomer(work, session, by);
   if (due === 0) setUp(work, customer, null, by);
   attach(work, by.method.id, customer);
+  keepAddress(work, session, customer);
   const subscription = subscribe(work, session, customer, by);
   complete(work, session.id, by, {
     customer,
@@ -306,6 +388,7 @@ function subscribe(work: Work, session: CheckoutSession, customer: string, by: P
   const days = details?.trial_period_days ?? null;
   const discount = redemptionOf(session);
   return createSubscription(work, {
+    automatic_tax: session.automatic_tax.enabled,
     customer,
     items: lines.filter((line) => line.price.type === "recurring")
       .map(({ price, quantity }) => ({ price: price.id, quantity })),
@@ -323,8 +406,10 @@ function subscribe(work: Work, session: CheckoutSession, customer: string, by: P
 
 function ensureCustomer(work: Work, session: CheckoutSession, by: Pay): string {
   const { name, phone } = by.method.billing_details;
+  const { address } = work.hidden("checkout.session", session.id).tax ?? {};
   const email = session.customer_email ?? by.email ?? by.method.billing_details.email;
   return createCustomer(work, {
+    ...(address ? { address } : {}),
     email: email ?? undefined,
     name: name ?? undefined,
     phone: phone ?? undefined,

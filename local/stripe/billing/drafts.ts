@@ -4,6 +4,7 @@ import { type Invoice, type InvoiceItem, type InvoiceLine, newId } from "../engi
 import type { Work } from "../engine/work.ts";
 import { discountLines, discountsFor } from "./discounts.ts";
 import { lineOf } from "./lines.ts";
+import { invoiceTaxSwitch, taxLines } from "./tax.ts";
 
 /** Stripe waits about an hour between creating a renewal's invoice and finalizing it. */
 export const DRAFT_LIFETIME = 3600;
@@ -15,6 +16,8 @@ export interface InvoiceSpec {
   lines: InvoiceLine[];
   subscription?: string | null;
   auto_advance: boolean;
+  /** Without it as the subscription has it. */
+  automatic_tax?: boolean;
   /** When the scheduler finalizes the draft; null = only by request. */
   finalizes_at?: number | null;
   collection_method?: Invoice["collection_method"];
@@ -50,13 +53,7 @@ export function createInvoice(work: Work, spec: InvoiceSpec): Invoice {
     attempt_count: 0,
     attempted: false,
     auto_advance: spec.auto_advance,
-    automatic_tax: {
-      disabled_reason: null,
-      enabled: false,
-      liability: null,
-      provider: null,
-      status: null,
-    },
+    automatic_tax: invoiceTaxSwitch(spec.automatic_tax ?? sub?.automatic_tax.enabled ?? false),
     automatically_finalizes_at: spec.auto_advance ? spec.finalizes_at ?? null : null,
     billing_reason: spec.reason,
     collection_method,
@@ -148,22 +145,24 @@ export function totals(work: Work, invoice: Invoice, lines: InvoiceLine[]): Part
     invoice: invoice.id,
     pretax_credit_amounts: [...(line.discount_amounts ?? []).map(asPretax), ...creditsOf(line)],
   }));
+  const taxed = taxLines(work, invoice, owned);
   const subtotal = owned.reduce((sum, line) => sum + line.amount, 0);
   const { total_discount_amounts } = discounted;
   const total_pretax_credit_amounts = [
     ...total_discount_amounts.map(asPretax),
     ...owned.flatMap(creditsOf),
   ];
-  const total = total_pretax_credit_amounts.reduce((sum, each) => sum - each.amount, subtotal);
+  const net = total_pretax_credit_amounts.reduce((sum, each) => sum - each.amount, subtotal);
+  const total = net + taxed.exclusive;
   return {
+    ...taxed.patch,
     amount_due: Math.max(0, total),
     amount_remaining: Math.max(0, total),
-    lines: listOf(owned, invoice.lines.url),
+    lines: listOf(taxed.lines, invoice.lines.url),
     subtotal,
-    subtotal_excluding_tax: subtotal,
     total,
     total_discount_amounts,
-    total_excluding_tax: total,
+    total_excluding_tax: total - taxed.all,
     total_pretax_credit_amounts,
   };
 }

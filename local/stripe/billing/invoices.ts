@@ -10,6 +10,7 @@ import { recounted } from "./metered.ts";
 import { cardError } from "./methods.ts";
 import { confirmPayment } from "./payments.ts";
 import { onInvoiceFailed, onInvoicePaid, onInvoiceVoided, subscriptionOf } from "./status.ts";
+import { invoiceTaxSwitch, taxSwitch } from "./tax.ts";
 
 const DAY = 86_400;
 
@@ -25,7 +26,8 @@ export function finalize(work: Work, id: string, quiet = false): Invoice {
   const lines = recounted(work, found);
   const counted = lines ? work.change("invoice", id, totals(work, found, lines)) : found;
   const credited = applyCredits(work, counted);
-  const draft = credited ? work.change("invoice", id, totals(work, counted, credited)) : counted;
+  const billed = credited ? work.change("invoice", id, totals(work, counted, credited)) : counted;
+  const draft = billed.automatic_tax.enabled ? settleTax(work, billed, quiet) : billed;
   const customer = work.require("customer", draft.customer ?? "");
   const clock = draft.test_clock ?? "";
   const now = work.now(clock);
@@ -52,6 +54,26 @@ export function finalize(work: Work, id: string, quiet = false): Invoice {
   if (open.collection_method !== "charge_automatically") return open;
   openPayment(work, open);
   return open;
+}
+
+/**
+ * Tax is what it is at finalization. Without a place to compute it for, the invoice goes out without tax and neither it
+ * nor its subscription computes any more. https://docs.stripe.com/tax/customer-locations#finalize
+ */
+function settleTax(work: Work, draft: Invoice, quiet: boolean): Invoice {
+  const fresh = work.change("invoice", draft.id, totals(work, draft, draft.lines.data));
+  if (fresh.automatic_tax.status !== "requires_location_inputs") return fresh;
+  const sub = subscriptionOf(draft);
+  if (sub) {
+    const disabled_reason = "requires_location_inputs" as const;
+    const event = quiet ? undefined : "customer.subscription.updated";
+    const automatic_tax = { ...taxSwitch(false), disabled_reason };
+    work.change("subscription", sub, { automatic_tax }, event);
+  }
+  const disabled_reason = "finalization_requires_location_inputs" as const;
+  return work.change("invoice", draft.id, {
+    automatic_tax: { ...invoiceTaxSwitch(false), disabled_reason },
+  });
 }
 
 /** A negative balance is credit and lowers what is due; a negative total becomes credit. */

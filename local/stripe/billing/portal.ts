@@ -1,17 +1,22 @@
 /** What the Billing Portal's page does to subscriptions and cards. */
 import { invalid, missing, StripeError } from "../engine/errors.ts";
-import type { PaymentMethod, PortalSession, Subscription } from "../engine/types.ts";
+import type { Invoice, PaymentMethod, PortalSession, Subscription } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { periodEnd } from "./due.ts";
 import { attemptPayment, type PaymentOutcome } from "./invoices.ts";
 import { cancelNow } from "./lifecycle.ts";
 import { amountFor, isMetered } from "./amounts.ts";
+import { redeem, removeDiscount } from "./discounts.ts";
+import { createInvoice } from "./drafts.ts";
+import { itemLines } from "./lines.ts";
 import { attach } from "./methods.ts";
 import { applyChange } from "./changes.ts";
 import { type Plan, planChange } from "./proration.ts";
 import { release } from "./schedules.ts";
 import { isEnded } from "./status.ts";
+import { onTop, taxName } from "./tax.ts";
 import { allowedPrices } from "./views.ts";
+import { activeCode } from "../resources/coupons.ts";
 import { setDefaultMethod } from "../resources/customers.ts";
 import { FEEDBACK } from "../resources/portal_configurations.ts";
 
@@ -116,6 +121,8 @@ export function resume(work: Work, sessionId: string, id: string): void {
 export interface PlanChoice {
   price: string;
   quantity?: number;
+  /** As the person typed it. */
+  promotion_code?: string;
 }
 
 function plan(work: Work, session: PortalSession, sub: Subscription, choice: PlanChoice): Plan {
@@ -137,37 +144,86 @@ function plan(work: Work, session: PortalSession, sub: Subscription, choice: Pla
   ) {
     throw invalid("This is the plan of the subscription already.");
   }
-  return planChange(work, sub, [{ id: item.id, ...choice }], work.now(sub.test_clock ?? ""));
+  const { price, quantity } = choice;
+  return planChange(work, sub, [{ id: item.id, price, quantity }], work.now(sub.test_clock ?? ""));
 }
 
-export function preview(work: Work, sessionId: string, id: string, choice: PlanChoice) {
-  const session = portalSession(work, sessionId, "subscription_update");
-  const sub = ownSubscription(work, session, id);
-  const change = plan(work, session, sub, choice);
-  const { proration_behavior } =
+/** A person's code on the confirmation: it takes the place of the discounts that are there. */
+function redeemCode(
+  work: Work,
+  session: PortalSession,
+  sub: Subscription,
+  choice: PlanChoice,
+): Subscription {
+  if (choice.promotion_code === undefined) return sub;
+  const { default_allowed_updates: allowed } =
     work.require("billing_portal.configuration", session.configuration).features
       .subscription_update;
-  const whole = change.restarts && sub.status !== "trialing" ? change.items : [];
-  const lines = [
-    ...(proration_behavior === "none"
-      ? []
-      : change.prorations.map(({ description, amount }) => ({ description, amount }))),
-    ...whole.map((item) => ({
-      description: "New billing period",
-      amount: amountFor(work, item.price, item.quantity ?? 1, sub.currency),
+  const param = "promotion_code";
+  if (!allowed.includes(param)) throw invalid("The portal does not take promotion codes.", param);
+  const code = activeCode(work, choice.promotion_code, sub.customer);
+  if (!code) throw invalid("This code is not valid.", param);
+  const quantity = choice.quantity ?? sub.items.data[0]?.quantity ?? 1;
+  const amount = amountFor(work, work.require("price", choice.price), quantity, sub.currency);
+  const target = { customer: sub.customer, subscription: sub.id, currency: sub.currency, amount };
+  const discount = redeem(work, { promotion_code: code.id }, target, param);
+  for (const old of sub.discounts) removeDiscount(work, old);
+  return work.change("subscription", sub.id, { discounts: [discount.id] });
+}
+
+/** The change is really made, and taken back: what the page says is what its button bills, discounts and tax included. */
+export function preview(work: Work, sessionId: string, id: string, choice: PlanChoice) {
+  return work.store.rehearse(() => {
+    const session = portalSession(work, sessionId, "subscription_update");
+    const sub = redeemCode(work, session, ownSubscription(work, session, id), choice);
+    const change = plan(work, session, sub, choice);
+    const { proration_behavior: behavior } =
+      work.require("billing_portal.configuration", session.configuration).features
+        .subscription_update;
+    const at = work.now(sub.test_clock ?? "");
+    const { invoice } = applyChange(work, sub, change, behavior, at, null);
+    const billed = invoice === null ? null : work.require("invoice", invoice);
+    const pending = behavior === "none" ? [] : change.prorations;
+    const next = nextInvoice(work, work.require("subscription", id));
+    return {
+      currency: sub.currency,
+      amount_due_now: billed?.total ?? 0,
+      lines: billed
+        ? rowsOf(billed)
+        : pending.map(({ description, amount }) => ({ description, amount })),
+      next_amount: next.total,
+      next_payment_at: Math.min(...change.items.map((item) => item.current_period_end)),
+    };
+  });
+}
+
+function rowsOf(invoice: Invoice): { description: string; amount: number }[] {
+  const discounts = (invoice.total_discount_amounts ?? []).filter(({ amount }) => amount > 0);
+  const taxes = (invoice.total_taxes ?? []).filter((tax) => onTop(tax) !== 0);
+  return [
+    ...invoice.lines.data.map((line) => ({
+      description: line.description ?? "",
+      amount: line.amount,
     })),
+    ...discounts.map(({ amount }) => ({ description: "Discount", amount: -amount })),
+    ...taxes.map((tax) => ({ description: taxName(tax), amount: tax.amount })),
   ];
-  const isNow = change.restarts || proration_behavior === "always_invoice";
-  return {
+}
+
+/** A whole period of what the subscription then has, without anything pending. */
+function nextInvoice(work: Work, sub: Subscription): Invoice {
+  const lines = sub.items.data.flatMap((item) => {
+    const { current_period_start: start, current_period_end: end } = item;
+    return itemLines(work, item, { start, end }, sub.currency);
+  });
+  return createInvoice(work, {
+    customer: sub.customer,
     currency: sub.currency,
-    amount_due_now: isNow ? lines.reduce((sum, line) => sum + line.amount, 0) : 0,
+    reason: "upcoming",
+    subscription: sub.id,
     lines,
-    next_amount: change.items.reduce(
-      (sum, item) => sum + amountFor(work, item.price, item.quantity ?? 1, sub.currency),
-      0,
-    ),
-    next_payment_at: Math.min(...change.items.map((item) => item.current_period_end)),
-  };
+    auto_advance: false,
+  });
 }
 
 /** Applies a plan; the caller rolls the transaction back when the outcome is not `paid` (or nothing to pay). */
@@ -180,12 +236,13 @@ export function changePlan(
 ): PaymentOutcome | null {
   const session = portalSession(work, sessionId, "subscription_update");
   const before = ownSubscription(work, session, id);
-  const change = plan(work, session, before, choice);
+  const sub = redeemCode(work, session, before, choice);
+  const change = plan(work, session, sub, choice);
   const { proration_behavior: behavior } =
     work.require("billing_portal.configuration", session.configuration).features
       .subscription_update;
   const at = work.now(before.test_clock ?? "");
-  const { outcome } = applyChange(work, before, change, behavior, at, approved ? { approved } : {});
+  const { outcome } = applyChange(work, sub, change, behavior, at, approved ? { approved } : {});
   const after = work.require("subscription", id);
   work.change("subscription", id, before);
   work.change("subscription", id, after, UPDATED);

@@ -17,6 +17,7 @@ import { redeem, type Redemption } from "./discounts.ts";
 import { itemLines } from "./lines.ts";
 import { intervalOf, nextBoundary } from "./period.ts";
 import { isEnded } from "./status.ts";
+import { taxSwitch } from "./tax.ts";
 import { planOf } from "../resources/prices.ts";
 
 export type PaymentBehavior = "allow_incomplete" | "default_incomplete" | "error_if_incomplete";
@@ -25,6 +26,7 @@ export type MissingMethod = "cancel" | "create_invoice" | "pause";
 export interface SubscriptionSpec {
   customer: string;
   items: { price: string; quantity?: number; metadata?: Record<string, string> }[];
+  automatic_tax?: boolean;
   default_payment_method?: string | null;
   payment_behavior?: PaymentBehavior;
   trial_end?: number | null;
@@ -190,7 +192,7 @@ function newSubscription(spec: SubscriptionSpec, made: Made): Subscription {
     object: "subscription",
     application: null,
     application_fee_percent: null,
-    automatic_tax: { disabled_reason: null, enabled: false, liability: null },
+    automatic_tax: taxSwitch(spec.automatic_tax ?? false),
     billing_cycle_anchor: made.anchor,
     billing_cycle_anchor_config: null,
     billing_mode: { flexible: { proration_discounts: "included" }, type: "flexible" },

@@ -18,11 +18,13 @@ import type {
   Subscription,
 } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
-import { sessionLines } from "./checkout.ts";
+import { isTrial, type PricedLine, sessionLines } from "./checkout.ts";
 import { periodEnd } from "./due.ts";
 import { isMetered, optionOf } from "./amounts.ts";
 import { productName } from "./lines.ts";
 import { isEnded } from "./status.ts";
+import { sumTaxes, taxName } from "./tax.ts";
+import { countryNames } from "./tax_rates.ts";
 
 /** In `currency` where the price has it. */
 export function priceView(work: Work, price: Price, currency = price.currency): PriceView {
@@ -97,6 +99,13 @@ export function checkoutView(work: Work, session: CheckoutSession): CheckoutView
     amount_subtotal: lines.reduce((sum, line) => sum + line.amount, 0),
     amount_discount: session.total_details?.amount_discount ?? 0,
     amount_total: session.amount_total ?? 0,
+    taxes: taxViews(work, session, priced),
+    collects_address: hidden.tax?.collects ?? false,
+    countries: hidden.tax?.collects ? countryNames() : [],
+    address: hidden.tax?.address ??
+      (customer?.address?.country
+        ? { country: customer.address.country, postal_code: customer.address.postal_code }
+        : null),
     allow_promotion_codes: session.allow_promotion_codes ?? false,
     promotion_code: discounts[0]?.code ?? null,
     discounts,
@@ -110,6 +119,21 @@ export function checkoutView(work: Work, session: CheckoutSession): CheckoutView
     cancel_url: session.cancel_url,
     expires_at: session.expires_at,
   };
+}
+
+function taxViews(
+  work: Work,
+  session: CheckoutSession,
+  lines: readonly PricedLine[],
+): CheckoutView["taxes"] {
+  if (session.automatic_tax.status === "requires_location_inputs") return null;
+  const trial = isTrial(work, session.id);
+  const today = lines.filter(({ price }) => !(trial && price.type === "recurring"));
+  return sumTaxes(today.flatMap(({ tax }) => tax ? [tax] : [])).map((tax) => ({
+    name: taxName(tax),
+    amount: tax.amount,
+    inclusive: tax.tax_behavior === "inclusive",
+  }));
 }
 
 function discountViews(work: Work, session: CheckoutSession): CheckoutView["discounts"] {
@@ -227,6 +251,9 @@ export function portalView(work: Work, session: PortalSession): PortalView {
         ? cancel.cancellation_reason.options
         : [],
       subscription_update: features.subscription_update.enabled,
+      promotion_code: features.subscription_update.default_allowed_updates.includes(
+        "promotion_code",
+      ),
     },
     flow: flowView(session),
     awaiting_authentication: work.hidden("billing_portal.session", session.id).waiting !== null,
@@ -255,6 +282,12 @@ export function invoiceView(work: Work, invoice: Invoice): InvoiceView {
       period_end: line.period.end,
     })),
     subtotal: invoice.subtotal,
+    discount: (invoice.total_discount_amounts ?? []).reduce((sum, each) => sum + each.amount, 0),
+    taxes: (invoice.total_taxes ?? []).map((tax) => ({
+      name: taxName(tax),
+      amount: tax.amount,
+      inclusive: tax.tax_behavior === "inclusive",
+    })),
     total: invoice.total,
     amount_paid: invoice.amount_paid,
     amount_remaining: invoice.amount_remaining,

@@ -37,6 +37,9 @@ export type PriceTier = NonNullable<Price["tiers"]>[number];
 export type Schedule = Wire<Stripe.SubscriptionSchedule>;
 export type SchedulePhase = Schedule["phases"][number];
 export type SubscriptionItem = Wire<Stripe.SubscriptionItem>;
+export type TaxRate = Wire<Stripe.TaxRate>;
+export type TaxRegistration = Wire<Stripe.Tax.Registration>;
+export type TaxSettings = Wire<Stripe.Tax.Settings>;
 export type CheckoutSession = Wire<Stripe.Checkout.Session>;
 export type LineItem = Wire<Stripe.LineItem>;
 export type PortalSession = Wire<Stripe.BillingPortal.Session>;
@@ -114,6 +117,7 @@ export interface Objects {
   "setup_intent": SetupIntent;
   "subscription": Subscription;
   "subscription_schedule": Schedule;
+  "tax.registration": TaxRegistration;
   "test_helpers.test_clock": TestClock;
   "v2.core.event": ThinEvent;
   "v2.core.event_destination": EventDestination;
@@ -130,6 +134,8 @@ export interface HiddenByKind {
   "checkout.session": CheckoutHidden;
   "invoice": { payment_intent: string | null; subscription: string | null; retries: number };
   "coupon": CouponHidden;
+  /** Of its `tax`, which is shown only when expanded. */
+  "customer": { ip_address?: string | null };
   "discount": Terms;
   /** Shown only when expanded. */
   "price": { tiers?: PriceTier[]; currency_options?: Record<string, PriceOption> };
@@ -171,13 +177,25 @@ export interface CheckoutHidden {
     setup_future_usage: "off_session" | "on_session" | null;
     shipping: PaymentIntent["shipping"];
   } | null;
+  /** What automatic tax needs: whether the page asks for the address, the one given there, and whether the customer keeps it. */
+  tax?: {
+    collects: boolean;
+    address: { country: string; postal_code: string | null } | null;
+    saves: boolean;
+  };
   /** The card that waits for the bank's answer, between `requires_action` and its confirmation. */
   waiting: { payment_method: string; email: string | null } | null;
 }
 
 /** What a portal action wanted to do, while the bank's challenge is open. */
 export type PortalWaiting =
-  | { action: "plan"; subscription: string; price: string; quantity: number }
+  | {
+    action: "plan";
+    subscription: string;
+    price: string;
+    quantity: number;
+    promotion_code?: string;
+  }
   | { action: "method"; payment_method: string };
 
 export interface SubscriptionHidden {

@@ -15,6 +15,7 @@ export function mountCheckout(app: Hono, kit: Kit): void {
   app.get("/c/pay/:session", (c) => show(c, kit));
   app.post("/c/pay/:session", (c) => pay(c, kit));
   app.post("/c/pay/:session/promotion-code", (c) => promotionCode(c, kit));
+  app.post("/c/pay/:session/address", (c) => address(c, kit));
   app.get("/c/pay/:session/authenticate", (c) => showChallenge(c, kit));
   app.post("/c/pay/:session/authenticate", (c) => answerChallenge(c, kit));
   app.get("/c/pay/:session/back", (c) => abandon(c, kit));
@@ -86,6 +87,25 @@ async function promotionCode(c: Context, kit: Kit): Promise<Response> {
   const tried = attempt(() => kit.hosted.applyPromotionCode(view.id, values.promotion_code));
   if ("refused" in tried) return again(tried.refused.message);
   return tried.value.outcome === "refused" ? again(tried.value.message) : c.redirect(path, 303);
+}
+
+async function address(c: Context, kit: Kit): Promise<Response> {
+  const form = await formOf(c);
+  const found = openView(c, kit);
+  if ("page" in found) return await found.page;
+  const { view } = found;
+  const path = pathOf(view.id);
+  const text = (name: string) => (form.get(name) ?? "").trim().slice(0, 20);
+  const [country, postal_code] = [text("country").toUpperCase(), text("postal_code") || null];
+  const tried = attempt(() => kit.hosted.setBillingAddress(view.id, { country, postal_code }));
+  const outcome = "refused" in tried
+    ? { outcome: "refused" as const, message: tried.refused.message }
+    : tried.value;
+  if (outcome.outcome === "applied") return c.redirect(path, 303);
+  const field = country === "" ? "country" : "postal_code";
+  const values = { country, postal_code: postal_code ?? "" };
+  const problems: Problem[] = [{ field, message: outcome.message }];
+  return c.redirect(kit.flashes.leave(path, { problems, values }), 303);
 }
 
 type Payment = Parameters<Kit["hosted"]["payCheckout"]>[1];

@@ -1,7 +1,7 @@
 /** The Checkout page itself. */
 import { html } from "hono/html";
 import type { CheckoutLineView, CheckoutView } from "../hosted.ts";
-import { cardFields, field, testCards } from "./fields.ts";
+import { cardFields, field, select, testCards } from "./fields.ts";
 import { cardExpiry, cardName, every, money, priceText } from "./format.ts";
 import { flashBox, formToken, type Html, layout } from "./layout.ts";
 import type { Flash } from "./memory.ts";
@@ -28,6 +28,7 @@ export function checkoutPage(view: CheckoutView, path: string, flash: Flash): Ht
             ? "Card details"
             : "Payment details"}">
             ${flashBox(flash)}
+            ${billingAddress(view, path, flash)}
             <form id="${FORM}" method="post" action="${path}" novalidate data-once>
               ${formToken()}
               ${email(view, flash)}
@@ -70,7 +71,7 @@ function summary(view: CheckoutView): Html {
         </p>
     <dl class="lines">
           ${view.lines.map((line) => orderLine(view, line))}
-          ${view.amount_discount > 0
+          ${view.amount_discount > 0 || view.taxes === null || view.taxes.length > 0
             ? html`
               <div>
                 <dt>Subtotal</dt>
@@ -88,6 +89,25 @@ function summary(view: CheckoutView): Html {
               )}
             `
             : ""}
+          ${view.taxes === null
+            ? html`
+              <div>
+                <dt>Tax</dt>
+                <dd>Enter your address</dd>
+              </div>
+            `
+            : view.taxes.map((tax) =>
+              html`
+                <div>
+                  <dt>${tax.name}${tax.inclusive
+                    ? html`
+                      <span class="quiet">included</span>
+                    `
+                    : ""}</dt>
+                  <dd>${money(tax.amount, view.currency)}</dd>
+                </div>
+              `
+            )}
           <div class="total"><dt>Total due today</dt><dd>${dueText(view)}</dd></div>
         </dl>
   `;
@@ -137,6 +157,36 @@ function email(view: CheckoutView, flash: Flash): Html {
         ""}" readonly aria-describedby="email-hint">
       <p class="hint" id="email-hint">From your account with ${view.merchant_name}.</p>
     </div>
+  `;
+}
+
+/** A form of its own before the payment's: the total the person agrees to has its tax. */
+function billingAddress(view: CheckoutView, path: string, flash: Flash): Html | "" {
+  if (!view.collects_address) return "";
+  const chosen = flash.values?.country ?? view.address?.country ?? "";
+  const zip = { name: "postal_code", label: "Postal code", autocomplete: "postal-code" };
+  return html`
+    <form class="address" method="post" action="${path}/address" novalidate data-once>
+      <fieldset>
+          <legend>Billing address</legend>
+          ${select(
+            {
+              name: "country",
+              label: "Country",
+              autocomplete: "country",
+              options: [["", "Choose"], ...view.countries],
+            },
+            flash,
+            chosen,
+          )}
+          ${field(
+            { ...zip, required: false, maxlength: 20 },
+            flash,
+            view.address?.postal_code ?? "",
+          )}
+        </fieldset>
+      <button class="button">Update total</button>
+    </form>
   `;
 }
 

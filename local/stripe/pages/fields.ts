@@ -99,6 +99,27 @@ export function field(options: FieldOptions, flash: Flash, fallback = ""): Html 
   </div>`;
 }
 
+export function select(
+  options: Pick<FieldOptions, "name" | "label" | "autocomplete"> & {
+    options: readonly (readonly [string, string])[];
+  },
+  flash: Flash,
+  chosen: string,
+): Html {
+  const { name, label } = options;
+  const problem = (flash.problems ?? []).find((each) => each.field === name);
+  return html`<div class="field ${name}">
+    <label for="${name}">${label}</label>
+    <select id="${name}" name="${name}" autocomplete="${options.autocomplete}" required
+      ${problem ? html`aria-invalid="true" aria-describedby="${name}-error" autofocus` : ""}>${
+    options.options.map(([value, text]) =>
+      html`<option value="${value}" ${value === chosen ? html`selected` : ""}>${text}</option>`
+    )
+  }</select>
+    ${problem ? html`<p class="wrong" id="${name}-error">${problem.message}</p>` : ""}
+  </div>`;
+}
+
 export function cardFields(flash: Flash, name: string | null): Html {
   const common = { inputmode: "numeric" as const };
   return html`<fieldset class="card-fields">

@@ -138,6 +138,8 @@ function amounts(view: InvoiceView): Html {
     )
   }
     ${view.subtotal === view.total ? "" : row("Subtotal", view.subtotal)}
+    ${view.discount > 0 ? row("Discount", -view.discount) : ""}
+    ${view.taxes.map((tax) => row(tax.inclusive ? `${tax.name}, included` : tax.name, tax.amount))}
     ${row("Total", view.total)}
     ${view.amount_paid > 0 ? row("Paid", view.amount_paid) : ""}
     ${

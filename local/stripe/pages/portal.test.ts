@@ -185,3 +185,57 @@ Deno.test("the operator sees events, deliveries and customers", () =>
     assert.equal(person.alert, "");
     assert.ok((await shop.stripe.customers.create({})).created >= was + 39 * 86_400);
   }));
+
+Deno.test("a promotion code is taken where the configuration allows it, and a wrong one is refused", () =>
+  withShop(async (shop) => {
+    const { customer, subscription } = await subscriber(shop);
+    const coupon = (await shop.stripe.coupons.create({ percent_off: 50, duration: "forever" })).id;
+    const promotion = { type: "coupon" as const, coupon };
+    const code = await shop.stripe.promotionCodes.create({ promotion, code: "HALF" });
+    const restrictions = { first_time_transaction: true };
+    await shop.stripe.promotionCodes.create({ promotion, code: "FIRST", restrictions });
+    const closed = await portal(shop, customer);
+    await closed.click("Change plan");
+    await closed.submit({ price: shop.prices.business });
+    assert.doesNotMatch(closed.text, /Promotion code/);
+    // The form that the page does not have is refused as well.
+    await closed.submit({ promotion_code: "HALF" }, "/confirm");
+    assert.match(closed.alert, /does not take promotion codes/);
+
+    const [standard] = (await shop.stripe.billingPortal.configurations.list()).data;
+    await shop.stripe.billingPortal.configurations.update(standard?.id ?? "", {
+      features: {
+        subscription_update: { default_allowed_updates: ["price", "promotion_code"] },
+      },
+    });
+    const person = await portal(shop, customer);
+    await person.click("Change plan");
+    await person.submit({ price: shop.prices.business });
+    await person.submit({ promotion_code: "NOSUCH" }, "/promotion-code");
+    assert.match(person.text, /This code is not valid/);
+    await person.submit({ promotion_code: "FIRST" }, "/promotion-code");
+    assert.match(person.text, /prior transactions/);
+    await person.submit({ promotion_code: "half" }, "/promotion-code");
+    assert.match(person.text, /Next payment on [^$]*\$24\.50/);
+    const looked = await shop.stripe.promotionCodes.retrieve(code.id);
+    assert.equal(looked.times_redeemed, 0, "looking redeems nothing");
+    await person.submit({}, "/confirm");
+    assert.match(person.text, /You are on Business now/);
+    const after = await shop.stripe.subscriptions.retrieve(subscription, {
+      expand: ["discounts"],
+    });
+    const [discount] = after.discounts;
+    assert.ok(discount && typeof discount === "object" && discount.promotion_code === code.id);
+    const { data } = await shop.stripe.events.list({ limit: 20 });
+    const types = data.map((event) => event.type);
+    assert.ok(types.includes("customer.discount.created"));
+    const updates = data.filter((event) => event.type === "customer.subscription.updated");
+    assert.deepEqual(
+      Object.keys(updates[0]?.data.previous_attributes ?? {}).filter((key) =>
+        ["discounts", "items"].includes(key)
+      ).sort(),
+      ["discounts", "items"],
+    );
+    const next = await shop.stripe.invoices.createPreview({ subscription });
+    assert.equal(next.total, 2450);
+  }));

@@ -3,7 +3,7 @@
  * nothing else; afterwards it goes where `after_completion` says. Without one the overview is the centre.
  */
 import type { Context, Hono } from "hono";
-import type { PortalSubscriptionView } from "../hosted.ts";
+import type { PlanInput, PortalSubscriptionView } from "../hosted.ts";
 import { challengePage } from "./challenge.ts";
 import { webUrl } from "./guard.ts";
 import { attempt, formOf, type Kit } from "./kit.ts";
@@ -50,6 +50,7 @@ export function mountPortal(app: Hono, kit: Kit): void {
     visit((v) => withSubscription(v, showPreview)),
   );
   app.post(`${root}/subscriptions/:sub/plan/confirm`, post(changePlan));
+  app.post(`${root}/subscriptions/:sub/plan/confirm/promotion-code`, post(promotionCode));
   app.get(`${root}/payment-methods/new`, visit(showCard));
   app.post(`${root}/payment-methods/new`, post(saveCard));
   app.post(`${root}/payment-methods/:card/default`, post(setDefault));
@@ -155,19 +156,49 @@ function showPreview(visit: Visit, sub: PortalSubscriptionView): Answer {
   if (price.id === sub.price?.id && input.quantity === sub.quantity) {
     return problem("This is the plan you have. Choose another one.");
   }
-  const preview = attempt(() => kit.hosted.portalPreviewPlan(view.id, sub.id, input));
-  if ("refused" in preview) return problem(preview.refused.message);
+  const code = c.req.query("code");
+  const preview = attempt(() =>
+    kit.hosted.portalPreviewPlan(view.id, sub.id, withCode(input, code))
+  );
+  if ("refused" in preview) {
+    if (code === undefined) return problem(preview.refused.message);
+    // A code that was good a moment ago: without it, and the reason beside its field.
+    const wrong = { field: "promotion_code", message: preview.refused.message };
+    return c.redirect(again(visit, paths.confirmPlan(sub.id, price.id), [wrong]), 303);
+  }
   return c.html(
     confirmPlanPage({
       view,
       sub,
       price,
       input,
+      code: code ?? null,
       preview: preview.value,
       paths,
       flash: kit.flash(c),
     }),
   );
+}
+
+const withCode = (input: PlanInput, code: string | null | undefined): PlanInput =>
+  code ? { ...input, promotion_code: code } : input;
+
+function promotionCode(visit: Visit, form: URLSearchParams): string {
+  const { kit, view, paths } = visit;
+  const sub = subscriptionOf(visit);
+  if (!sub) return paths.overview;
+  const price = view.prices.find((each) => each.id === form.get("price"));
+  if (!price) return again(visit, paths.plan(sub.id), [NO_PLAN]);
+  const page = paths.confirmPlan(sub.id, price.id);
+  if (form.has("remove")) return page;
+  const code = (form.get("promotion_code") ?? "").trim().slice(0, 500);
+  const wrong = (message: string) =>
+    again(visit, page, [{ field: "promotion_code", message }], form);
+  if (code === "") return wrong("Enter a promotion code.");
+  const input = withCode({ price: price.id, quantity: quantityOf(visit, sub) }, code);
+  const tried = attempt(() => kit.hosted.portalPreviewPlan(view.id, sub.id, input));
+  if ("refused" in tried) return wrong(tried.refused.message);
+  return paths.confirmPlan(sub.id, price.id, code);
 }
 
 /** Only a confirm flow may change the quantity; a person changes the plan. */
@@ -183,10 +214,11 @@ function changePlan(visit: Visit, form: URLSearchParams): string {
   const notice = `You are on ${price.product_name} now.`;
   const quantity = quantityOf(visit, sub);
   if (price.id === sub.price?.id && quantity === sub.quantity) return finish(visit, null, notice);
-  const tried = attempt(() =>
-    kit.hosted.portalChangePlan(view.id, sub.id, { price: price.id, quantity })
-  );
-  const back = (problem: Problem) => again(visit, paths.confirmPlan(sub.id, price.id), [problem]);
+  const code = form.get("promotion_code");
+  const input = withCode({ price: price.id, quantity }, code);
+  const tried = attempt(() => kit.hosted.portalChangePlan(view.id, sub.id, input));
+  const back = (problem: Problem) =>
+    again(visit, paths.confirmPlan(sub.id, price.id, code ?? undefined), [problem]);
   if ("refused" in tried) return back({ field: null, message: tried.refused.message });
   return settle(visit, tried.value, notice, back);
 }

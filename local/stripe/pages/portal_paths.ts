@@ -28,8 +28,12 @@ export class PortalPaths {
   plan(sub: string): string {
     return `${this.#subscription(sub)}/plan`;
   }
-  confirmPlan(sub: string, price?: string): string {
-    return `${this.plan(sub)}/confirm${price ? `?price=${encodeURIComponent(price)}` : ""}`;
+  confirmPlan(sub: string, price?: string, code?: string): string {
+    const query = new URLSearchParams({ ...(price && { price }), ...(code && { code }) });
+    return `${this.plan(sub)}/confirm${query.size > 0 ? `?${query}` : ""}`;
+  }
+  planCode(sub: string): string {
+    return `${this.plan(sub)}/confirm/promotion-code`;
   }
 
   /** The page on which a flow begins. */

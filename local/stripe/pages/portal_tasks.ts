@@ -6,7 +6,7 @@ import type {
   PortalView,
   PriceView,
 } from "../hosted.ts";
-import { cardFields, testCards } from "./fields.ts";
+import { cardFields, field, testCards } from "./fields.ts";
 import { money, plural, priceText } from "./format.ts";
 import { webUrl } from "./guard.ts";
 import { flashBox, formToken, type Html, layout } from "./layout.ts";
@@ -165,11 +165,13 @@ export function confirmPlanPage(page: {
   sub: PortalSubscriptionView;
   price: PriceView;
   input: { price: string; quantity: number };
+  /** The promotion code that the preview counts. */
+  code: string | null;
   preview: PlanChangePreview;
   paths: PortalPaths;
   flash: Flash;
 }): Html {
-  const { view, sub, price, input, preview, paths, flash } = page;
+  const { view, sub, price, input, code, preview, paths, flash } = page;
   const title = `Change to ${price.product_name}`;
   const due = preview.amount_due_now;
   const body = html`<section class="card task">
@@ -195,9 +197,11 @@ export function confirmPlanPage(page: {
     money(preview.next_amount, preview.currency)
   }</dd></div>
     </dl>
+    ${view.features.promotion_code ? promotion(paths.planCode(sub.id), price.id, code, flash) : ""}
     <form method="post" action="${paths.confirmPlan(sub.id)}" data-once>
       ${formToken()}
       <input type="hidden" name="price" value="${price.id}">
+      ${code === null ? "" : html`<input type="hidden" name="promotion_code" value="${code}">`}
       <div class="actions">
         <button class="button primary">Confirm change</button>
         <a class="button" href="${
@@ -207,6 +211,26 @@ export function confirmPlanPage(page: {
     </form>
   </section>`;
   return layout({ title, width: "narrow", header: header(view, paths), body, flash });
+}
+
+/** As on the Checkout page: a form of its own, which shows the page again with the discount. */
+function promotion(action: string, price: string, code: string | null, flash: Flash): Html {
+  const hidden = html`<input type="hidden" name="price" value="${price}">`;
+  if (code !== null) {
+    return html`
+      <form class="promotion" method="post" action="${action}" data-once>
+        ${hidden}
+        <p>Promotion code <strong>${code.toUpperCase()}</strong></p>
+        <button class="button" name="remove" value="1">Remove code</button>
+      </form>
+    `;
+  }
+  const input = { name: "promotion_code", label: "Promotion code", autocomplete: "off" };
+  return html`<form class="promotion" method="post" action="${action}" novalidate data-once>
+    ${hidden}
+    ${field({ ...input, required: false, maxlength: 500 }, flash)}
+    <button class="button">Apply</button>
+  </form>`;
 }
 
 const signed = (amount: number, currency: string): string =>

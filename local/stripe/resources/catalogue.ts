@@ -91,6 +91,13 @@ export const catalogueRoutes: Route[] = [
       const { currency_options: before } = work.hidden("price", id);
       work.changeHidden("price", id, { currency_options: { ...before, ...options } });
     }
+    const { tax_behavior: was } = old;
+    if (was !== "unspecified" && p.tax_behavior !== undefined && p.tax_behavior !== was) {
+      throw invalid(
+        `The \`tax_behavior\` of a price cannot be changed once it is \`${was}\`.`,
+        "tax_behavior",
+      );
+    }
     if (p.lookup_key) claimLookupKey(work, p.lookup_key, p.transfer_lookup_key ?? false, id);
     return changePrice(work, id, {
       active: given(p.active, old.active),

@@ -18,7 +18,13 @@ import {
   type Values,
 } from "../engine/params.ts";
 import { listRoute, retrieveRoute, type Route, route } from "../engine/route.ts";
-import { type CheckoutHidden, type CheckoutSession, newId, type Price } from "../engine/types.ts";
+import {
+  type CheckoutHidden,
+  type CheckoutSession,
+  type Customer,
+  newId,
+  type Price,
+} from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { isMetered, optionOf, wrongCurrency } from "../billing/amounts.ts";
 import {
@@ -28,13 +34,16 @@ import {
   openSession,
   payCheckout,
   pricedLines,
+  reckon,
 } from "../billing/checkout.ts";
 import { couponOf } from "../billing/discounts.ts";
 import { checkQuantity, currencyOf } from "../billing/subscriptions.ts";
 import { cardError, resolveMethod } from "../billing/methods.ts";
+import { checkTaxReady, customerPlace, noLocation } from "../billing/tax.ts";
 import { createPrice } from "./prices.ts";
 import { newSession } from "./checkout_object.ts";
 import { shippingOf, shippingParam } from "./intents.ts";
+import { automatic_tax } from "./tax.ts";
 
 const HOUR = 3600;
 
@@ -73,6 +82,7 @@ const line = obj({
       interval: required(oneOf("day", "week", "month", "year")),
       interval_count: int(1, 36),
     }),
+    tax_behavior: oneOf("exclusive", "inclusive", "unspecified"),
     unit_amount: int(0),
     unit_amount_decimal: decimal(),
   }),
@@ -81,6 +91,7 @@ const line = obj({
 
 const createShape = {
   allow_promotion_codes: bool(),
+  automatic_tax,
   billing_address_collection: oneOf("auto", "required"),
   cancel_url: url(),
   client_reference_id: str(200),
@@ -88,6 +99,11 @@ const createShape = {
   customer: str(),
   customer_creation: oneOf("always", "if_required"),
   customer_email: str(800),
+  customer_update: obj({
+    address: oneOf("auto", "never"),
+    name: oneOf("auto", "never"),
+    shipping: oneOf("never"),
+  }),
   discounts: arr(obj({ coupon: str(), promotion_code: str() })),
   expires_at: time(),
   line_items: arr(line),
@@ -158,6 +174,7 @@ function create(work: Work, p: Create): CheckoutSession {
       setup_future_usage: p.payment_intent_data?.setup_future_usage ?? null,
       shipping: shippingOf(p.payment_intent_data?.shipping),
     },
+    ...(p.automatic_tax?.enabled ? { tax: taxOf(p, customer) } : {}),
     waiting: null,
   };
   const isTrial = hidden.subscription?.trial_end != null ||
@@ -171,6 +188,7 @@ function create(work: Work, p: Create): CheckoutSession {
       throw wrongCurrency(price, currency, `line_items[${i}][price]`);
     }
   }
+  if (p.automatic_tax?.enabled) checkTax(work, p, customer, prices, currency ?? "");
   const [discount] = p.discounts ?? [];
   const detailed = lines.map((each) => ({ ...each, id: "" }));
   if (discount) {
@@ -199,7 +217,31 @@ function create(work: Work, p: Create): CheckoutSession {
       : [],
   });
   // Sessions live in real time even for a customer with a test clock, so that a page can be opened after advancing it.
-  return work.create("checkout.session", session, hidden);
+  const made = work.create("checkout.session", session, hidden);
+  return made.automatic_tax.enabled ? reckon(work, made) : made;
+}
+
+/** The page asks for the address unless the customer's own is to be used. */
+function taxOf(p: Create, customer: Customer | null): NonNullable<CheckoutHidden["tax"]> {
+  const saves = customer === null || p.customer_update?.address === "auto";
+  return { collects: saves, saves, address: null };
+}
+
+function checkTax(
+  work: Work,
+  p: Create,
+  customer: Customer | null,
+  prices: readonly Price[],
+  currency: string,
+): void {
+  checkTaxReady(work, prices, currency);
+  const asks = customer === null || p.customer_update?.address === "auto";
+  if (asks || customerPlace(work, customer)) return;
+  throw noLocation(
+    "Automatic tax calculation in Checkout requires a valid address on the Customer. Add a valid address to the " +
+      "Customer or set either `customer_update[address]` to 'auto' or `customer_update[shipping]` to 'auto' to save " +
+      "the address entered in Checkout to the Customer.",
+  );
 }
 
 function checkModes(p: Create): void {
@@ -210,6 +252,9 @@ function checkModes(p: Create): void {
   }
   if (p.customer !== undefined && p.customer_creation !== undefined) {
     throw exclusive("customer", "customer_creation");
+  }
+  if (p.customer_update && p.customer === undefined) {
+    throw invalid("`customer_update` can only be used with `customer`.", "customer_update");
   }
   if (p.success_url === undefined) {
     throw invalid("Missing required param: success_url.", "success_url", "parameter_missing");
@@ -229,6 +274,7 @@ function checkModes(p: Create): void {
   if (p.customer_creation && p.mode === "subscription") {
     throw wrongMode("customer_creation", p.mode);
   }
+  if (p.mode === "setup" && p.automatic_tax?.enabled) throw wrongMode("automatic_tax", p.mode);
   if (p.mode === "setup" && p.discounts) throw wrongMode("discounts", p.mode);
   if (p.mode === "setup" && p.line_items) throw wrongMode("line_items", p.mode);
   const { trial_end, trial_period_days } = p.subscription_data ?? {};

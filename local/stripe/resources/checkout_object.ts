@@ -27,7 +27,9 @@ export function newSession(work: Work, p: Create, made: Made): CheckoutSession {
     allowed_payment_method_types: null,
     amount_subtotal: made.subtotal,
     amount_total: made.total,
-    automatic_tax: { enabled: false, liability: null, provider: null, status: null },
+    automatic_tax: p.automatic_tax?.enabled
+      ? { enabled: true, liability: { type: "self" }, provider: "stripe", status: null }
+      : { enabled: false, liability: null, provider: null, status: null },
     billing_address_collection: p.billing_address_collection ?? null,
     cancel_url: p.cancel_url ?? null,
     client_reference_id: p.client_reference_id ?? null,

@@ -23,6 +23,8 @@ import { expireCheckout } from "../billing/checkout.ts";
 import { redeem, removeDiscount } from "../billing/discounts.ts";
 import { cancelNow } from "../billing/lifecycle.ts";
 import { attach, cardFromToken, createCardMethod, EMPTY_ADDRESS } from "../billing/methods.ts";
+import { isEnded } from "../billing/status.ts";
+import { customerPlace, noLocation } from "../billing/tax.ts";
 import { full } from "./payment_methods.ts";
 
 const fields = {
@@ -39,10 +41,22 @@ const fields = {
   preferred_locales: arr(str()),
   shipping: unset(obj({ address: address(), name: required(str()), phone: unset(str()) })),
   source: str(),
+  tax: obj({
+    ip_address: unset(str(45)),
+    validate_location: oneOf("auto", "deferred", "immediately"),
+  }),
   tax_exempt: oneOf("exempt", "none", "reverse"),
 };
 
-const createShape = { ...fields, payment_method: str(), test_clock: str() };
+const createShape = {
+  ...fields,
+  payment_method: str(),
+  tax: obj({
+    ip_address: unset(str(45)),
+    validate_location: oneOf("deferred", "immediately"),
+  }),
+  test_clock: str(),
+};
 
 type Patch = Values<typeof fields>;
 
@@ -87,7 +101,7 @@ export function createCustomer(work: Work, p: Values<typeof createShape>): Custo
     tax_exempt: p.tax_exempt ?? "none",
     test_clock: p.test_clock ?? null,
   };
-  work.create("customer", customer, {}, { clock });
+  work.create("customer", customer, { ip_address: p.tax?.ip_address ?? null }, { clock });
   const first = p.payment_method !== undefined
     ? attach(work, p.payment_method, id)
     : p.source !== undefined
@@ -101,6 +115,7 @@ export function createCustomer(work: Work, p: Values<typeof createShape>): Custo
   if (chosen) setDefaultMethod(work, id, chosen);
   discount(work, id, p[OLD_COUPON]);
   const done = work.require("customer", id);
+  if (p.tax?.validate_location === "immediately") checkLocation(work, done);
   work.emit("customer.created", done);
   return done;
 }
@@ -149,7 +164,10 @@ function updateCustomer(work: Work, p: Patch, id: string): Customer {
   const source = p.source === undefined ? undefined : attachToken(work, p.source, id).id;
   const wanted = source ?? p.invoice_settings?.default_payment_method;
   if (wanted) setDefaultMethodCheck(work, id, wanted);
-  return work.change("customer", id, {
+  if (p.tax?.ip_address !== undefined) {
+    work.changeHidden("customer", id, { ip_address: p.tax.ip_address });
+  }
+  const done = work.change("customer", id, {
     address: p.address === undefined ? old.address ?? null : full(p.address),
     balance: given(p.balance, old.balance),
     description: given(p.description, old.description),
@@ -168,6 +186,18 @@ function updateCustomer(work: Work, p: Patch, id: string): Customer {
       : p.shipping && { name: p.shipping.name, address: full(p.shipping.address) ?? EMPTY_ADDRESS },
     tax_exempt: given(p.tax_exempt, old.tax_exempt ?? "none"),
   }, "customer.updated");
+  const when = p.tax?.validate_location ?? "auto";
+  const moved = p.address !== undefined || p.shipping !== undefined;
+  if (when === "immediately" || (when === "auto" && moved && customerPlace(work, old))) {
+    const isTaxed = work.store.all("subscription", { customer: id })
+      .some((sub) => sub.automatic_tax.enabled && !isEnded(sub));
+    if (when === "immediately" || isTaxed) checkLocation(work, done);
+  }
+  return done;
+}
+
+function checkLocation(work: Work, customer: Customer): void {
+  if (!customerPlace(work, customer)) throw noLocation();
 }
 
 function setDefaultMethodCheck(work: Work, customer: string, method: string): void {

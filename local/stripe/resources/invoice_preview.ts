@@ -28,10 +28,13 @@ import { endAsPlanned, renew } from "../billing/lifecycle.ts";
 import { stepSchedule } from "../billing/schedules.ts";
 import { isEnded } from "../billing/status.ts";
 import { createSubscription } from "../billing/subscriptions.ts";
+import { checkTaxReady, taxSwitch } from "../billing/tax.ts";
 import { discounts, proration, updateShape } from "./subscription_fields.ts";
 import { cancel, update } from "./subscriptions.ts";
+import { automatic_tax } from "./tax.ts";
 
 const shape = {
+  automatic_tax,
   currency: currency(),
   customer: str(),
   discounts: unset(discounts),
@@ -140,8 +143,13 @@ function ofSubscription(work: Rehearsal, p: Preview): Invoice {
   const sub = wanted(work, p);
   const customer = sub?.customer ?? p.customer ??
     (p.subscription === undefined ? "" : work.require("subscription", p.subscription).customer);
-  if (!sub) return ofPendingItems(work, customer);
+  if (!sub) return ofPendingItems(work, p, customer);
   const { cancel_now, ...details } = p.subscription_details ?? {};
+  // Not by the update: a preview without a place says `requires_location_inputs`, and is no error.
+  const tax = taxOf(work, p);
+  if (tax !== undefined) {
+    work.change("subscription", sub.id, { automatic_tax: taxSwitch(tax) });
+  }
   if (cancel_now) {
     cancel(work, { invoice_now: true, prorate: details.proration_behavior !== "none" }, sub.id);
   } else {
@@ -154,11 +162,11 @@ function ofSubscription(work: Rehearsal, p: Preview): Invoice {
     return shown(work, after.latest_invoice, p);
   }
   if (!isEnded(after) && endsFirst(after)) return ofLastUsage(work, after, p);
-  if (isEnded(after) || after.status === "paused") return ofPendingItems(work, customer);
+  if (isEnded(after) || after.status === "paused") return ofPendingItems(work, p, customer);
   work.at = nextBilling(after);
   const next = atPhase(work, after, work.at);
   // A phase in mid-period that bills at once, or a schedule that ends it, comes before the renewal.
-  if (isEnded(next)) return ofPendingItems(work, customer);
+  if (isEnded(next)) return ofPendingItems(work, p, customer);
   if (next.latest_invoice !== null && next.latest_invoice !== after.latest_invoice) {
     return shown(work, next.latest_invoice, p);
   }
@@ -171,7 +179,7 @@ function ofLastUsage(work: Rehearsal, sub: Subscription, p: Preview): Invoice {
   endAsPlanned(work, sub, work.at);
   const { latest_invoice } = work.require("subscription", sub.id);
   return latest_invoice === null || latest_invoice === sub.latest_invoice
-    ? ofPendingItems(work, sub.customer)
+    ? ofPendingItems(work, p, sub.customer)
     : shown(work, latest_invoice, p);
 }
 
@@ -184,7 +192,7 @@ function ofRenewal(work: Rehearsal, sub: Subscription, p: Preview): Invoice {
     if (invoice) return shown(work, invoice.id, p);
     next = work.require("subscription", sub.id);
   }
-  return ofPendingItems(work, sub.customer);
+  return ofPendingItems(work, p, sub.customer);
 }
 
 /** The subscription after the phases its schedule goes through until `until`. */
@@ -217,6 +225,7 @@ function ofNewSubscription(work: Rehearsal, p: Preview, details: Details): Invoi
     };
   });
   const sub = createSubscription(work, {
+    automatic_tax: taxOf(work, p),
     customer,
     items,
     currency: p.currency,
@@ -232,7 +241,13 @@ function ofNewSubscription(work: Rehearsal, p: Preview, details: Details): Invoi
   return shown(work, sub.latest_invoice, p);
 }
 
-function ofPendingItems(work: Rehearsal, customerId: string): Invoice {
+/** What the request says about automatic tax; settings it needs are checked. */
+function taxOf(work: Rehearsal, { automatic_tax: tax }: Preview): boolean | undefined {
+  if (tax?.enabled) checkTaxReady(work, [], "");
+  return tax?.enabled;
+}
+
+function ofPendingItems(work: Rehearsal, p: Preview, customerId: string): Invoice {
   const customer = work.require("customer", customerId, "customer");
   const pending = work.store.all("invoiceitem", { customer: customer.id, invoice: null });
   const [first] = pending;
@@ -244,6 +259,7 @@ function ofPendingItems(work: Rehearsal, customerId: string): Invoice {
     });
   }
   const draft = createInvoice(work, {
+    automatic_tax: taxOf(work, p),
     customer: customer.id,
     currency: first.currency,
     reason: "upcoming",
@@ -264,7 +280,9 @@ function shown(work: Work, id: string, p: Preview): Invoice {
     );
     work.change("invoice", id, totals(work, made, lines));
   }
-  const invoice = made.status === "draft" ? finalize(work, id, true) : made;
+  const wasTaxed = made.automatic_tax.status === "requires_location_inputs";
+  const finalized = made.status === "draft" ? finalize(work, id, true) : made;
+  const invoice = wasTaxed ? { ...finalized, automatic_tax: made.automatic_tax } : finalized;
   const upcoming = `upcoming_${newId("in_")}`;
   const line = (each: InvoiceLine): InvoiceLine => ({
     ...each,

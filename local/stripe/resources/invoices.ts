@@ -25,9 +25,12 @@ import { attemptPayment, finalize, markPaid, refusal, voidInvoice } from "../bil
 import { amountFor } from "../billing/amounts.ts";
 import { createInvoiceItem, lineOf, productName } from "../billing/lines.ts";
 import { resolveMethod } from "../billing/methods.ts";
+import { checkTaxable, invoiceTaxSwitch } from "../billing/tax.ts";
 import { discounts } from "./subscription_fields.ts";
+import { automatic_tax } from "./tax.ts";
 
 const fields = {
+  automatic_tax,
   auto_advance: bool(),
   collection_method: oneOf("charge_automatically", "send_invoice"),
   days_until_due: int(0),
@@ -51,9 +54,13 @@ function create(work: Work, p: Values<typeof createShape>): Invoice {
   if (p.collection_method === "send_invoice" && p.days_until_due === undefined) {
     throw invalid("Missing required param: days_until_due.", "days_until_due", "parameter_missing");
   }
+  if (p.automatic_tax?.enabled) {
+    checkTaxable(work, customer.id, p.default_payment_method ?? null, [], "");
+  }
   const pending = work.store.all("invoiceitem", { customer: customer.id, invoice: null });
   const now = work.now(work.clockOf(customer.id));
   const invoice = createInvoice(work, {
+    automatic_tax: p.automatic_tax?.enabled,
     customer: customer.id,
     currency: p.currency ?? pending[0]?.currency ?? customer.currency ?? "usd",
     reason: "manual",
@@ -81,7 +88,8 @@ function create(work: Work, p: Values<typeof createShape>): Invoice {
 function update(work: Work, p: Values<typeof fields>, id: string): Invoice {
   const old = work.require("invoice", id);
   const isDraft = old.status === "draft";
-  const locked = p.collection_method ?? p.days_until_due ?? p.description ?? p.footer;
+  const locked = p.automatic_tax ?? p.collection_method ?? p.days_until_due ?? p.description ??
+    p.footer;
   if (!isDraft && locked !== undefined) {
     throw invalid(
       "Finalized invoices can't be updated in this way",
@@ -92,6 +100,7 @@ function update(work: Work, p: Values<typeof fields>, id: string): Invoice {
   const auto = given(p.auto_advance, old.auto_advance ?? false);
   const now = work.now(old.test_clock ?? "");
   return work.change("invoice", id, {
+    ...(p.automatic_tax ? switchTax(work, old, p.automatic_tax.enabled) : {}),
     auto_advance: auto,
     automatically_finalizes_at: isDraft && auto
       ? old.automatically_finalizes_at ?? now + 3600
@@ -103,6 +112,12 @@ function update(work: Work, p: Values<typeof fields>, id: string): Invoice {
     footer: given(p.footer, old.footer),
     metadata: mergeMetadata(old.metadata, p.metadata),
   }, "invoice.updated");
+}
+
+function switchTax(work: Work, old: Invoice, enabled: boolean): Partial<Invoice> {
+  if (enabled) checkTaxable(work, old.customer ?? "", old.default_payment_method, [], "");
+  const switched = { ...old, automatic_tax: invoiceTaxSwitch(enabled) };
+  return totals(work, switched, old.lines.data);
 }
 
 const payShape = { off_session: bool(), paid_out_of_band: bool(), payment_method: str() };

@@ -19,7 +19,9 @@ import {
 import type { Subscription } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { periodEnd } from "../billing/due.ts";
+import { taxSwitch } from "../billing/tax.ts";
 import { FEEDBACK } from "./portal_configurations.ts";
+import { automatic_tax } from "./tax.ts";
 
 export const DAY = 86_400;
 
@@ -32,6 +34,7 @@ export const discounts = arr(
 );
 
 export const common = {
+  automatic_tax,
   cancel_at_period_end: bool(),
   cancellation_details: cancellation,
   collection_method: oneOf("charge_automatically", "send_invoice"),
@@ -98,6 +101,7 @@ export function simpleFields(
 ): Partial<Subscription> {
   return {
     ...cancellationFields(work, old, p),
+    automatic_tax: p.automatic_tax ? taxSwitch(p.automatic_tax.enabled) : old.automatic_tax,
     collection_method: given(p.collection_method, old.collection_method),
     days_until_due: given(p.days_until_due, old.days_until_due),
     default_payment_method: given(p.default_payment_method, old.default_payment_method),

@@ -24,7 +24,8 @@ import { applyChange, settleCancellation } from "../billing/changes.ts";
 import { type ItemChange, planChange } from "../billing/proration.ts";
 import { followSubscription } from "../billing/schedules.ts";
 import { isEnded, onInvoiceFailed } from "../billing/status.ts";
-import { createSubscription, withoutWrites } from "../billing/subscriptions.ts";
+import { createSubscription, currencyOf, withoutWrites } from "../billing/subscriptions.ts";
+import { checkTaxable, checkTaxReady } from "../billing/tax.ts";
 import {
   cancellation,
   checkPending,
@@ -65,7 +66,16 @@ function create(work: Work, p: Values<typeof createShape>): Subscription {
     : p.trial_end ?? null;
   const method = p.default_payment_method ?? null;
   if (method !== null) ownMethod(work, method, p.customer);
+  if (p.automatic_tax?.enabled) {
+    const prices = p.items.map((item, i) =>
+      work.require("price", item.price, `items[${i}][price]`)
+    );
+    const customer = work.require("customer", p.customer, "customer");
+    const currency = currencyOf(work, customer, prices, p.currency?.toLowerCase()) ?? "usd";
+    checkTaxable(work, p.customer, method, prices, currency);
+  }
   return createSubscription(work, {
+    automatic_tax: p.automatic_tax?.enabled,
     customer: p.customer,
     items: p.items.map((item) => ({ ...item, metadata: mergeMetadata({}, item.metadata) })),
     cancel_at: p.cancel_at ?? null,
@@ -110,6 +120,7 @@ export function update(work: Work, p: Values<typeof updateShape>, id: string): S
   if (p.items || restarts || p.trial_end !== undefined) discardPending(work, id);
   if (p.discounts !== undefined) changeDiscounts(work, old, p.discounts ?? []);
   const base = work.change("subscription", id, simpleFields(work, old, p));
+  checkTax(work, base, p);
   const changed = p.items || restarts ? changeItems(work, base, p) : null;
   const begun = p.trial_end === undefined ? null : changeTrial(work, id, p);
   const unpaid =
@@ -134,6 +145,17 @@ export function update(work: Work, p: Values<typeof updateShape>, id: string): S
     }
   }
   return work.require("subscription", id);
+}
+
+/** Automatic tax can only go on where it can be computed, and every new price must say how it means it. */
+function checkTax(work: Work, sub: Subscription, p: Values<typeof updateShape>): void {
+  if (!sub.automatic_tax.enabled || !(p.automatic_tax || p.items)) return;
+  const added = (p.items ?? []).flatMap(({ price }, i) =>
+    price === undefined ? [] : [work.require("price", price, `items[${i}][price]`)]
+  );
+  const prices = [...sub.items.data.map((item) => item.price), ...added];
+  if (!p.automatic_tax) return checkTaxReady(work, prices, sub.currency);
+  checkTaxable(work, sub.customer, sub.default_payment_method, prices, sub.currency);
 }
 
 export function live(work: Work, id: string): Subscription {

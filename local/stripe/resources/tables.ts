@@ -4,6 +4,7 @@ import { listOf } from "../engine/answer.ts";
 import type { Route } from "../engine/route.ts";
 import { lineItems } from "../billing/checkout.ts";
 import { alertRoutes } from "./alerts.ts";
+import { customerTax } from "../billing/tax.ts";
 import { catalogueRoutes } from "./catalogue.ts";
 import { disputeRoutes } from "./disputes.ts";
 import { v2CoreRoutes } from "./event_destinations.ts";
@@ -25,6 +26,7 @@ import { invoiceRoutes } from "./invoices.ts";
 import { portalRoutes } from "./portal.ts";
 import { subscriptionRoutes } from "./subscriptions.ts";
 import { systemRoutes } from "./system.ts";
+import { taxRoutes } from "./tax.ts";
 
 export const routes: readonly Route[] = [
   ...catalogueRoutes,
@@ -44,6 +46,7 @@ export const routes: readonly Route[] = [
   ...checkoutRoutes,
   ...portalConfigurationRoutes,
   ...portalRoutes,
+  ...taxRoutes,
   ...systemRoutes,
   ...v2CoreRoutes,
   ...meterRoutes,
@@ -145,6 +148,7 @@ export const rendering: Rendering = {
           .filter((sub) => !["canceled", "incomplete_expired"].includes(sub.status));
         return listOf(live.reverse(), `/v1/customers/${id}/subscriptions`);
       },
+      tax: (work, id) => customerTax(work, id),
       tax_ids: (_work, id) => listOf([], `/v1/customers/${id}/tax_ids`),
     },
     "invoice": {

@@ -462,7 +462,7 @@ isOneToOne: false
                            },
 "lease_usage":
 { Args: { "p_limit"?: number,"p_stripe_customer_id"?: string }; Returns: {
-              "attempts": number,"cancels": string,"event_time": string,"id": number,"identifier": string,"kind": string,"lease": number,"meter_event_name": string,"quantity": number,"stripe_customer_id": string
+              "attempts": number,"cancels": string,"doubtful": boolean,"event_time": string,"id": number,"identifier": string,"kind": string,"lease": number,"meter_event_name": string,"quantity": number,"stripe_customer_id": string
             }[]
                            },
 "link_customer":
@@ -496,6 +496,9 @@ isOneToOne: false
                            },
 "receive_stripe_event":
 { Args: { "p_api_version"?: string,"p_created": string,"p_id": string,"p_payload": Json,"p_stripe_customer_id"?: string,"p_type": string }; Returns: string
+                           },
+"reconcile_failed":
+{ Args: { "p_reason": string,"p_run": number,"p_stripe_customer_id": string }; Returns: undefined
                            },
 "reconciled":
 { Args: { "p_run": number,"p_stripe_customer_id": string }; Returns: undefined

@@ -98,6 +98,12 @@ export async function callingStripe<T>(work: () => Promise<T>): Promise<T> {
     const refused = error instanceof Stripe.errors.StripeInvalidRequestError ||
       isIdempotencyMismatch(error);
     if (refused) throw new AppError("internal_error", "Billing refused this request.", { cause });
+    // A key that is revoked or not allowed will not pass by itself.
+    const locked = error instanceof Stripe.errors.StripeAuthenticationError ||
+      error instanceof Stripe.errors.StripePermissionError;
+    if (locked) {
+      throw new AppError("not_configured", "This deployment is not configured.", { cause });
+    }
     throw new AppError("billing_unavailable", "Billing cannot be reached. Try again in a minute.", {
       cause,
     });

@@ -5,6 +5,7 @@ import { useSession } from "../hooks/use-session.tsx";
 import { withNext } from "../lib/paths.ts";
 import { ConnectivityBanner } from "./connectivity-banner.tsx";
 import { Logo } from "./logo.tsx";
+import { NotificationAnnouncer, NotificationBell } from "./notification-bell.tsx";
 import { PageLoading } from "./page.tsx";
 import { PaymentBanner } from "./payment-banner.tsx";
 import { Sidebar } from "./sidebar.tsx";
@@ -27,6 +28,7 @@ export function AppShell() {
   return (
     <div data-app-shell className="flex h-dvh flex-col">
       <SkipLink />
+      <NotificationAnnouncer />
       <ConnectivityBanner />
       <PaymentBanner />
       <div className="flex min-h-0 flex-1">
@@ -49,7 +51,7 @@ export function AppShell() {
             <Link to="/chat" aria-label="Tollgate, chat" className="rounded-lg">
               <Logo />
             </Link>
-            <div className="size-10" />
+            <NotificationBell align="end" />
           </header>
           <main id="main" tabIndex={-1} className="min-h-0 flex-1 focus:outline-none">
             <Outlet />

@@ -1,22 +1,27 @@
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { Link } from "react-router";
 import { useNow } from "../hooks/use-now.ts";
+import { useOverage } from "../hooks/use-overage.ts";
 import { useSubscription } from "../hooks/use-subscription.ts";
 import { useTariff } from "../hooks/use-tariff.ts";
 import type { MetricUsage } from "../hooks/use-usage.ts";
 import { formatCountdown, formatResetTime } from "../lib/dates.ts";
 import { formatCount } from "../lib/money.ts";
+import { beyondOf, type Overage } from "../lib/overage.ts";
 import { buyPath } from "../lib/paths.ts";
 import {
   headlinePrice,
   limitText,
   type MetricId,
   nextPlan,
+  nounOf,
   type Plan,
   type Price,
   priceFor,
 } from "../lib/plans.ts";
 import { type Ask, BillingDialog } from "./billing/billing-dialog.tsx";
+import { KeepGoing, stopOf } from "./keep-going.tsx";
+import { TextLink } from "./text-link.tsx";
 import { Button } from "./ui/button.tsx";
 
 interface LimitPanelProps {
@@ -31,6 +36,8 @@ interface LimitPanelProps {
 /** The gate is closed: what happened, when it opens again, and the way to a larger plan. */
 export function LimitPanel({ metric, usage, takeFocus = false, children }: LimitPanelProps) {
   const panel = useRef<HTMLElement>(null);
+  const { overage } = useOverage();
+  const stop = stopOf(overage, metric);
   useEffect(() => {
     if (takeFocus) panel.current?.focus({ preventScroll: true });
   }, [takeFocus]);
@@ -46,27 +53,31 @@ export function LimitPanel({ metric, usage, takeFocus = false, children }: Limit
       <div className="grid gap-4 p-5 sm:p-6">
         <div className="flex flex-wrap items-start justify-between gap-x-8 gap-y-3">
           <div className="grid gap-1">
-            <h2 className="text-lg font-semibold">{titleOf(metric, usage)}</h2>
-            <p className="text-sm text-muted">{explanationOf(metric, usage)}</p>
+            <h2 className="text-lg font-semibold">{stop?.title ?? titleOf(metric, usage)}</h2>
+            <p className="max-w-md text-sm text-muted tabular-nums">
+              {stop?.explanation ?? explanationOf(metric, usage)}
+            </p>
           </div>
           {usage.resetsAt !== null && <Countdown resetsAt={usage.resetsAt} />}
         </div>
         {children}
-        <Upgrade metric={metric} />
+        <WaysOn metric={metric} overage={overage} />
       </div>
     </section>
   );
 }
 
 function titleOf(metric: MetricId, { limit }: MetricUsage): string {
-  if (metric === "message") return `You have used today’s ${formatCount(limit ?? 0)} messages`;
+  if (metric !== "agent") {
+    return `You have used today’s ${formatCount(limit ?? 0)} ${nounOf(metric, limit ?? 0)}`;
+  }
   return limit === 1
     ? "Your plan includes one agent"
     : `Your plan includes ${formatCount(limit ?? 0)} agents`;
 }
 
 function explanationOf(metric: MetricId, { used, limit }: MetricUsage): string {
-  if (metric === "message") return "New ones come at midnight UTC. Nothing you wrote is lost.";
+  if (metric !== "agent") return "New ones come at midnight UTC. Nothing you wrote is lost.";
   const over = limit !== null && used > limit;
   return over
     ? `You have ${formatCount(used)}. They all stay; new ones need a larger plan.`
@@ -93,41 +104,40 @@ function Countdown({ resetsAt }: { resetsAt: number }) {
   );
 }
 
-/** The next higher plan that really helps; a change with a preview for those who pay already. */
-function Upgrade({ metric }: { metric: MetricId }) {
+/** Going on for money, or the next higher plan that really helps; a change with a preview for those who pay already. */
+function WaysOn({ metric, overage }: { metric: MetricId; overage: Overage | null }) {
   const { catalogue } = useTariff();
   const { entitlements, price: currentPrice, isSubscriber } = useSubscription();
   const [ask, setAsk] = useState<Ask | null>(null);
   const plan = catalogue && entitlements ? nextPlan(catalogue, entitlements.plan.id, metric) : null;
   const price = plan && priceFor(plan, currentPrice?.interval ?? "month");
+  const beyond = beyondOf(overage, metric);
+  const variant = beyond === "unavailable" || beyond === "open" ? "toll" : "outline";
   return (
     <div className="grid gap-3">
-      <div className="flex flex-wrap items-center gap-x-4 gap-y-3">
+      <div className="flex flex-wrap items-center gap-x-3 gap-y-3">
+        <KeepGoing metric={metric} overage={overage} onAsk={setAsk} />
         {plan && price && (isSubscriber
           ? (
             <Button
-              variant="toll"
+              variant={variant}
+              wraps
               onClick={() => setAsk({ kind: "change", lookupKey: price.lookupKey })}
             >
               {upgradeLabel(plan, price)}
             </Button>
           )
           : (
-            <Button variant="toll" asChild>
+            <Button variant={variant} wraps asChild>
               <Link to={buyPath(price)}>{upgradeLabel(plan, price)}</Link>
             </Button>
           ))}
         {plan && (
           <span className="text-sm text-muted">
-            {limitText(metric, plan.limits[metric] ?? null)}
+            {plan.name}: {limitText(metric, plan.limits[metric] ?? null).toLowerCase()}
           </span>
         )}
-        <Link
-          to="/pricing"
-          className="text-sm font-medium text-brand-text underline decoration-line-strong underline-offset-4 hover:decoration-current"
-        >
-          Compare plans
-        </Link>
+        <TextLink to="/pricing" className="text-sm">Compare plans</TextLink>
       </div>
       <BillingDialog ask={ask} onAsk={setAsk} />
     </div>

@@ -1,4 +1,4 @@
-import { CircleCheck, Info, LoaderCircle, TriangleAlert } from "lucide-react";
+import { CircleCheck, Info, LoaderCircle, TriangleAlert, X } from "lucide-react";
 import type { ReactNode } from "react";
 import { Link, useLocation } from "react-router";
 import { usePortal } from "../hooks/use-portal.ts";
@@ -22,11 +22,14 @@ interface NoticeProps {
   actions?: ReactNode;
   /** Something is under way. */
   busy?: boolean;
+  /** Shows a way to put it away. */
+  onDismiss?: () => void;
   className?: string;
 }
 
 /** Says what happened and what to do; bad news interrupts a screen reader, good news waits its turn. */
-export function Notice({ tone, title, children, actions, busy, className }: NoticeProps) {
+export function Notice(props: NoticeProps) {
+  const { tone, title, children, actions, busy, onDismiss, className } = props;
   const Icon = busy
     ? LoaderCircle
     : tone === "good"
@@ -48,8 +51,32 @@ export function Notice({ tone, title, children, actions, busy, className }: Noti
         <p className="font-semibold">{title}</p>
         {children && <div className="mt-0.5 text-ink/80">{children}</div>}
       </div>
-      {actions && <div className="flex flex-wrap gap-2 max-sm:w-full">{actions}</div>}
+      {actions && (
+        <div className={cn("flex flex-wrap gap-2 max-sm:w-full", onDismiss && "max-sm:order-1")}>
+          {actions}
+        </div>
+      )}
+      {onDismiss && <Dismiss onDismiss={onDismiss} />}
     </div>
+  );
+}
+
+function Dismiss({ onDismiss }: { onDismiss: () => void }) {
+  const dismiss = () => {
+    // The pressed button goes with the notice; the keyboard goes on with the page.
+    document.getElementById("main")?.focus({ preventScroll: true });
+    onDismiss();
+  };
+  return (
+    <Button
+      variant="ghost"
+      size="icon-sm"
+      aria-label="Dismiss"
+      className="-m-1.5 self-start"
+      onClick={dismiss}
+    >
+      <X aria-hidden />
+    </Button>
   );
 }
 

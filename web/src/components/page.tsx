@@ -1,4 +1,5 @@
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
+import { useLocation } from "react-router";
 import { Mark } from "./logo.tsx";
 
 /** A scrolling page inside the shell, with its heading. */
@@ -28,10 +29,26 @@ export function Page(
 
 /** A titled part of a page. */
 export function Section(
-  { title, actions, children }: { title: string; actions?: ReactNode; children: ReactNode },
+  { title, id, actions, children }: {
+    title: string;
+    /** For links to it: `/account#credits`. */
+    id?: string;
+    actions?: ReactNode;
+    children: ReactNode;
+  },
 ) {
+  const { hash } = useLocation();
+  const section = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (id && hash === `#${id}`) section.current?.scrollIntoView();
+  }, [hash, id]);
   return (
-    <section aria-label={title} className="grid gap-4 border-t border-line pt-6">
+    <section
+      ref={section}
+      id={id}
+      aria-label={title}
+      className="grid scroll-mt-4 grid-cols-[minmax(0,1fr)] gap-4 border-t border-line pt-6"
+    >
       <div className="flex flex-wrap items-center justify-between gap-3">
         <h2 className="text-base font-semibold">{title}</h2>
         {actions}

@@ -2,7 +2,7 @@ import { ExternalLink, TriangleAlert } from "lucide-react";
 import { Link } from "react-router";
 import { useNow } from "../hooks/use-now.ts";
 import { usePortal } from "../hooks/use-portal.ts";
-import { useSubscription } from "../hooks/use-subscription.ts";
+import { useProblemWatch, useSubscription } from "../hooks/use-subscription.ts";
 import { requireEnv } from "../env.ts";
 import { cn } from "../lib/cn.ts";
 import { explain } from "../lib/errors.ts";
@@ -14,6 +14,7 @@ export function PaymentBanner() {
   const { entitlements, paidPlanName } = useSubscription();
   const now = useNow(entitlements?.graceEndsAt ? 60_000 : 0);
   const problem = entitlements && describeProblem(entitlements, paidPlanName ?? "your plan", now);
+  useProblemWatch(problem !== null);
   return (
     <div role="status" className="contents">
       {problem && <Banner problem={problem} />}

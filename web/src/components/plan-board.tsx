@@ -12,8 +12,9 @@ import {
   featuresOf,
   findPrice,
   type Interval,
-  limitText,
+  limitTexts,
   nextPlan,
+  overageText,
   type Plan,
   type Price,
   priceFor,
@@ -103,11 +104,12 @@ function PlanColumn(
   { catalogue, currency, plan, interval, isCurrent, isSuggested, action }: PlanColumnProps,
 ) {
   const titleId = `plan-${plan.id}`;
+  const beyond = overageText(plan, currency);
   return (
     <article
       aria-labelledby={titleId}
       className={cn(
-        "relative grid content-start gap-y-5 bg-card p-6 lg:row-span-4 lg:grid-rows-subgrid",
+        "relative grid min-w-0 grid-cols-[minmax(0,1fr)] content-start gap-y-5 bg-card p-6 lg:row-span-4 lg:grid-rows-subgrid",
         isCurrent && "bg-brand-soft",
       )}
     >
@@ -115,8 +117,10 @@ function PlanColumn(
         <div aria-hidden className="barrier absolute inset-x-0 top-0 h-1.5" />
       )}
       <header className="grid content-start gap-1">
-        <div className="flex min-h-7 items-center justify-between gap-2">
-          <h3 id={titleId} className="text-lg font-semibold">{plan.name}</h3>
+        <div className="flex min-h-7 flex-wrap items-center justify-between gap-x-2 gap-y-1">
+          <h3 id={titleId} className="min-w-0 text-lg font-semibold wrap-anywhere hyphens-auto">
+            {plan.name}
+          </h3>
           {isCurrent
             ? <Badge tone="brand">Your plan</Badge>
             : action.startsAt !== null && (
@@ -139,12 +143,14 @@ function PlanColumn(
         {...action}
       />
       <ul className="grid content-start gap-2.5 border-t border-line pt-5 text-sm">
-        {(["message", "agent"] as const).map((metric) => {
-          const limit = plan.limits[metric];
-          return limit !== undefined && (
-            <li key={metric} className="font-semibold tabular-nums">{limitText(metric, limit)}</li>
-          );
-        })}
+        {limitTexts(plan.limits).map((limit) => (
+          <li key={limit} className="font-semibold tabular-nums">{limit}</li>
+        ))}
+        {beyond && (
+          <li className="text-muted tabular-nums">
+            Beyond that, if you switch it on: {beyond}
+          </li>
+        )}
         {featuresOf(catalogue, plan).map((feature) => (
           <li key={feature.id} className="flex items-start gap-2 text-muted">
             <Check aria-hidden className="mt-0.5 size-4 shrink-0 text-brand-text" />
@@ -178,7 +184,7 @@ function PlanAction(props: PlanActionProps) {
   if (!signedIn) {
     const next = price ? buyPath(price) : "/chat";
     return (
-      <Button variant={variant} asChild>
+      <Button variant={variant} wraps asChild>
         <Link to={withNext("/sign-up", next)}>{price ? `Choose ${plan.name}` : "Start free"}</Link>
       </Button>
     );
@@ -187,7 +193,7 @@ function PlanAction(props: PlanActionProps) {
     return <p className="h-10 content-center text-sm text-muted">Included for everybody</p>;
   }
   return (
-    <Button variant={variant} asChild>
+    <Button variant={variant} wraps asChild>
       <Link to={buyPath(price)}>Upgrade to {plan.name}</Link>
     </Button>
   );
@@ -217,7 +223,7 @@ function SubscriberAction(props: SubscriberActionProps) {
   if (isCurrent || isPaid || isSettled) return <ManagePlan />;
   const ask: Ask = price ? { kind: "change", lookupKey: price.lookupKey } : { kind: "cancel" };
   return (
-    <Button variant={variant} onClick={() => onAsk(ask)}>
+    <Button variant={variant} wraps onClick={() => onAsk(ask)}>
       {`${plan.rank > props.currentRank ? "Upgrade" : "Change"} to ${plan.name}`}
     </Button>
   );

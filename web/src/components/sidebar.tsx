@@ -1,14 +1,14 @@
-import { Bot, CreditCard, PenLine, Tags } from "lucide-react";
+import { Bot, ChartColumn, CreditCard, PenLine, Tags } from "lucide-react";
 import type { ComponentType } from "react";
 import { Link, NavLink } from "react-router";
 import { useSubscription } from "../hooks/use-subscription.ts";
-import { useUsage } from "../hooks/use-usage.ts";
 import { cn } from "../lib/cn.ts";
 import { ConversationList } from "./chat/conversation-list.tsx";
 import { Logo } from "./logo.tsx";
+import { NotificationBell } from "./notification-bell.tsx";
 import { Badge } from "./ui/badge.tsx";
 import { Button } from "./ui/button.tsx";
-import { UsageMeter } from "./usage-meter.tsx";
+import { UsageMeters } from "./usage-meters.tsx";
 
 interface SidebarProps {
   email: string;
@@ -19,10 +19,12 @@ interface SidebarProps {
 export function Sidebar({ email, onNavigate }: SidebarProps) {
   return (
     <>
-      <div className="flex h-14 shrink-0 items-center px-4">
+      <div className="flex h-14 shrink-0 items-center justify-between pr-3 pl-4">
         <Link to="/chat" aria-label="Tollgate, chat" className="rounded-lg" onClick={onNavigate}>
           <Logo />
         </Link>
+        {/* In the sheet of a phone its place is the close button's; there it is in the header. */}
+        {!onNavigate && <NotificationBell align="start" />}
       </div>
       <div className="px-3 pt-1 pb-3">
         <Button variant="outline" asChild className="w-full justify-start px-3">
@@ -38,6 +40,7 @@ export function Sidebar({ email, onNavigate }: SidebarProps) {
       <SidebarUsage />
       <nav aria-label="Main" className="grid gap-0.5 border-t border-line p-3">
         <SidebarLink to="/agents" icon={Bot} label="Agents" onNavigate={onNavigate} />
+        <SidebarLink to="/usage" icon={ChartColumn} label="Usage" onNavigate={onNavigate} />
         <SidebarLink to="/pricing" icon={Tags} label="Pricing" onNavigate={onNavigate} />
         <SidebarLink to="/account" icon={CreditCard} label="Account" onNavigate={onNavigate} />
         <p className="truncate px-3 pt-1.5 text-xs text-muted" title={email}>{email}</p>
@@ -47,16 +50,17 @@ export function Sidebar({ email, onNavigate }: SidebarProps) {
 }
 
 function SidebarUsage() {
-  const { messages, agents, isLoading } = useUsage();
   const { entitlements } = useSubscription();
   return (
-    <section aria-label="Usage at a glance" className="grid gap-3.5 border-t border-line px-6 py-4">
-      <div className="flex min-h-6 items-center justify-between">
+    <section
+      aria-label="Usage at a glance"
+      className="grid grid-cols-[minmax(0,1fr)] gap-3.5 border-t border-line px-6 py-4"
+    >
+      <div className="flex min-h-6 min-w-0 items-center justify-between gap-3">
         <h2 className="text-xs font-semibold text-muted">Usage</h2>
         {entitlements && <Badge tone="good">{entitlements.plan.name}</Badge>}
       </div>
-      <UsageMeter compact label="Messages today" usage={messages} isLoading={isLoading} />
-      <UsageMeter compact label="Agents" usage={agents} isLoading={isLoading} />
+      <UsageMeters compact />
     </section>
   );
 }

@@ -1,4 +1,10 @@
-import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import {
+  type QueryClient,
+  useIsMutating,
+  useMutation,
+  useQuery,
+  useQueryClient,
+} from "@tanstack/react-query";
 import { useRef } from "react";
 import {
   changePlan,
@@ -18,6 +24,20 @@ export function believeEntitlements(queries: QueryClient, entitlements: Entitlem
   queries.setQueryData(keys.entitlements, entitlements);
   void queries.invalidateQueries({ queryKey: keys.usage });
   void queries.invalidateQueries({ queryKey: keys.invoices });
+  void queries.invalidateQueries({ queryKey: keys.overage });
+}
+
+/**
+ * A second press before the first was drawn changes nothing twice. Asked of the cache, which knows at once, and not of
+ * the page, which knows a moment later.
+ */
+export function isBusy(queries: QueryClient): boolean {
+  return queries.isMutating({ mutationKey: keys.billing }) > 0;
+}
+
+/** A change is under way: what it will answer must not be closed before it is read. */
+export function useIsBillingBusy(): boolean {
+  return useIsMutating({ mutationKey: keys.billing }) > 0;
 }
 
 export interface PlanChange {
@@ -41,6 +61,7 @@ export function usePlanChange(lookupKey: string): PlanChange {
   const queries = useQueryClient();
   const firstShown = useRef<number | null>(null);
   const change = useMutation({
+    mutationKey: keys.billing,
     mutationFn: changePlan,
     onSuccess: ({ entitlements }) => believeEntitlements(queries, entitlements),
     onError: (error) => {
@@ -64,7 +85,7 @@ export function usePlanChange(lookupKey: string): PlanChange {
     isCalculating: preview.isFetching,
     previewError: preview.error,
     calculate: () => void preview.refetch(),
-    confirm: () => shown && change.mutate(shown),
+    confirm: () => shown && !isBusy(queries) && change.mutate(shown),
     isChanging: change.isPending,
     changeError: isExpired(change.error) ? null : change.error,
     result: change.data ?? null,
@@ -78,10 +99,12 @@ function isExpired(error: unknown): boolean {
 /** Cancel, cancel now, resume. */
 export function useEnding(action: EndingAction) {
   const queries = useQueryClient();
-  return useMutation({
+  const ending = useMutation({
+    mutationKey: keys.billing,
     mutationFn: () => endSubscription(action),
     onSuccess: (entitlements) => believeEntitlements(queries, entitlements),
   });
+  return { ...ending, confirm: () => !isBusy(queries) && ending.mutate() };
 }
 
 /** Asks Stripe, through the server, whether what was to be paid has been paid. */

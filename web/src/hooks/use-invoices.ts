@@ -8,6 +8,8 @@ export function useInvoices() {
   const query = useInfiniteQuery({
     queryKey: keys.invoices,
     queryFn: ({ pageParam }) => listInvoices(pageParam),
+    // An open one is paid in another tab.
+    refetchOnWindowFocus: "always",
     initialPageParam: undefined as Cursor | undefined,
     getNextPageParam: (page) => cursorAfter(page, INVOICES_PER_PAGE),
   });

@@ -12,6 +12,8 @@ import {
 import { useCatalogue } from "./use-catalogue.ts";
 import { useSession } from "./use-session.tsx";
 
+const PROBLEM_POLL_MS = 15_000;
+
 export interface SubscriptionState {
   /** null while loading, after a failure, and for visitors. */
   entitlements: Entitlements | null;
@@ -49,6 +51,8 @@ export function useSubscription(): SubscriptionState {
     queryKey: keys.entitlements,
     queryFn: getEntitlements,
     enabled: session.status === "signed-in",
+    // Somebody may come back from a page of Stripe's in another tab.
+    refetchOnWindowFocus: "always",
   });
   const entitlements = query.data ?? null;
   const price = catalogue.data && entitlements?.subscription
@@ -69,6 +73,16 @@ export function useSubscription(): SubscriptionState {
     error: query.data ? null : query.error,
     refetch: () => void query.refetch(),
   };
+}
+
+/** While a payment is missing, looks whether it has arrived. */
+export function useProblemWatch(isProblem: boolean): void {
+  useQuery({
+    queryKey: keys.entitlements,
+    queryFn: getEntitlements,
+    enabled: isProblem,
+    refetchInterval: isProblem ? PROBLEM_POLL_MS : false,
+  });
 }
 
 /** Asked for only where there is more than one: the currency of a subscription never changes. */

@@ -1,16 +1,18 @@
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { syncBilling } from "../api.ts";
+import { arrivalOf, CONFIRMATION_WAITS_MS } from "../lib/arrival.ts";
 import { isTransient } from "../lib/errors.ts";
-import { CONFIRMATION_WAITS_MS, type Entitlements, isSubscriber } from "../lib/subscription.ts";
+import type { Entitlements } from "../lib/subscription.ts";
 import { believeEntitlements } from "./use-billing.ts";
 
 export type Confirmation =
   | { state: "idle" }
   | { state: "confirming" }
-  | { state: "confirmed"; planName: string }
-  /** Every try answered, and none knew the payment yet. */
-  | { state: "late" }
+  /** The subscription is there, paid or on trial. */
+  | { state: "confirmed"; entitlements: Entitlements }
+  /** Every try answered, and none knew a completed payment; with the last answer. */
+  | { state: "late"; entitlements: Entitlements }
   | { state: "failed"; error: Error };
 
 const wait = (ms: number, signal: AbortSignal) =>
@@ -31,21 +33,24 @@ async function syncInto(queries: QueryClient): Promise<Entitlements> {
 /** Asks again with growing waits until the paid plan is there; bounded, and honest at the end. */
 async function confirm(queries: QueryClient, signal: AbortSignal): Promise<Confirmation> {
   let failure: Error | null = null;
+  let last: Entitlements | null = null;
   for (const ms of CONFIRMATION_WAITS_MS) {
     await wait(ms, signal);
     if (signal.aborted) return { state: "idle" };
     try {
-      const entitlements = await syncInto(queries);
+      last = await syncInto(queries);
       failure = null;
-      if (entitlements.source === "subscription" && isSubscriber(entitlements)) {
-        return { state: "confirmed", planName: entitlements.plan.name };
+      const arrival = arrivalOf(last);
+      if (arrival === "active" || arrival === "trial") {
+        return { state: "confirmed", entitlements: last };
       }
     } catch (error) {
       failure = error instanceof Error ? error : new Error(String(error));
       if (!isTransient(failure)) break;
     }
   }
-  return failure ? { state: "failed", error: failure } : { state: "late" };
+  if (failure) return { state: "failed", error: failure };
+  return last ? { state: "late", entitlements: last } : { state: "idle" };
 }
 
 /**
@@ -71,7 +76,10 @@ export function useConfirmation(active: boolean): [Confirmation, () => void] {
 }
 
 /** After the portal: one sync, so that what was changed there shows without waiting for the webhook. */
-export function useSyncOnce(active: boolean, onDone: () => void): [Error | null, () => void] {
+export function useSyncOnce(
+  active: boolean,
+  setDone: (isDone: boolean) => void,
+): [Error | null, () => void] {
   const queries = useQueryClient();
   const [error, setError] = useState<Error | null>(null);
   const [round, setRound] = useState(0);
@@ -81,14 +89,14 @@ export function useSyncOnce(active: boolean, onDone: () => void): [Error | null,
     let stale = false;
     setError(null);
     syncInto(queries)
-      .then(() => !stale && onDone())
+      .then(() => !stale && setDone(true))
       .catch((reason: unknown) => {
         if (!stale) setError(reason instanceof Error ? reason : new Error(String(reason)));
       });
     return () => {
       stale = true;
     };
-  }, [active, round, queries, onDone]);
+  }, [active, round, queries, setDone]);
 
   return [error, () => setRound((value) => value + 1)];
 }

@@ -25,6 +25,7 @@ import {
   withMessage,
   withoutMessage,
 } from "../lib/thread.ts";
+import { believeCap } from "./use-overage.ts";
 import { believeRefusal, countUse } from "./use-usage.ts";
 
 /** The messages of a conversation, oldest first, with older pages on demand. */
@@ -77,12 +78,19 @@ export function useSendMessage(conversationId: string) {
     onSuccess: (message) => {
       putMessage(queries, message);
       countUse(queries, "message", 1);
-      void queries.invalidateQueries({ queryKey: keys.usage });
+      askUsage(queries);
       void queries.invalidateQueries({ queryKey: keys.conversations });
       reply.mutate(message.id);
     },
     onError: (error, outgoing) => takeBack(queries, error, outgoing),
   });
+}
+
+/** A message counts, may cost something, and may be the one that a notice is written for. */
+function askUsage(queries: QueryClient): void {
+  for (const queryKey of [keys.usage, keys.overage, keys.histories, keys.notifications]) {
+    void queries.invalidateQueries({ queryKey });
+  }
 }
 
 async function store({ conversationId, isNew, messageId, text }: Outgoing): Promise<Message> {
@@ -119,8 +127,9 @@ function takeBack(queries: QueryClient, error: Error, outgoing: Outgoing): void 
   const attempt = isTransient(error) ? { conversationId, messageId, text } : null;
   writeDraft(key, { text: mergeDraft(text, readDraft(key).text), attempt });
 
-  const { code, limit } = toApiError(error);
+  const { code, limit, cap } = toApiError(error);
   if (code === "message_quota_exceeded") believeRefusal(queries, limit);
+  if (code === "spending_cap_reached") believeCap(queries, cap);
   if (isNew && !attempt) {
     // The refused message was to be its first one; an empty conversation would only be clutter.
     deleteConversation(conversationId).catch(() => {});
@@ -135,6 +144,8 @@ export function useReply(conversationId: string) {
     mutationFn: requestReply,
     onSuccess: (message) => {
       putMessage(queries, message);
+      // The answer may have called tools.
+      askUsage(queries);
       void queries.invalidateQueries({ queryKey: keys.conversations });
     },
   });

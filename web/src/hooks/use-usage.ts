@@ -1,7 +1,7 @@
 import { type QueryClient, useQuery } from "@tanstack/react-query";
 import { getUsage, type Usage } from "../api.ts";
 import type { LimitDetails } from "../lib/errors.ts";
-import type { MetricId } from "../lib/plans.ts";
+import { type MetricId, METRICS } from "../lib/plans.ts";
 import { keys } from "../lib/query.ts";
 import { useSession } from "./use-session.tsx";
 
@@ -12,11 +12,15 @@ export interface MetricUsage extends Usage {
   isExhausted: boolean;
   /** At least 80 % used. */
   isLow: boolean;
+  /** Units beyond the limit. */
+  beyond: number;
 }
 
 export interface UsageState {
   messages: MetricUsage | null;
   agents: MetricUsage | null;
+  /** All of them, in the order in which they are told; null while not known. */
+  metrics: MetricUsage[] | null;
   isLoading: boolean;
   error: Error | null;
   refetch: () => void;
@@ -26,7 +30,7 @@ const MAX_WAIT_MS = 10 * 60_000;
 const RECHECK_MS = 5_000;
 
 /**
- * How much of today's messages and of the agents is used, from `my_usage()`.
+ * How much of today's messages and tool calls and of the agents is used, from `my_usage()`.
  *
  * It asks again by itself when the allowance resets (midnight UTC), so that an exhausted state ends
  * without a reload. The database decides in any case; these numbers are for showing.
@@ -46,6 +50,7 @@ export function useUsage(): UsageState {
   return {
     messages: metricOf(query.data, "message"),
     agents: metricOf(query.data, "agent"),
+    metrics: query.data ? inOrder(query.data) : null,
     isLoading: session.status === "loading" || query.isLoading,
     error: query.data ? null : query.error,
     refetch: () => void query.refetch(),
@@ -62,13 +67,25 @@ function waitUntilReset(rows: Usage[] | undefined, now: number): number | false 
 
 function metricOf(rows: Usage[] | undefined, metric: MetricId): MetricUsage | null {
   const row = rows?.find((candidate) => candidate.metric === metric);
-  if (!row) return null;
+  return row ? toMetricUsage(row) : null;
+}
+
+function inOrder(rows: Usage[]): MetricUsage[] {
+  const rank = ({ metric }: Usage) => {
+    const index = METRICS.findIndex((known) => known === metric);
+    return index < 0 ? METRICS.length : index;
+  };
+  return rows.toSorted((a, b) => rank(a) - rank(b)).map(toMetricUsage);
+}
+
+function toMetricUsage(row: Usage): MetricUsage {
   const remaining = row.limit === null ? null : Math.max(0, row.limit - row.used);
   return {
     ...row,
     remaining,
     isExhausted: remaining === 0,
     isLow: row.limit !== null && row.used >= row.limit * 0.8,
+    beyond: row.limit === null ? 0 : Math.max(0, row.used - row.limit),
   };
 }
 

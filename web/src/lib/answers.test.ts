@@ -15,6 +15,9 @@ const row = {
   unit_amount_minor: 1500,
   billing_interval: "month",
   is_active: true,
+  trial_days: 0,
+  tiers_mode: null,
+  tiers: null,
 };
 
 const parsePrice = (value: unknown) => {
@@ -23,7 +26,7 @@ const parsePrice = (value: unknown) => {
   return price;
 };
 
-Deno.test("entitlements of the first release are understood: what is new is absent", () => {
+Deno.test("counts may arrive as text, and what there is not is null", () => {
   const answer = z.parse(entitlementsAnswer, {
     plan: { id: "free", name: "Free", rank: 0 },
     source: "default",
@@ -31,6 +34,10 @@ Deno.test("entitlements of the first release are understood: what is new is abse
     features: [],
     limits: { message: "50", agent: null },
     subscription: null,
+    grace_ends_at: null,
+    payment_problem: null,
+    pending_change: null,
+    grant: null,
   });
   deepEqual(answer.limits, { message: 50, agent: null });
   deepEqual(
@@ -64,7 +71,6 @@ Deno.test("a preview keeps the proration date as it was given", () => {
     proration_date: 1795348800,
     currency: "usd",
     amount_due_now_minor: 1700,
-    credit_minor: 750,
     lines: [{ description: "Unused time", amount_minor: -750, proration: true }],
     next_amount_minor: 4900,
     next_payment_at: "2026-12-22T12:00:00Z",
@@ -84,10 +90,13 @@ Deno.test("a price knows its amount in every currency it is sold in", () => {
 });
 
 Deno.test("a price without an amount is shown by its tiers, or not at all", () => {
-  const tiers = [{ up_to: 5, unit_amount_minor: 700 }, { up_to: null, unit_amount_minor: 650 }];
+  const tiers = [
+    { up_to: 5, unit_amount_minor: 700, flat_amount_minor: 0 },
+    { up_to: null, unit_amount_minor: 650, flat_amount_minor: 0 },
+  ];
   const unpriced = { ...row, unit_amount_minor: null };
   const tiered = parsePrice({ ...unpriced, tiers_mode: "volume", tiers });
-  equal(toPrice(tiered, [])?.tiers?.tiers[0]?.flatAmountMinor, 0);
+  equal(toPrice(tiered, [])?.tiers?.tiers[0]?.unitAmountMinor, 700);
   equal(toPrice(parsePrice(unpriced), []), null);
   equal(toPrice(parsePrice({ ...unpriced, tiers_mode: "odd", tiers }), []), null);
   equal(toPrice(parsePrice({ ...row, is_active: false }), []), null);

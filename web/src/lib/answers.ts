@@ -1,6 +1,6 @@
 /**
  * The shapes in which the server answers, and how they become the client's own (times in milliseconds,
- * camelCase). Pure. What is new since the first release may be absent: then it is null, or empty.
+ * camelCase). Pure.
  */
 
 import * as z from "zod/mini";
@@ -19,9 +19,6 @@ const link = z.pipe(
   z.nullish(z.string()),
   z.transform((value) => value && /^https?:\/\//.test(value) ? value : null),
 );
-/** Absent and null are the same: there is none. */
-const maybe = <T>(schema: z.ZodMiniType<T>) =>
-  z.pipe(z.nullish(schema), z.transform((value) => value ?? null));
 
 // ---------------------------------------------------------------------------------------------------
 // Entitlements and usage
@@ -42,13 +39,9 @@ const entitlementsSchema = z.object({
     trial_end: time,
   })),
   grace_ends_at: time,
-  payment_problem: maybe(z.object({
-    status: z.string(),
-    subscription_id: z.string(),
-    hosted_invoice_url: link,
-  })),
-  pending_change: maybe(z.object({ lookup_key: z.string(), at: time })),
-  grant: maybe(z.object({ ends_at: time })),
+  payment_problem: z.nullable(z.object({ status: z.string(), hosted_invoice_url: link })),
+  pending_change: z.nullable(z.object({ lookup_key: z.string(), at: time })),
+  grant: z.nullable(z.object({ ends_at: time })),
 });
 
 export const entitlementsAnswer = z.pipe(
@@ -101,7 +94,6 @@ export const previewAnswer = z.pipe(
     proration_date: count,
     currency: z.string(),
     amount_due_now_minor: count,
-    credit_minor: count,
     lines: z.array(
       z.object({ description: z.string(), amount_minor: count, proration: z.boolean() }),
     ),
@@ -116,7 +108,6 @@ export const previewAnswer = z.pipe(
     prorationDate: answer.proration_date,
     currency: answer.currency,
     dueNowMinor: answer.amount_due_now_minor,
-    creditMinor: answer.credit_minor,
     lines: answer.lines.map(({ description, amount_minor, proration }) => ({
       description,
       amountMinor: amount_minor,
@@ -170,8 +161,8 @@ export const invoicesAnswer = z.array(z.pipe(
 
 const tiersSchema = z.array(z.object({
   up_to: z.nullable(count),
-  unit_amount_minor: maybe(count),
-  flat_amount_minor: maybe(count),
+  unit_amount_minor: count,
+  flat_amount_minor: count,
 }));
 
 const priceSchema = z.object({
@@ -181,9 +172,9 @@ const priceSchema = z.object({
   unit_amount_minor: z.nullable(count),
   billing_interval: z.enum(["month", "year"]),
   is_active: z.boolean(),
-  trial_days: maybe(count),
-  tiers_mode: maybe(z.string()),
-  tiers: maybe(tiersSchema),
+  trial_days: count,
+  tiers_mode: z.nullable(z.string()),
+  tiers: z.nullable(tiersSchema),
 });
 
 export const pricesAnswer = z.array(priceSchema);
@@ -208,7 +199,7 @@ export function toPrice(row: PriceRow, options: CurrencyOption[]): Price | null 
     currency: row.currency,
     amountMinor,
     interval: row.billing_interval,
-    trialDays: row.trial_days ?? 0,
+    trialDays: row.trial_days,
     tiers,
     ownCurrency: row.currency,
     // Tiers are told in the price's own currency only; another one would show a wrong amount.
@@ -222,8 +213,8 @@ function toTiers({ tiers, tiers_mode }: PriceRow): TierTable | null {
     mode: tiers_mode,
     tiers: tiers.map((tier) => ({
       upTo: tier.up_to,
-      unitAmountMinor: tier.unit_amount_minor ?? 0,
-      flatAmountMinor: tier.flat_amount_minor ?? 0,
+      unitAmountMinor: tier.unit_amount_minor,
+      flatAmountMinor: tier.flat_amount_minor,
     })),
   };
 }

@@ -11,6 +11,12 @@ export interface LimitDetails {
   plan: string;
 }
 
+/** What the database says when the spending cap is reached. */
+export interface CapDetails {
+  capMinor: number;
+  spentMinor: number;
+}
+
 /** What the server suggests instead, e.g. the portal for a second subscription. */
 export interface SuggestedAction {
   function: string;
@@ -21,6 +27,7 @@ interface ApiErrorFields {
   status?: number;
   requestId?: string | null;
   limit?: LimitDetails | null;
+  cap?: CapDetails | null;
   action?: SuggestedAction | null;
   cause?: unknown;
 }
@@ -30,6 +37,7 @@ export class ApiError extends Error {
   readonly status: number;
   readonly requestId: string | null;
   readonly limit: LimitDetails | null;
+  readonly cap: CapDetails | null;
   readonly action: SuggestedAction | null;
 
   constructor(code: string, message: string, fields: ApiErrorFields = {}) {
@@ -39,6 +47,7 @@ export class ApiError extends Error {
     this.status = fields.status ?? 0;
     this.requestId = fields.requestId ?? null;
     this.limit = fields.limit ?? null;
+    this.cap = fields.cap ?? null;
     this.action = fields.action ?? null;
   }
 }
@@ -59,23 +68,35 @@ export function fromRest(error: unknown, status: number): ApiError {
   if (status === 0) return fromNetwork(error);
   const code = status === 401 ? "unauthorized" : text(field(error, "code")) ?? `http_${status}`;
   const limit = LIMIT_CODES.has(code) ? parseLimitDetails(field(error, "details")) : null;
+  const cap = code === "spending_cap_reached" ? parseCapDetails(field(error, "details")) : null;
   return new ApiError(code, text(field(error, "message")) ?? code, {
     status,
     limit,
+    cap,
     cause: error,
   });
 }
 
+function parseDetails(details: unknown): unknown {
+  if (typeof details !== "string") return details;
+  try {
+    return JSON.parse(details);
+  } catch {
+    return null;
+  }
+}
+
+/** Reads the JSON text `{metric, cap_minor, spent_minor, currency, period_end}`; null when it is not that. */
+function parseCapDetails(details: unknown): CapDetails | null {
+  const value = parseDetails(details);
+  const capMinor = Number(field(value, "cap_minor") ?? NaN);
+  const spentMinor = Number(field(value, "spent_minor") ?? NaN);
+  return Number.isFinite(capMinor) && Number.isFinite(spentMinor) ? { capMinor, spentMinor } : null;
+}
+
 /** Reads the JSON text `{metric, limit, used, resets_at, plan}`; null when it is not that. */
 export function parseLimitDetails(details: unknown): LimitDetails | null {
-  let value: unknown = details;
-  if (typeof details === "string") {
-    try {
-      value = JSON.parse(details);
-    } catch {
-      return null;
-    }
-  }
+  const value = parseDetails(details);
   const limit = Number(field(value, "limit"));
   const used = Number(field(value, "used"));
   const metric = text(field(value, "metric"));
@@ -157,6 +178,26 @@ const EXPLANATIONS: Record<string, Explanation> = {
   message_quota_exceeded: {
     title: "You have used all of today’s messages",
     advice: "Wait for the reset, or move to a plan with more messages.",
+  },
+  spending_cap_reached: {
+    title: "Your spending cap is reached",
+    advice: "Raise the cap to go on, or wait for the reset. Nothing more is charged until then.",
+  },
+  overage_not_available: {
+    title: "Pay as you go is not available",
+    advice: "It needs an active subscription to a plan that offers it.",
+  },
+  invalid_cap: {
+    title: "This spending cap cannot be used",
+    advice: "Choose an amount above zero and not more than a hundred thousand.",
+  },
+  invalid_range: {
+    title: "This range cannot be shown",
+    advice: "Choose 400 days at most, the first one before the last.",
+  },
+  subscription_scheduled: {
+    title: "A change of your plan is under way",
+    advice: "Take it back first, or wait until it has happened.",
   },
   agent_limit_reached: {
     title: "Your plan has no room for another agent",

@@ -8,7 +8,6 @@ function preview(dueNowMinor: number, ...amounts: number[]): Preview {
     prorationDate: 0,
     currency: "usd",
     dueNowMinor,
-    creditMinor: 0,
     lines: amounts.map((amountMinor) => ({ description: "", amountMinor, proration: true })),
     nextAmountMinor: null,
     nextPaymentAt: null,

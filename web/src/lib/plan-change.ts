@@ -14,7 +14,6 @@ export interface Preview {
   prorationDate: number;
   currency: string;
   dueNowMinor: number;
-  creditMinor: number;
   lines: PreviewLine[];
   nextAmountMinor: number | null;
   nextPaymentAt: number | null;

@@ -1,9 +1,28 @@
 /** Rules about plans that more than one page needs. Pure: rows in, words and choices out. */
 
-import { formatCount, formatMoney } from "./money.ts";
+import { formatCount, formatMoney, formatUnit } from "./money.ts";
+import type { OveragePrice } from "./overage.ts";
 
 export type Interval = "month" | "year";
-export type MetricId = "message" | "agent";
+export type MetricId = "message" | "agent" | "tool";
+/** In the order in which they are told. */
+export const METRICS: readonly MetricId[] = ["message", "tool", "agent"];
+
+const NOUNS: Record<MetricId, [one: string, many: string]> = {
+  message: ["message", "messages"],
+  agent: ["agent", "agents"],
+  tool: ["tool call", "tool calls"],
+};
+
+function isMetric(metric: string): metric is MetricId {
+  return metric in NOUNS;
+}
+
+/** `message`, `messages`; a metric we do not know goes by its own name. */
+export function nounOf(metric: string, count: number): string {
+  if (!isMetric(metric)) return metric.replaceAll("_", " ");
+  return NOUNS[metric][count === 1 ? 0 : 1];
+}
 
 export interface Price {
   lookupKey: string;
@@ -45,6 +64,8 @@ export interface Plan {
   limits: Record<string, number | null>;
   features: string[];
   prices: Price[];
+  /** What a unit beyond the allowance costs, for those who switch that on. */
+  overage: OveragePrice[];
 }
 
 export interface Feature {
@@ -142,14 +163,36 @@ function gives(plan: Plan, metric: MetricId): number {
   return limit ?? Number.POSITIVE_INFINITY;
 }
 
+/** `Messages`, `Tool calls`: the name of a metric at the head of something. */
+export function titleOfMetric(metric: string): string {
+  const noun = nounOf(metric, 2);
+  return noun.charAt(0).toUpperCase() + noun.slice(1);
+}
+
+/** The limits of a plan in words, as far as it has them. */
+export function limitTexts(limits: Record<string, number | null>): string[] {
+  return METRICS.flatMap((metric) => {
+    const limit = limits[metric];
+    return limit === undefined ? [] : [limitText(metric, limit)];
+  });
+}
+
 /** `500 messages a day`, `Unlimited agents`, `1 agent`. */
 export function limitText(metric: MetricId, limit: number | null): string {
   const amount = limit === null ? "Unlimited" : formatCount(limit);
-  const noun = metric === "agent"
-    ? (limit === 1 ? "agent" : "agents")
-    : (limit === 1 ? "message" : "messages");
-  const period = metric === "message" && limit !== null ? " a day" : "";
+  const noun = nounOf(metric, limit ?? 2);
+  const period = metric !== "agent" && limit !== null ? " a day" : "";
   return `${amount} ${noun}${period}`;
+}
+
+/** `$0.02 a message, $0.01 a tool call`: what is beyond the allowance; null when it is not sold in this currency. */
+export function overageText(plan: Plan, currency: string): string | null {
+  const parts = METRICS.flatMap((metric) => {
+    const price = plan.overage.find((row) => row.metric === metric);
+    const amount = price?.amounts[currency];
+    return amount === undefined ? [] : [`${formatUnit(amount, currency)} a ${nounOf(metric, 1)}`];
+  });
+  return parts.length === 0 ? null : parts.join(", ");
 }
 
 /** The features of a plan, by the catalogue's order. */

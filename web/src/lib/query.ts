@@ -1,7 +1,7 @@
 import { QueryClient } from "@tanstack/react-query";
 import { isTransient } from "./errors.ts";
 
-/** Names of cached answers. All but the catalogue belong to a person and go when the person does. */
+/** Names of cached answers. All but the catalogue and the credit packs belong to a person and go when the person does. */
 export const keys = {
   catalogue: ["catalogue"] as const,
   entitlements: ["me", "entitlements"] as const,
@@ -15,6 +15,15 @@ export const keys = {
   preview: (lookupKey: string) => ["me", "preview", lookupKey] as const,
   currency: (subscriptionId: string) => ["me", "currency", subscriptionId] as const,
   agents: ["me", "agents"] as const,
+  overage: ["me", "overage"] as const,
+  histories: ["me", "history"] as const,
+  history: (metric: string, from: string, to: string) =>
+    ["me", "history", metric, from, to] as const,
+  credits: ["me", "credits"] as const,
+  notifications: ["me", "notifications"] as const,
+  creditPacks: ["credit-packs"] as const,
+  /** Mutations that change what is paid: one at a time. */
+  billing: ["me", "billing"] as const,
 };
 
 export function createQueryClient(): QueryClient {

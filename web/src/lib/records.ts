@@ -38,3 +38,35 @@ export interface Invoice {
   /** As the server wrote it: it is the cursor for older pages. */
   createdAt: string;
 }
+
+/** What somebody should be told about their allowance or their spending. */
+export interface Notification {
+  id: number;
+  kind: string;
+  title: string;
+  body: string;
+  createdAt: number;
+  isRead: boolean;
+}
+
+export interface CreditGrant {
+  id: string;
+  name: string | null;
+  amountMinor: number;
+  currency: string;
+  createdAt: number;
+  effectiveAt: number | null;
+  expiresAt: number | null;
+  voidedAt: number | null;
+}
+
+/** Prepaid credit that can be bought. */
+export interface CreditPack {
+  lookupKey: string;
+  name: string;
+  currency: string;
+  priceMinor: number;
+  creditMinor: number;
+  /** Days after the purchase; null: never. */
+  expiresDays: number | null;
+}

@@ -148,17 +148,3 @@ export function isChangeable({ subscription, source }: Entitlements): boolean {
 export function isCancellable(entitlements: Entitlements): boolean {
   return isSubscriber(entitlements) && entitlements.subscription?.status !== "incomplete";
 }
-
-/** The waits before each further try to confirm a payment: about a minute in all, then honesty. */
-export const CONFIRMATION_WAITS_MS = [
-  0,
-  1000,
-  1500,
-  2500,
-  4000,
-  6000,
-  8000,
-  10_000,
-  12_000,
-  15_000,
-];

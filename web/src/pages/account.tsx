@@ -1,13 +1,16 @@
 import { LogOut } from "lucide-react";
 import { useState } from "react";
+import { CreditsSection } from "../components/account/credits-section.tsx";
 import { InvoicesSection } from "../components/account/invoices-section.tsx";
+import { OverageSection } from "../components/account/overage-section.tsx";
 import { PlanSection } from "../components/account/plan-section.tsx";
 import { ReturnNotice } from "../components/account/return-notice.tsx";
 import { Page, Section } from "../components/page.tsx";
 import { ErrorNotice } from "../components/notice.tsx";
 import { ThemeChoice } from "../components/theme-choice.tsx";
 import { Button } from "../components/ui/button.tsx";
-import { UsageMeter } from "../components/usage-meter.tsx";
+import { TextLink } from "../components/text-link.tsx";
+import { UsageMeters } from "../components/usage-meters.tsx";
 import { useSession, useSignOut } from "../hooks/use-session.tsx";
 import { useTitle } from "../hooks/use-title.ts";
 import { useUsage } from "../hooks/use-usage.ts";
@@ -21,6 +24,8 @@ export default function AccountPage() {
       <ReturnNotice />
       <PlanSection />
       <UsageSection />
+      <OverageSection />
+      <CreditsSection />
       <InvoicesSection />
       <Section title="Appearance">
         <div>
@@ -35,15 +40,17 @@ export default function AccountPage() {
 }
 
 function UsageSection() {
-  const { messages, agents, isLoading, error, refetch } = useUsage();
+  const { error, refetch } = useUsage();
   return (
-    <Section title="Usage">
+    <Section
+      title="Usage"
+      actions={<TextLink to="/usage" className="text-sm">Usage by day</TextLink>}
+    >
       {error
         ? <ErrorNotice error={error} onRetry={refetch} />
         : (
           <div className="grid items-start gap-x-10 gap-y-6 sm:grid-cols-2">
-            <UsageMeter label="Messages today" usage={messages} isLoading={isLoading} />
-            <UsageMeter label="Agents" usage={agents} isLoading={isLoading} />
+            <UsageMeters />
           </div>
         )}
     </Section>

@@ -1,29 +1,21 @@
-import { useState } from "react";
-import { useSearchParams } from "react-router";
+import { useEffect, useState } from "react";
 import { Notice } from "../components/notice.tsx";
 import { Pricing } from "../components/pricing.tsx";
-import { Button } from "../components/ui/button.tsx";
+import { useReturn } from "../hooks/use-return.ts";
 import { useTitle } from "../hooks/use-title.ts";
 
 export default function PricingPage() {
   useTitle("Pricing");
-  const [params, setParams] = useSearchParams();
-  const [dismissed, setDismissed] = useState(false);
-  const cancelled = params.get("checkout") === "cancelled" && !dismissed;
-  const dismiss = () => {
-    setDismissed(true);
-    setParams((before) => {
-      before.delete("checkout");
-      return before;
-    }, { replace: true });
-  };
+  const { origin, tidy } = useReturn("checkout");
+  const [isRead, setRead] = useState(false);
+  useEffect(tidy, [tidy]);
   return (
     <div className="mx-auto grid w-full max-w-6xl gap-8 px-5 pt-8 pb-20 sm:pt-14">
-      {cancelled && (
+      {origin === "cancelled" && !isRead && (
         <Notice
           tone="plain"
           title="Checkout was cancelled"
-          actions={<Button size="sm" variant="ghost" onClick={dismiss}>Dismiss</Button>}
+          onDismiss={() => setRead(true)}
         >
           Nothing was charged. Choose a plan whenever you like.
         </Notice>

@@ -184,7 +184,7 @@ function alreadySubscribed(): AppError {
     "already_subscribed",
     "There is a subscription already. Change it instead of buying another.",
     {
-      action: { function: "portal", flow: "update" },
+      action: { function: "subscription" },
     },
   );
 }

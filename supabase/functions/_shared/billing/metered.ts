@@ -30,7 +30,8 @@ export async function fetchMetering(
       .autoPagingToArray({ limit: MAX_GRANTS })
   );
   const items = subscriptions.flatMap((subscription) =>
-    subscription.items.data.filter(isMetered).map((item) => snapshotOf(subscription, item))
+    (subscription.items?.data ?? []).filter(isMetered)
+      .map((item) => snapshotOf(subscription, item))
   );
   return {
     metered_items: await Promise.all(items),

@@ -9,6 +9,8 @@ import { fetchCustomer, syncCustomer } from "./sync.ts";
 /** A scheduled function has little more than a minute; what is left waits for the next call. */
 const BUDGET_MS = 40_000;
 const CUSTOMERS_AT_A_TIME = 50;
+/** As many as the database gives at once. */
+const MAX_QUEUED = 1_000;
 const REBUILD_AT_A_TIME = 25;
 
 /**
@@ -16,7 +18,8 @@ const REBUILD_AT_A_TIME = 25;
  * after an event that the answer may have been old, and everybody whose snapshot is older than a day.
  *
  * One call at a time (`busy`). It stops when its time is up or Stripe asks for a pause (429), and the next call goes on at
- * the same place. Answers `{busy}` or `{finished, events_seen, events_missing, customers, drifts, error?}`.
+ * the same place. Answers `{busy}` or `{finished, events_seen, events_missing, customers, drifts, failed, error?}`; who failed is
+ * in `billing.problems`.
  */
 export async function reconcile(admin: db.Client): Promise<Json> {
   const run = await db.beginReconcile(admin);
@@ -24,8 +27,10 @@ export async function reconcile(admin: db.Client): Promise<Json> {
   const deadline = Date.now() + BUDGET_MS;
   try {
     if (!run.listed) await listEvents(admin, run, deadline);
-    const done = await syncQueued(admin, run.run, deadline);
-    return await db.endReconcile(admin, run.run, { done });
+    const { done, failed } = await syncQueued(admin, run.run, deadline);
+    const error = failed > 0 ? `${failed} customers could not be synced` : undefined;
+    const ended = await db.endReconcile(admin, run.run, { done, ...(error && { error }) });
+    return isObject(ended) ? { ...ended, failed } : ended;
   } catch (error) {
     const code = codeOf(error);
     log("warn", "reconcile_stopped", { run: run.run, code });
@@ -70,17 +75,22 @@ function toRow(event: Stripe.Event): db.ReconcileEvent {
 }
 
 /**
- * Syncs who is in the queue; false when time was up first. A customer that cannot be understood must not hold up the others:
- * it stays in the queue for the next run.
+ * Syncs who is in the queue; not `done` when time was up first. A customer that cannot be synced must not hold up the others:
+ * it goes to the end of the queue, where it waits for the next run.
  */
-async function syncQueued(admin: db.Client, run: number, deadline: number): Promise<boolean> {
+async function syncQueued(
+  admin: db.Client,
+  run: number,
+  deadline: number,
+): Promise<{ done: boolean; failed: number }> {
   const failed = new Set<string>();
   while (true) {
-    const queued = await db.nextReconcileCustomers(admin, run, CUSTOMERS_AT_A_TIME + failed.size);
+    const limit = Math.min(CUSTOMERS_AT_A_TIME + failed.size, MAX_QUEUED);
+    const queued = await db.nextReconcileCustomers(admin, run, limit);
     const customers = queued.filter((customer) => !failed.has(customer));
-    if (customers.length === 0) return true;
+    if (customers.length === 0) return { done: true, failed: failed.size };
     for (const customer of customers) {
-      if (Date.now() >= deadline) return false;
+      if (Date.now() >= deadline) return { done: false, failed: failed.size };
       try {
         await syncCustomer(admin, customer, { cause: "reconcile" });
         await db.reconciled(admin, run, customer);
@@ -88,14 +98,16 @@ async function syncQueued(admin: db.Client, run: number, deadline: number): Prom
         if (codeOf(error) === "billing_unavailable") throw error;
         failed.add(customer);
         log("error", "reconcile_failed", { customer, code: codeOf(error) });
+        await db.reconcileFailed(admin, run, customer, describe(error));
       }
     }
   }
 }
 
 /**
- * Recomputes snapshots from Stripe, a batch of customers at a time in the order of their ids; `dryRun` only compares.
- * Answers `{customers, differences: [{customer, field, ours, stripe}], next}`; call again with `after: next` until it is null.
+ * Recomputes snapshots from Stripe, a batch of customers at a time in the order of their ids; `dry_run` only compares.
+ * Answers `{customers, differences: [{customer, field, ours, stripe}], failed: [{customer, code}], next}`; call again with
+ * `after: next` until it is null. One customer that fails does not end the walk, Stripe being away does.
  */
 export async function rebuild(
   options: { dry_run: boolean; after?: string | undefined },
@@ -103,17 +115,27 @@ export async function rebuild(
 ): Promise<Json> {
   const customers = await db.customersAfter(admin, options.after ?? null, REBUILD_AT_A_TIME);
   const differences: Json[] = [];
+  const failed: Json[] = [];
   for (const customer of customers) {
-    const token = await db.nextSyncToken(admin);
-    const snapshot = await fetchCustomer(admin, customer);
-    const found = await db.compareSnapshot(admin, customer, snapshot);
-    if (Array.isArray(found)) {
-      differences.push(...found.map((one) => ({ customer, ...(isObject(one) ? one : {}) })));
+    try {
+      differences.push(...await rebuildOne(customer, options.dry_run, admin));
+    } catch (error) {
+      if (codeOf(error) === "billing_unavailable") throw error;
+      log("error", "rebuild_failed", { customer, code: codeOf(error) });
+      failed.push({ customer, code: codeOf(error) });
     }
-    if (!options.dry_run) await db.applySnapshot(admin, customer, token, snapshot, "rebuild");
   }
   const next = customers.length < REBUILD_AT_A_TIME ? null : customers.at(-1) ?? null;
-  return { customers: customers.length, differences, next };
+  return { customers: customers.length, differences, failed, next };
+}
+
+async function rebuildOne(customer: string, dryRun: boolean, admin: db.Client): Promise<Json[]> {
+  const token = await db.nextSyncToken(admin);
+  const snapshot = await fetchCustomer(admin, customer);
+  const found = await db.compareSnapshot(admin, customer, snapshot);
+  if (!dryRun) await db.applySnapshot(admin, customer, token, snapshot, "rebuild");
+  if (!Array.isArray(found)) return [];
+  return found.map((one) => ({ customer, ...(isObject(one) ? one : {}) }));
 }
 
 function isObject(value: Json): value is { [key: string]: Json | undefined } {

@@ -1,8 +1,11 @@
 import type { Json } from "../database.types.ts";
 import * as db from "../db.ts";
+import { AppError } from "../domain/errors.ts";
 import {
   type CustomerSnapshot,
+  type InvoiceSnapshot,
   lookupKeyOf,
+  notUnderstood,
   pendingChange,
   type SubscriptionSnapshot,
   toInvoice,
@@ -105,12 +108,42 @@ export async function fetchCustomer(
       subscriptions.map((subscription) => snapshotOf(subscription, keys)),
     ),
     // A draft may still change and vanish; it is nobody's invoice yet.
-    invoices: invoices.filter((invoice) => invoice.status !== "draft").map(toInvoice),
+    invoices: invoices.filter((invoice) => invoice.status !== "draft").flatMap(invoiceOf),
     ...await fetchMetering(stripeCustomerId, subscriptions),
   };
 }
 
+/** One subscription that cannot be read gives no access, and does not keep the others from being applied. */
 async function snapshotOf(
+  subscription: Stripe.Subscription,
+  keys: ReadonlySet<string>,
+): Promise<SubscriptionSnapshot> {
+  try {
+    return await readSubscription(subscription, keys);
+  } catch (error) {
+    const reason = shapeProblem(error);
+    log("error", "subscription_not_understood", { subscription: subscription.id, reason });
+    return notUnderstood(subscription.id);
+  }
+}
+
+/** An invoice that cannot be read is not shown; it decides nothing. */
+function invoiceOf(invoice: Stripe.Invoice): InvoiceSnapshot[] {
+  try {
+    return [toInvoice(invoice)];
+  } catch (error) {
+    log("error", "invoice_not_understood", { invoice: invoice.id, reason: shapeProblem(error) });
+    return [];
+  }
+}
+
+/** What is not understood about an object of Stripe's; every other error is thrown again. */
+function shapeProblem(error: unknown): string {
+  if (error instanceof AppError && error.code === "stripe_shape_unknown") return error.message;
+  throw error;
+}
+
+async function readSubscription(
   subscription: Stripe.Subscription,
   keys: ReadonlySet<string>,
 ): Promise<SubscriptionSnapshot> {

@@ -2,7 +2,7 @@ import type { Json } from "../database.types.ts";
 import * as db from "../db.ts";
 import { log } from "../log.ts";
 import { AppError } from "../domain/errors.ts";
-import { toFailure } from "../domain/usage.ts";
+import { toAdjustmentFailure, toFailure } from "../domain/usage.ts";
 import { callingStripe, stripe, toRefusal } from "../stripe.ts";
 
 /** pg_net waits 55 seconds for an answer; what is left waits for the next call. */
@@ -70,7 +70,10 @@ async function send(admin: db.Client, row: db.UsageRow): Promise<"sent" | "faile
   try {
     await (row.kind === "adjustment" ? sendAdjustment(row) : sendEvent(row));
   } catch (error) {
-    const failure = toFailure(toRefusal(error), row.identifier);
+    const refusal = toRefusal(error);
+    const failure = row.kind === "adjustment"
+      ? toAdjustmentFailure(refusal, row.doubtful)
+      : toFailure(refusal, row.identifier);
     if (failure.kind === "rejected") {
       log("error", "usage_rejected", { identifier: row.identifier, reason: failure.reason });
       await db.usageParked(admin, row.id, failure.reason);

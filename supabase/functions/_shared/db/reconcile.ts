@@ -56,6 +56,19 @@ export async function reconciled(
   await rows(admin.rpc("reconciled", { p_run: run, p_stripe_customer_id: stripeCustomerId }));
 }
 
+export async function reconcileFailed(
+  admin: Client,
+  run: number,
+  stripeCustomerId: string,
+  reason: string,
+): Promise<void> {
+  await rows(admin.rpc("reconcile_failed", {
+    p_run: run,
+    p_stripe_customer_id: stripeCustomerId,
+    p_reason: reason,
+  }));
+}
+
 /** Gives the run back: done, or to be gone on with. Answers its figures. */
 export function endReconcile(
   admin: Client,

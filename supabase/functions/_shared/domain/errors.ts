@@ -27,10 +27,9 @@ export const ERROR_STATUS = {
 export type ErrorCode = keyof typeof ERROR_STATUS;
 
 /** What a client may do about a refusal: the function to call next, and with what. */
-export interface NextAction {
-  function: "portal";
-  flow?: "update" | "cancel" | "payment_method";
-}
+export type NextAction =
+  | { function: "portal"; flow?: "update" | "cancel" | "payment_method" }
+  | { function: "subscription" };
 
 /**
  * A refusal with a code. Thrown anywhere below `http.ts`, which alone turns it into a response.

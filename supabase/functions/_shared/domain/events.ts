@@ -24,8 +24,8 @@ export const HINTS: readonly string[] = [
   "invoice.paid",
   "invoice.payment_action_required",
   "invoice.payment_failed",
-  "invoice.payment_succeeded",
   "invoice.voided",
+  "subscription_schedule.updated",
 ];
 
 /** Thin events about usage that Stripe took and then did not count. */

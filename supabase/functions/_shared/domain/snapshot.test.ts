@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type Stripe from "stripe";
 import { AppError } from "./errors.ts";
-import { lookupKeyOf, mayStillBill, toSnapshot } from "./snapshot.ts";
+import { lookupKeyOf, mayStillBill, notUnderstood, toSnapshot } from "./snapshot.ts";
 
 const KEYS = new Set(["pro_monthly", "business_yearly"]);
 const START = 1_790_000_000;
@@ -121,6 +121,12 @@ for (
     );
   });
 }
+
+Deno.test("what cannot be read gives no access and leaves no room for a second one", () => {
+  const { id, status, price_lookup_key } = notUnderstood("sub_1");
+  assert.deepEqual([id, price_lookup_key], ["sub_1", null]);
+  assert.ok(mayStillBill(status));
+});
 
 Deno.test("only ended subscriptions make room for another, a status of tomorrow does not", () => {
   assert.deepEqual(

@@ -9,14 +9,14 @@ export interface SubscriptionSnapshot {
   price_lookup_key: string | null;
   quantity: number;
   currency: string;
-  current_period_start: string;
-  current_period_end: string;
+  current_period_start: string | null;
+  current_period_end: string | null;
   cancel_at: string | null;
   cancel_at_period_end: boolean;
   canceled_at: string | null;
   ended_at: string | null;
   trial_end: string | null;
-  created: string;
+  created: string | null;
   pending_price_lookup_key: string | null;
   pending_change_at: string | null;
 }
@@ -88,6 +88,31 @@ export function toSnapshot(
     created: time(subscription.created, "created"),
     pending_price_lookup_key: pending?.lookupKey ?? null,
     pending_change_at: pending === null ? null : time(pending.at, "schedule.phases.start_date"),
+  };
+}
+
+/**
+ * The row of a subscription that `toSnapshot` cannot read. Its status is none that gives access and none that has ended: who
+ * has it is on the default plan and cannot buy a second one, and everybody can see that something is wrong.
+ */
+export function notUnderstood(id: string): SubscriptionSnapshot {
+  return {
+    id,
+    status: "not_understood",
+    price_lookup_key: null,
+    quantity: 1,
+    // ISO 4217 for "no currency".
+    currency: "xxx",
+    current_period_start: null,
+    current_period_end: null,
+    cancel_at: null,
+    cancel_at_period_end: false,
+    canceled_at: null,
+    ended_at: null,
+    trial_end: null,
+    created: null,
+    pending_price_lookup_key: null,
+    pending_change_at: null,
   };
 }
 

@@ -28,3 +28,14 @@ export function toFailure(refusal: StripeRefusal, identifier: string): SendFailu
   if ([401, 403, 409, 429].includes(status)) return { kind: "retry", reason, notAccepted: true };
   return { kind: "rejected", reason };
 }
+
+/**
+ * What a refused adjustment means. It has no identifier of its own: Stripe answers 400 when there is nothing to cancel, also
+ * because it is cancelled already. After an attempt of which nobody knows how it ended that is what it means; were it not so, the
+ * scheduled check would find the event still counted.
+ */
+export function toAdjustmentFailure(refusal: StripeRefusal, doubtful: boolean): SendFailure {
+  const failure = toFailure(refusal, "");
+  const isNothingToCancel = failure.kind === "rejected" && refusal.status === 400;
+  return isNothingToCancel && doubtful ? { kind: "delivered" } : failure;
+}

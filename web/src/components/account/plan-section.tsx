@@ -7,7 +7,7 @@ import { type SubscriptionState, useSubscription } from "../../hooks/use-subscri
 import { useTariff } from "../../hooks/use-tariff.ts";
 import { formatDate } from "../../lib/dates.ts";
 import { formatMoney } from "../../lib/money.ts";
-import { costOf, findPrice, limitText, nameOfChange, type Price } from "../../lib/plans.ts";
+import { costOf, findPrice, limitTexts, nameOfChange, type Price } from "../../lib/plans.ts";
 import { describeSubscription, isCancellable, isChangeable } from "../../lib/subscription.ts";
 import { type Ask, type AskProps, BillingDialog } from "../billing/billing-dialog.tsx";
 import { ErrorNotice, Notice } from "../notice.tsx";
@@ -78,35 +78,46 @@ function PlanSummary(subscription: SubscriptionState) {
   const { entitlements, plan, status } = subscription;
   if (!entitlements || !status) return null;
   const isGranted = entitlements.source === "grant";
-  const limits = (["message", "agent"] as const).flatMap((metric) => {
-    const limit = entitlements.limits[metric];
-    return limit === undefined ? [] : [limitText(metric, limit)];
-  });
+  const limits = limitTexts(entitlements.limits);
   return (
     <div className="grid gap-1.5">
       <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
-        <p className="text-4xl font-semibold tracking-[-0.04em]" data-testid="plan-name">
+        <p
+          className="min-w-0 text-4xl font-semibold tracking-[-0.04em] wrap-anywhere"
+          data-testid="plan-name"
+        >
           {plan?.name ?? entitlements.plan.name}
         </p>
-        <Badge tone={status.tone}>{status.label}</Badge>
+        {status.label !== entitlements.plan.name && <Badge tone={status.tone}>{status.label}
+        </Badge>}
       </div>
       <p className="text-muted tabular-nums">
-        {!isGranted && paidText(subscription)}
-        {status.sentence}
+        {isGranted ? status.sentence : paidText(subscription, status.sentence)}
       </p>
       {isGranted && <BeneathGrant {...subscription} />}
-      <p className="text-sm text-muted tabular-nums">{limits.join(", ")}.</p>
+      <p className="text-sm text-muted tabular-nums">{sentenceOf(limits)}</p>
     </div>
   );
 }
 
-/** `$15 a month. `, or whose price it is where it is not that of the plan above. */
-function paidText({ entitlements, price, paidPlanName }: SubscriptionState): string {
-  if (!price) return "";
-  const text = priceText(price, entitlements?.subscription?.quantity ?? 1);
-  return entitlements?.source === "subscription"
-    ? `${text}. `
-    : `Your ${paidPlanName ?? "paid"} subscription, ${text}. `;
+/** `500 messages a day, 5 agents.` */
+function sentenceOf(limits: string[]): string {
+  const [first = "", ...others] = limits;
+  return `${[first, ...others.map((limit) => limit.toLowerCase())].join(", ")}.`;
+}
+
+/** `$15 a month. Renews on …`, or whose price it is where it is not that of the plan above. */
+function paidText(subscription: SubscriptionState, sentence: string): string {
+  const { entitlements, price, paidPlanName } = subscription;
+  const paid = entitlements?.subscription;
+  if (!price || !paid) return sentence;
+  const cost = priceText(price, paid.quantity ?? 1);
+  if (entitlements.source !== "subscription") {
+    return `Your ${paidPlanName ?? "paid"} subscription, ${cost}. ${sentence}`;
+  }
+  return paid.status === "trialing" && paid.trialEnd !== null && paid.endsAt === null
+    ? `Free until ${formatDate(paid.trialEnd)}, then ${cost}.`
+    : `${cost}. ${sentence}`;
 }
 
 /** The paid plan goes on under a granted one, and is billed: that must not be a surprise. */
@@ -117,7 +128,8 @@ function BeneathGrant({ entitlements, paidPlanName, price }: SubscriptionState) 
   return (
     <p className="text-muted tabular-nums">
       Your {paidPlanName ?? "own"} subscription goes on beside it
-      {price && `, ${priceText(price, subscription.quantity ?? 1)}`}. {label}: {sentence}
+      {price && `, ${priceText(price, subscription.quantity ?? 1)}`}.{" "}
+      {label === "Active" ? sentence : `${label}: ${sentence}`}
     </p>
   );
 }
@@ -158,6 +170,8 @@ function SubscriberActions({ entitlements, onAsk }: SubscriptionState & AskProps
   const portal = usePortal();
   const ending = entitlements?.subscription?.endsAt != null;
   const changeable = entitlements !== null && isChangeable(entitlements);
+  // Where the plan was granted, these are about the other one that is paid for.
+  const what = entitlements?.source === "subscription" ? "plan" : "subscription";
   const open = (flow?: PortalFlow) => portal.mutate(flow);
   /** Only the pressed button turns; the others just wait. */
   const pendingFor = (flow?: PortalFlow) => portal.isPending && portal.variables === flow;
@@ -165,9 +179,11 @@ function SubscriberActions({ entitlements, onAsk }: SubscriptionState & AskProps
     <div className="grid gap-4">
       <div className="flex flex-wrap gap-2">
         {ending
-          ? <Button onClick={() => onAsk({ kind: "resume" })}>Resume plan</Button>
+          ? <Button onClick={() => onAsk({ kind: "resume" })}>Resume {what}</Button>
           : changeable && (
-            <Button onClick={() => onAsk({ kind: "change", lookupKey: null })}>Change plan</Button>
+            <Button onClick={() => onAsk({ kind: "change", lookupKey: null })}>
+              Change {what}
+            </Button>
           )}
         <Button variant="outline" pending={pendingFor()} onClick={() => open()}>
           Manage billing
@@ -187,7 +203,7 @@ function SubscriberActions({ entitlements, onAsk }: SubscriptionState & AskProps
             className="text-stop-text"
             onClick={() => onAsk({ kind: ending ? "cancel_now" : "cancel" })}
           >
-            {ending ? "Cancel now" : "Cancel plan"}
+            {ending ? "Cancel now" : `Cancel ${what}`}
           </Button>
         )}
       </div>

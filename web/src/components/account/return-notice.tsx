@@ -1,35 +1,48 @@
-import { useCallback, useState } from "react";
-import { Link, useSearchParams } from "react-router";
-import { type Confirmation, useConfirmation, useSyncOnce } from "../../hooks/use-sync.ts";
+import { useEffect, useState } from "react";
+import { Link } from "react-router";
+import { useReturn } from "../../hooks/use-return.ts";
+import { useSubscription } from "../../hooks/use-subscription.ts";
+import { useConfirmation, useSyncOnce } from "../../hooks/use-sync.ts";
+import { describeArrival } from "../../lib/arrival.ts";
+import type { Entitlements } from "../../lib/subscription.ts";
 import { ErrorNotice, Notice } from "../notice.tsx";
 import { Button } from "../ui/button.tsx";
+import { CreditsCancelled, FromCredits } from "./credits-return.tsx";
 
-/** What a person sees who comes back from Stripe: from Checkout or from the portal. */
+/** What a person sees who comes back from Stripe, until they have read it: from Checkout, the portal, or a purchase of credit. */
 export function ReturnNotice() {
-  const [params] = useSearchParams();
-  // Read once: the address is tidied afterwards, and the notice must outlive that.
-  const [origin] = useState(() =>
-    params.get("checkout") === "success"
-      ? "checkout"
-      : params.get("portal") === "return"
-      ? "portal"
-      : null
-  );
-  if (origin === "checkout") return <FromCheckout />;
-  return origin === "portal" ? <FromPortal /> : null;
+  const checkout = useReturn("checkout");
+  const portal = useReturn("portal");
+  const credits = useReturn("credits");
+  const [isRead, setRead] = useState(false);
+  const dismiss = () => {
+    checkout.tidy();
+    credits.tidy();
+    setRead(true);
+  };
+  if (isRead) return null;
+  if (checkout.origin === "success") return <FromCheckout tidy={checkout.tidy} onRead={dismiss} />;
+  if (portal.origin === "return") return <FromPortal tidy={portal.tidy} onRead={dismiss} />;
+  if (credits.origin === "success") return <FromCredits tidy={credits.tidy} onRead={dismiss} />;
+  if (credits.origin === "cancelled") {
+    return <CreditsCancelled tidy={credits.tidy} onRead={dismiss} />;
+  }
+  return null;
 }
 
-function FromCheckout() {
+interface FromStripeProps {
+  tidy: () => void;
+  onRead: () => void;
+}
+
+/** The address stays as it is while the payment is not seen: a reload then asks again. */
+function FromCheckout({ tidy, onRead }: FromStripeProps) {
   const [confirmation, retry] = useConfirmation(true);
-  return <ConfirmationNotice confirmation={confirmation} onRetry={retry} />;
-}
-
-interface ConfirmationNoticeProps {
-  confirmation: Confirmation;
-  onRetry: () => void;
-}
-
-function ConfirmationNotice({ confirmation, onRetry }: ConfirmationNoticeProps) {
+  const { paidPlanName } = useSubscription();
+  const isConfirmed = confirmation.state === "confirmed";
+  useEffect(() => {
+    if (isConfirmed) tidy();
+  }, [isConfirmed, tidy]);
   switch (confirmation.state) {
     case "idle":
     case "confirming":
@@ -39,49 +52,65 @@ function ConfirmationNotice({ confirmation, onRetry }: ConfirmationNoticeProps) 
         </Notice>
       );
     case "confirmed":
-      return (
-        <Notice
-          tone="good"
-          title={`You are on ${confirmation.planName}`}
-          actions={
-            <Button size="sm" asChild>
-              <Link to="/chat">Continue to chat</Link>
-            </Button>
-          }
-        >
-          Thank you. Your new allowance is open now.
-        </Notice>
+      return <Arrived entitlements={confirmation.entitlements} onRead={onRead} />;
+    case "late": {
+      const { title, body } = describeArrival(
+        confirmation.entitlements,
+        paidPlanName ?? "Your plan",
       );
-    case "late":
       return (
         <Notice
           tone="warn"
-          title="Your payment is not confirmed yet"
-          actions={<Button size="sm" variant="outline" onClick={onRetry}>Check again</Button>}
+          title={title}
+          onDismiss={onRead}
+          actions={<Button size="sm" variant="outline" onClick={retry}>Check again</Button>}
         >
-          Stripe has not told us about it. Some payment methods take a while: the plan switches by
-          itself when it arrives, and you do not need to pay again.
+          {body}
         </Notice>
       );
+    }
     case "failed":
-      return <ErrorNotice error={confirmation.error} onRetry={onRetry} retryLabel="Check again" />;
+      return <ErrorNotice error={confirmation.error} onRetry={retry} retryLabel="Check again" />;
   }
 }
 
-function FromPortal() {
-  const [params, setParams] = useSearchParams();
-  const [done, setDone] = useState(false);
-  const active = params.get("portal") === "return";
-  const finish = useCallback(() => {
-    setDone(true);
-    setParams((before) => {
-      before.delete("portal");
-      return before;
-    }, { replace: true });
-  }, [setParams]);
-  const [error, retry] = useSyncOnce(active && !done, finish);
+interface ArrivedProps {
+  entitlements: Entitlements;
+  onRead: () => void;
+}
+
+/** Goes when what it says is no longer so: the plan was changed or cancelled since. */
+function Arrived({ entitlements: arrived, onRead }: ArrivedProps) {
+  const { entitlements: now, paidPlanName } = useSubscription();
+  const isStill = now?.subscription?.id === arrived.subscription?.id &&
+    now?.subscription?.priceLookupKey === arrived.subscription?.priceLookupKey &&
+    now?.subscription?.endsAt === null;
+  if (!isStill) return null;
+  const { title, body } = describeArrival(arrived, paidPlanName ?? arrived.plan.name);
+  return (
+    <Notice
+      tone="good"
+      title={title}
+      onDismiss={onRead}
+      actions={
+        <Button size="sm" asChild>
+          <Link to="/chat">Continue to chat</Link>
+        </Button>
+      }
+    >
+      {body}
+    </Notice>
+  );
+}
+
+function FromPortal({ tidy, onRead }: FromStripeProps) {
+  const [isDone, setDone] = useState(false);
+  const [error, retry] = useSyncOnce(!isDone, setDone);
+  useEffect(() => {
+    if (isDone) tidy();
+  }, [isDone, tidy]);
   if (error) return <ErrorNotice error={error} onRetry={retry} />;
-  return done
-    ? <Notice tone="good" title="Your billing details are up to date" />
+  return isDone
+    ? <Notice tone="good" title="Your billing details are up to date" onDismiss={onRead} />
     : <Notice tone="plain" busy title="Reading your changes" />;
 }

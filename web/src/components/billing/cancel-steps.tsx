@@ -8,7 +8,7 @@ import { type Entitlements, isChangeable } from "../../lib/subscription.ts";
 import { ErrorNotice } from "../notice.tsx";
 import { Button } from "../ui/button.tsx";
 import { Choice } from "../ui/choice.tsx";
-import { DialogStep } from "../ui/dialog.tsx";
+import { DialogFooter, DialogStep } from "../ui/dialog.tsx";
 import type { AskProps } from "./billing-dialog.tsx";
 import { Done } from "./done.tsx";
 
@@ -35,6 +35,7 @@ export function CancelSteps({ atOnce = false, onAsk }: AskProps & { atOnce?: boo
     plan,
     periodEnd,
     planAfter(entitlements, catalogue),
+    entitlements?.subscription?.status === "trialing",
   );
   return (
     <DialogStep title={`Cancel ${plan}?`} description={first}>
@@ -59,28 +60,36 @@ export function CancelSteps({ atOnce = false, onAsk }: AskProps & { atOnce?: boo
         {further.map((line) => <li key={line}>{line}</li>)}
       </ul>
       {cancel.error && <ErrorNotice error={cancel.error} />}
-      <footer className="flex flex-wrap justify-end gap-2">
-        <Button variant="outline" onClick={close}>Keep it</Button>
-        <Button variant="danger" pending={cancel.isPending} onClick={() => cancel.mutate()}>
+      <DialogFooter>
+        <Button variant="outline" disabled={cancel.isPending} onClick={close}>Keep it</Button>
+        <Button variant="danger" pending={cancel.isPending} onClick={cancel.confirm}>
           {when === "end" ? "Confirm cancellation" : "Cancel now"}
         </Button>
-      </footer>
+      </DialogFooter>
     </DialogStep>
   );
 }
 
 /** What happens and when, one sentence each. */
-function consequences(when: When, plan: string, periodEnd: number | null, next: string): string[] {
+function consequences(
+  when: When,
+  plan: string,
+  periodEnd: number | null,
+  next: string,
+  isTrial: boolean,
+): string[] {
   const day = periodEnd === null ? "the end of the paid period" : formatDate(periodEnd);
   return when === "end"
     ? [
       `You keep ${plan} until ${day}.`,
-      "It is not billed again, and you can resume it until then.",
+      `It is not billed${isTrial ? "" : " again"}, and you can resume it until then.`,
       `After that you are on ${next}. Your conversations and agents stay.`,
     ]
     : [
       `${plan} ends at once.`,
-      "Time already paid for is not refunded, and this cannot be taken back.",
+      `${
+        isTrial ? "Nothing was charged" : "Time already paid for is not refunded"
+      }, and this cannot be taken back.`,
       `You are then on ${next}. Your conversations and agents stay.`,
     ];
 }

@@ -107,7 +107,7 @@ function PlanRow({ plan, price, isCurrent, onPress }: PlanRowProps) {
         onClick={onPress}
         className="flex min-h-13 w-full flex-wrap items-center justify-between gap-x-4 rounded-xl border border-line px-4 py-2 text-left transition-colors enabled:hover:border-line-strong enabled:hover:bg-sunken disabled:bg-brand-soft"
       >
-        <span className="flex items-center gap-3 font-semibold">
+        <span className="flex min-w-0 flex-wrap items-center gap-x-3 font-semibold wrap-anywhere">
           {plan.name}
           {isCurrent && <Badge tone="brand">Your plan</Badge>}
         </span>

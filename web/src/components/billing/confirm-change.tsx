@@ -5,10 +5,10 @@ import { useTariff } from "../../hooks/use-tariff.ts";
 import { formatDate } from "../../lib/dates.ts";
 import { formatExact, formatMoney } from "../../lib/money.ts";
 import { type Preview, restOf } from "../../lib/plan-change.ts";
-import { type Catalogue, findPrice, limitText, type Plan, type Price } from "../../lib/plans.ts";
+import { type Catalogue, findPrice, limitTexts, type Plan, type Price } from "../../lib/plans.ts";
 import { ErrorNotice, Notice } from "../notice.tsx";
 import { Button } from "../ui/button.tsx";
-import { DialogStep } from "../ui/dialog.tsx";
+import { DialogFooter, DialogStep } from "../ui/dialog.tsx";
 import { Skeleton } from "../ui/skeleton.tsx";
 import { Done } from "./done.tsx";
 import { FinishPayment } from "./finish-payment.tsx";
@@ -46,8 +46,8 @@ export function ConfirmChange({ lookupKey, onBack, onClose }: ConfirmChangeProps
           />
         )
         : <Calculating />}
-      <footer className="flex flex-wrap justify-end gap-2">
-        <Button variant="outline" onClick={onBack ?? onClose}>
+      <DialogFooter>
+        <Button variant="outline" disabled={change.isChanging} onClick={onBack ?? onClose}>
           {onBack ? "Back" : "Not now"}
         </Button>
         {preview && (
@@ -60,10 +60,12 @@ export function ConfirmChange({ lookupKey, onBack, onClose }: ConfirmChangeProps
               : "Confirm change"}
           </Button>
         )}
-      </footer>
+      </DialogFooter>
     </DialogStep>
   );
 }
+
+const LIST = new Intl.ListFormat("en-US");
 
 interface Offer {
   plan: Plan;
@@ -121,34 +123,32 @@ function PreviewBody({ change, preview, target }: PreviewBodyProps) {
   );
 }
 
-/** When it happens, and what it opens. */
+/** When it happens, what it opens, and what stays. */
 function whenText({ kind, effectiveAt }: Preview, target: Offer | null, from: Offer | null) {
   const plan = target?.plan.name ?? "The new plan";
-  const limits = target && from?.plan.id !== target.plan.id
-    ? ` It allows ${
-      (["message", "agent"] as const).flatMap((metric) => {
-        const limit = target.plan.limits[metric];
-        return limit === undefined ? [] : [limitText(metric, limit).toLowerCase()];
-      }).join(" and ")
-    }.`
-    : "";
+  const rhythm = target?.price.interval ?? "month";
+  const isSamePlan = from !== null && from.plan.id === target?.plan.id;
   if (kind === "now") {
-    return from?.plan.id === target?.plan.id
-      ? `${plan} goes on, billed by the ${target?.price.interval ?? "month"} from now on.`
-      : `${plan} begins as soon as you confirm.${limits}`;
+    return isSamePlan
+      ? `${plan} goes on, billed by the ${rhythm} from now on.`
+      : `${plan} begins as soon as you confirm${limitsOf(target)}.`;
   }
   const day = effectiveAt === null ? "the end of the paid period" : formatDate(effectiveAt);
-  if (from && from.plan.id === target?.plan.id) {
-    return `${plan} goes on, billed by the ${target.price.interval} from ${day} on.`;
-  }
-  return `${plan} begins on ${day}. Until then you keep ${
-    from?.plan.name ?? "your present plan"
-  }.${limits}`;
+  return isSamePlan
+    ? `${plan} goes on, billed by the ${rhythm} from ${day} on.`
+    : `You keep ${from?.plan.name ?? "your present plan"} until ${day}. Then ${plan} begins${
+      limitsOf(target)
+    }. Your conversations and agents stay.`;
+}
+
+function limitsOf(target: Offer | null): string {
+  const limits = limitTexts(target?.plan.limits ?? {}).map((limit) => limit.toLowerCase());
+  return limits.length === 0 ? "" : `, with ${LIST.format(limits)}`;
 }
 
 /** The lines of the invoice that this would make, and what is to pay of it today. */
 function Receipt({ preview }: { preview: Preview }) {
-  const { lines, currency, dueNowMinor, creditMinor } = preview;
+  const { lines, currency, dueNowMinor } = preview;
   const rest = restOf(preview);
   const labelId = useId();
   return (
@@ -181,12 +181,6 @@ function Receipt({ preview }: { preview: Preview }) {
             {formatExact(dueNowMinor, currency)}
           </dd>
         </div>
-        {creditMinor > 0 && (
-          <div className="flex justify-between gap-6 text-sm text-muted">
-            <dt>Credit for unused time, taken off</dt>
-            <dd>{formatExact(creditMinor, currency)}</dd>
-          </div>
-        )}
       </dl>
     </section>
   );

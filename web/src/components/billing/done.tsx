@@ -1,7 +1,7 @@
 import { type ReactNode, useEffect, useRef } from "react";
 import { Link } from "react-router";
 import { Button } from "../ui/button.tsx";
-import { DialogStep } from "../ui/dialog.tsx";
+import { DialogFooter, DialogStep } from "../ui/dialog.tsx";
 
 interface DoneProps {
   title: string;
@@ -19,12 +19,12 @@ export function Done({ title, description, onClose, actions }: DoneProps) {
     <DialogStep title={title} description={description}>
       {/* The name of a dialog is read when it opens, and not when it changes. */}
       <p role="status" className="sr-only">{`${title}. ${description}`}</p>
-      <footer className="flex flex-wrap justify-end gap-2">
+      <DialogFooter>
         {actions}
         <Button asChild>
           <Link ref={link} to="/account" onClick={onClose}>Return to account</Link>
         </Button>
-      </footer>
+      </DialogFooter>
     </DialogStep>
   );
 }

@@ -1,9 +1,10 @@
 import { ExternalLink } from "lucide-react";
+import { useEffect, useRef } from "react";
 import { useCheckAgain } from "../../hooks/use-billing.ts";
 import { usePortal } from "../../hooks/use-portal.ts";
 import { ErrorNotice, Notice } from "../notice.tsx";
 import { Button } from "../ui/button.tsx";
-import { DialogStep } from "../ui/dialog.tsx";
+import { DialogFooter, DialogStep } from "../ui/dialog.tsx";
 import { Done } from "./done.tsx";
 
 interface FinishPaymentProps {
@@ -20,7 +21,11 @@ export function FinishPayment(props: FinishPaymentProps) {
   const { planName, lookupKey, amount, paymentUrl, onClose } = props;
   const check = useCheckAgain();
   const portal = usePortal();
-  if (check.data?.subscription?.priceLookupKey === lookupKey) {
+  const isPaid = check.data?.subscription?.priceLookupKey === lookupKey;
+  const link = useRef<HTMLAnchorElement>(null);
+  useEffect(() => link.current?.focus(), []);
+  useOnReturn(() => !isPaid && !check.isPending && check.mutate());
+  if (isPaid) {
     return (
       <Done
         title={`You are on ${planName}`}
@@ -29,11 +34,12 @@ export function FinishPayment(props: FinishPaymentProps) {
       />
     );
   }
+  const title = "One more step";
+  const description =
+    `The payment of ${amount} is not complete: your bank wants to hear from you, or your card was refused. ${planName} begins as soon as it is paid. Until then your plan stays as it was.`;
   return (
-    <DialogStep
-      title="One more step"
-      description={`The payment of ${amount} is not complete: your bank wants to hear from you, or your card was refused. ${planName} begins as soon as it is paid. Until then your plan stays as it was.`}
-    >
+    <DialogStep title={title} description={description}>
+      <p role="status" className="sr-only">{`${title}. ${description}`}</p>
       {check.isSuccess && !check.isPending && (
         <Notice tone="warn" title="It is not paid yet">
           Finish the payment first. If you just did, give it a few seconds.
@@ -41,14 +47,14 @@ export function FinishPayment(props: FinishPaymentProps) {
       )}
       {check.error && <ErrorNotice error={check.error} />}
       {portal.error && <ErrorNotice error={portal.error} />}
-      <footer className="flex flex-wrap justify-end gap-2">
+      <DialogFooter>
         <Button variant="outline" pending={check.isPending} onClick={() => check.mutate()}>
           Check again
         </Button>
         {paymentUrl
           ? (
             <Button asChild>
-              <a href={paymentUrl} target="_blank" rel="noreferrer" autoFocus>
+              <a ref={link} href={paymentUrl} target="_blank" rel="noreferrer">
                 Complete payment
                 <ExternalLink aria-hidden />
               </a>
@@ -59,7 +65,20 @@ export function FinishPayment(props: FinishPaymentProps) {
               Update payment method
             </Button>
           )}
-      </footer>
+      </DialogFooter>
     </DialogStep>
   );
+}
+
+/** The payment is made in another tab: coming back from it is the moment to look. */
+function useOnReturn(look: () => void): void {
+  const latest = useRef(look);
+  useEffect(() => {
+    latest.current = look;
+  });
+  useEffect(() => {
+    const onVisible = () => document.visibilityState === "visible" && latest.current();
+    document.addEventListener("visibilitychange", onVisible);
+    return () => document.removeEventListener("visibilitychange", onVisible);
+  }, []);
 }

@@ -7,7 +7,7 @@ import { formatMoney } from "../../lib/money.ts";
 import { nameOfChange } from "../../lib/plans.ts";
 import { ErrorNotice } from "../notice.tsx";
 import { Button } from "../ui/button.tsx";
-import { DialogStep } from "../ui/dialog.tsx";
+import { DialogFooter, DialogStep } from "../ui/dialog.tsx";
 import type { AskProps } from "./billing-dialog.tsx";
 import { Done } from "./done.tsx";
 
@@ -53,12 +53,12 @@ export function ResumeSteps({ onAsk }: AskProps) {
         } but goes on. ${renewal}${cost}. Nothing is charged now.`}
     >
       {resume.error && <ErrorNotice error={resume.error} />}
-      <footer className="flex flex-wrap justify-end gap-2">
-        <Button variant="outline" onClick={close}>Not now</Button>
-        <Button pending={resume.isPending} onClick={() => resume.mutate()}>
+      <DialogFooter>
+        <Button variant="outline" disabled={resume.isPending} onClick={close}>Not now</Button>
+        <Button wraps pending={resume.isPending} onClick={resume.confirm}>
           {endsAt === null ? `Keep ${plan}` : "Resume subscription"}
         </Button>
-      </footer>
+      </DialogFooter>
     </DialogStep>
   );
 }

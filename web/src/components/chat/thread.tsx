@@ -10,9 +10,13 @@ import {
   useReplyState,
   useSendMessage,
 } from "../../hooks/use-thread.ts";
-import { useUsage } from "../../hooks/use-usage.ts";
+import { useOverage } from "../../hooks/use-overage.ts";
+import { type MetricUsage, useUsage } from "../../hooks/use-usage.ts";
 import { cn } from "../../lib/cn.ts";
 import { toApiError } from "../../lib/errors.ts";
+import { formatExact, formatMoney, formatUnit } from "../../lib/money.ts";
+import { beyondOf, metricOf, type Overage } from "../../lib/overage.ts";
+import { nounOf } from "../../lib/plans.ts";
 import { openQuestion } from "../../lib/thread.ts";
 import { LimitPanel } from "../limit-panel.tsx";
 import { ErrorNotice, Notice } from "../notice.tsx";
@@ -104,6 +108,7 @@ function ThreadFoot(
 ) {
   const [draft, setDraft] = useDraft(draftKey(conversationId, isNew));
   const { messages: usage } = useUsage();
+  const { overage, isLoading } = useOverage();
   const send = useSendMessage(conversationId);
   const submit = (text: string) =>
     send.mutate(prepare(conversationId, isNew, text), {
@@ -111,20 +116,21 @@ function ThreadFoot(
     });
 
   const composerWasShown = useRef(false);
-  const closed = usage !== null && usage.isExhausted && !busy;
+  const beyond = usage?.isExhausted ? beyondOf(overage, "message") : null;
+  // Whether one may go on for money must be known before a gate is shown or opened.
+  const closed = beyond !== null && beyond !== "open" && !isLoading && !busy;
   useEffect(() => {
     composerWasShown.current = !closed;
   }, [closed]);
 
-  if (closed) {
+  if (closed && usage) {
     return (
       <LimitPanel metric="message" usage={usage} takeFocus={composerWasShown.current}>
         {draft.text && <KeptDraft text={draft.text} />}
       </LimitPanel>
     );
   }
-  const refused = send.error && toApiError(send.error).code !== "message_quota_exceeded";
-  const left = usage?.isLow ? usage.remaining : null;
+  const refused = send.error && !GATES.has(toApiError(send.error).code);
   return (
     <div className="grid gap-3">
       {refused && (
@@ -140,10 +146,26 @@ function ThreadFoot(
         onSend={submit}
         busy={busy}
         focusKey={conversationId}
-        note={left === null ? null : `${left} ${left === 1 ? "message" : "messages"} left today`}
+        note={noteOf(usage, beyond === "open" ? overage : null)}
       />
     </div>
   );
+}
+
+/** Refusals that the limit panel tells. */
+const GATES = new Set(["message_quota_exceeded", "spending_cap_reached"]);
+
+/** What is left of the day, or what the next message costs; null while there is plenty. */
+function noteOf(usage: MetricUsage | null, overage: Overage | null): string | null {
+  if (overage) {
+    const unit = metricOf(overage, "message")?.unitMinor ?? 0;
+    const { spentMinor, capMinor, currency } = overage;
+    return `Beyond today’s allowance: ${formatUnit(unit, currency)} per message. ${
+      formatExact(spentMinor, currency)
+    } of ${formatMoney(capMinor ?? 0, currency)} spent.`;
+  }
+  const left = usage?.isLow ? usage.remaining : null;
+  return left === null ? null : `${left} ${nounOf("message", left)} left today`;
 }
 
 function KeptDraft({ text }: { text: string }) {

@@ -16,11 +16,11 @@ export function Badge(
   return (
     <span
       className={cn(
-        "inline-flex items-center gap-1.5 rounded-full px-2.5 py-0.5 text-xs font-semibold whitespace-nowrap",
+        "inline-flex max-w-full min-w-0 items-center gap-1.5 rounded-full px-2.5 py-0.5 text-xs font-semibold whitespace-nowrap",
         tones[tone],
       )}
     >
-      {children}
+      <span className="truncate">{children}</span>
     </span>
   );
 }

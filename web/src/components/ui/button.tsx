@@ -23,7 +23,10 @@ const styles = cva(
         icon: "size-10 [&_svg]:size-5",
         "icon-sm": "size-8 [&_svg]:size-4",
       },
+      /** The label has a name in it, which may be long. */
+      wraps: { true: "max-w-full whitespace-normal wrap-anywhere" },
     },
+    compoundVariants: [{ wraps: true, className: "h-auto min-h-10 shrink self-start py-2" }],
     defaultVariants: { variant: "primary", size: "md" },
   },
 );
@@ -35,8 +38,10 @@ interface ButtonProps extends ComponentProps<"button">, VariantProps<typeof styl
   pending?: boolean;
 }
 
-export function Button({ asChild, pending, variant, size, className, ...props }: ButtonProps) {
-  const classes = cn(styles({ variant, size }), className);
+export function Button(
+  { asChild, pending, variant, size, wraps, className, ...props }: ButtonProps,
+) {
+  const classes = cn(styles({ variant, size, wraps }), className);
   if (asChild) return <Slot.Root className={classes} {...props} />;
   const { children, onClick, ...rest } = props;
   const press = (event: MouseEvent<HTMLButtonElement>) => {

@@ -6,7 +6,7 @@ import { Button } from "./button.tsx";
 
 const overlay = "fixed inset-0 z-40 bg-black/45 data-[state=open]:animate-fade";
 const panel =
-  "fixed top-1/2 left-1/2 z-50 grid max-h-[calc(100dvh-2rem)] w-[calc(100%-2rem)] max-w-lg -translate-x-1/2 " +
+  "fixed top-1/2 left-1/2 z-50 grid grid-cols-[minmax(0,1fr)] max-h-[calc(100dvh-2rem)] w-[calc(100%-2rem)] max-w-lg -translate-x-1/2 " +
   "-translate-y-1/2 gap-5 overflow-y-auto rounded-2xl border border-line bg-card p-6 shadow-lift " +
   "data-[state=open]:animate-fade focus:outline-none";
 
@@ -43,7 +43,9 @@ export function DialogFrame(
   const returnFocus = (event: Event) => {
     // Radix would look for its own trigger, and there is none.
     event.preventDefault();
-    // What opened it may be gone because of what was done in it: then go on with the page.
+    // What opened it may be gone because of what was done in it: then go on with what has come in its place and taken
+    // the focus, else with the page.
+    if (!opener?.isConnected && document.activeElement !== document.body) return;
     const target = opener?.isConnected ? opener : document.getElementById("main");
     if (target instanceof HTMLElement) target.focus({ preventScroll: true });
   };
@@ -84,13 +86,24 @@ export function DialogStep({ title, description, children }: DialogStepProps) {
   return (
     <>
       <header className="grid gap-1 pr-8">
-        <Radix.Title className="text-lg font-semibold">{title}</Radix.Title>
+        <Radix.Title className="text-lg font-semibold wrap-anywhere">{title}</Radix.Title>
         {description && (
-          <Radix.Description className="text-sm text-muted">{description}</Radix.Description>
+          <Radix.Description className="text-sm wrap-anywhere text-muted">
+            {description}
+          </Radix.Description>
         )}
       </header>
       {children}
     </>
+  );
+}
+
+/** What can be done, the main thing last; always in sight, and wide enough for a thumb on a phone. */
+export function DialogFooter({ children }: { children: ReactNode }) {
+  return (
+    <footer className="sticky -bottom-6 -mx-6 -mb-6 flex flex-wrap-reverse justify-end gap-2 bg-card px-6 pt-1 pb-6 max-sm:*:grow">
+      {children}
+    </footer>
   );
 }
 
@@ -121,14 +134,14 @@ export function ConfirmDialog(props: ConfirmProps) {
             </RadixAlert.Description>
           </header>
           {props.children}
-          <footer className="flex flex-wrap justify-end gap-2">
+          <DialogFooter>
             <RadixAlert.Cancel asChild>
               <Button variant="outline">Keep it</Button>
             </RadixAlert.Cancel>
             <Button variant="danger" pending={props.pending} onClick={props.onConfirm}>
               {props.confirmLabel}
             </Button>
-          </footer>
+          </DialogFooter>
         </RadixAlert.Content>
       </RadixAlert.Portal>
     </RadixAlert.Root>

@@ -40,6 +40,37 @@ export function TextField(
   );
 }
 
+/** An amount of money, in the currency's main unit. */
+export function MoneyField(
+  { label, hint, error, symbol, ...props }: Labelled & ComponentProps<"input"> & { symbol: string },
+) {
+  const { id, hintId, errorId, describedBy } = useDescribed({ hint, error });
+  return (
+    <div className="grid grid-cols-[minmax(0,1fr)] gap-1.5">
+      <label htmlFor={id} className="text-sm font-medium">{label}</label>
+      <div
+        className={cn(
+          "flex h-12 items-center rounded-lg border border-line-strong bg-card focus-within:border-focus focus-within:ring-1 focus-within:ring-focus",
+          error && "border-stop",
+        )}
+      >
+        <span aria-hidden className="pl-3.5 text-lg text-muted">{symbol}</span>
+        <input
+          {...props}
+          id={id}
+          inputMode="decimal"
+          autoComplete="off"
+          className="h-full min-w-0 flex-1 bg-transparent px-2 text-lg font-semibold text-ink tabular-nums outline-none"
+          aria-invalid={error ? true : undefined}
+          aria-describedby={describedBy}
+        />
+      </div>
+      {error && <p id={errorId} role="alert" className="text-sm text-stop-text">{error}</p>}
+      {hint && <p id={hintId} className="text-sm text-muted">{hint}</p>}
+    </div>
+  );
+}
+
 export function TextAreaField(
   { label, hint, error, className, ...props }: Labelled & ComponentProps<"textarea">,
 ) {
