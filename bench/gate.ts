@@ -9,7 +9,7 @@
  */
 import postgres from "postgres";
 import { parseArgs } from "node:util";
-import { startStack } from "../local/stack.ts";
+import { median, progress, withDatabase } from "./database.ts";
 import { type Driver, driverLoop, pgbench, processorTime, userIdSql } from "./load.ts";
 
 const USERS = 10_000;
@@ -82,29 +82,6 @@ export async function gate(args: string[]): Promise<void> {
 
 function isArm(name: string): name is Arm {
   return name in ARMS;
-}
-
-async function withDatabase(
-  url: string | undefined,
-  work: (url: string) => Promise<void>,
-): Promise<void> {
-  if (url) return await work(url);
-  const dataDir = await Deno.makeTempDir({ prefix: "tollgate-bench-" });
-  await Deno.chmod(dataDir, 0o755);
-  // Durable, because a commit that is not waited for is not what a message costs.
-  const stack = await startStack({
-    dataDir,
-    web: false,
-    functions: false,
-    cron: false,
-    durable: true,
-  });
-  try {
-    await work(stack.dbUrl);
-  } finally {
-    await stack.stop();
-    await Deno.remove(dataDir, { recursive: true });
-  }
 }
 
 async function measure(url: string, settings: Settings): Promise<Row[]> {
@@ -298,15 +275,6 @@ async function tearDown(sql: postgres.Sql): Promise<void> {
   });
   await sql`delete from auth.users where email like 'bench%@bench.test'`;
   await sql`delete from public.plans where id like 'bench%'`;
-}
-
-function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? NaN;
-}
-
-function progress(text: string): void {
-  if (Deno.stderr.isTerminal()) console.error(`… ${text}`);
 }
 
 function markdown(rows: Row[], arms: Arm[]): string {

@@ -1,7 +1,8 @@
 import { gate } from "./gate.ts";
+import { retention } from "./retention.ts";
 
 /** `npm run bench -- <name> [--option=value …]` */
-const benches: Record<string, (args: string[]) => Promise<void>> = { gate };
+const benches: Record<string, (args: string[]) => Promise<void>> = { gate, retention };
 
 const [name = "", ...args] = Deno.args;
 const bench = benches[name];
