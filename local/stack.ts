@@ -258,7 +258,7 @@ class StackBuilder {
     const url = `${this.#urls.api}/functions/v1/stripe-webhook`;
     const stripeApi = this.#stripeClient();
     const secret = await ensureWebhook(stripeApi, url, dataDir);
-    return `${secret},${await ensureEventDestination(stripeApi, url)}`;
+    return `${secret},${await ensureEventDestination(stripeApi, url, dataDir)}`;
   }
 
   async #catalogue(database: Database, sandbox: Sandbox | null): Promise<void> {

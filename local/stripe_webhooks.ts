@@ -32,22 +32,23 @@ export async function ensureWebhook(stripe: Stripe, url: string, dataDir: string
 }
 
 /**
- * The same for thin events, which Stripe has for what goes wrong with meter events. The signing secret of an event destination
- * can be asked for again.
+ * The same for thin events, which Stripe has for what goes wrong with meter events: an event destination, whose secret is shown
+ * only once too.
  */
-export async function ensureEventDestination(stripe: Stripe, url: string): Promise<string> {
+export async function ensureEventDestination(
+  stripe: Stripe,
+  url: string,
+  dataDir: string,
+): Promise<string> {
+  const path = `${dataDir}/event_destination.json`;
+  const known = parse(await readTextIfAny(path));
   const destinations = stripe.v2.core.eventDestinations;
-  const include: ["webhook_endpoint.signing_secret", "webhook_endpoint.url"] = [
-    "webhook_endpoint.signing_secret",
-    "webhook_endpoint.url",
-  ];
+  const ours: string[] = [];
   for await (const { id, metadata } of destinations.list()) {
-    if (metadata?.["tollgate"] !== "meters") continue;
-    const known = await destinations.retrieve(id, { include });
-    const secret = known.webhook_endpoint?.signing_secret;
-    if (known.webhook_endpoint?.url === url && secret) return secret;
-    await destinations.del(id);
+    if (metadata?.["tollgate"] === "meters") ours.push(id);
   }
+  if (known && known.url === url && ours.includes(known.id)) return known.secret;
+  for (const id of ours) await destinations.del(id);
   const created = await destinations.create({
     name: "Tollgate: meter errors",
     type: "webhook_endpoint",
@@ -58,10 +59,11 @@ export async function ensureEventDestination(stripe: Stripe, url: string): Promi
     ],
     webhook_endpoint: { url },
     metadata: { tollgate: "meters" },
-    include,
+    include: ["webhook_endpoint.signing_secret"],
   });
   const secret = created.webhook_endpoint?.signing_secret;
   if (!secret) throw new Error("Stripe returned an event destination without its secret.");
+  await writeAtomically(path, JSON.stringify({ url, id: created.id, secret }));
   return secret;
 }
 
