@@ -3,7 +3,7 @@ import * as db from "../db.ts";
 import { log } from "../log.ts";
 import { AppError } from "../domain/errors.ts";
 import { toAdjustmentFailure, toFailure } from "../domain/usage.ts";
-import { callingStripe, stripe, toRefusal } from "../stripe.ts";
+import { callingStripe, isCustomerMissing, stripe, toRefusal } from "../stripe.ts";
 
 /** pg_net waits 55 seconds for an answer; what is left waits for the next call. */
 const BUDGET_MS = 40_000;
@@ -222,17 +222,29 @@ async function meterIds(): Promise<Map<string, string>> {
   return new Map(inOrder.map((meter) => [meter.event_name, meter.id]));
 }
 
-/** Summaries go by whole minutes and periods do not: what we sent of others within those minutes is taken off. */
+/**
+ * Summaries go by whole minutes and periods do not: what we sent of others within those minutes is taken off. Of a customer whom
+ * Stripe does not know (any more) it counts nothing; they must not keep the others from being checked.
+ */
 async function countedByStripe(meter: string, sum: db.UsageSum): Promise<number> {
   const minutes = (time: string) => new Date(time).getTime() / 60_000;
-  const summaries = await callingStripe(() =>
-    stripe().billing.meters.listEventSummaries(meter, {
-      customer: sum.stripe_customer_id,
-      start_time: Math.floor(minutes(sum.period_start)) * 60,
-      end_time: Math.ceil(minutes(sum.period_end)) * 60,
-      limit: 100,
-    }).autoPagingToArray({ limit: 10_000 })
-  );
+  const summaries = await callingStripe(async () => {
+    try {
+      return await stripe().billing.meters.listEventSummaries(meter, {
+        customer: sum.stripe_customer_id,
+        start_time: Math.floor(minutes(sum.period_start)) * 60,
+        end_time: Math.ceil(minutes(sum.period_end)) * 60,
+        limit: 100,
+      }).autoPagingToArray({ limit: 10_000 });
+    } catch (error) {
+      if (isCustomerMissing(error)) return null;
+      throw error;
+    }
+  });
+  if (summaries === null) {
+    log("warn", "usage_customer_missing", { customer: sum.stripe_customer_id });
+    return 0;
+  }
   const counted = summaries.reduce((total, { aggregated_value }) => total + aggregated_value, 0);
-  return counted - sum.neighbours;
+  return Math.max(0, counted - sum.neighbours);
 }
