@@ -39,7 +39,13 @@ export async function claimed<T>(
     await db.endPlanChange(supabaseAdmin, user.id, lease.token, changed).catch(() => {
       // It ends by itself, and then counts as a change; what was done is done.
     });
+    if (changed) await nextSecond();
   }
+}
+
+/** Previews are dated in whole seconds: one that is made after this answer must not look as old as the change. */
+function nextSecond(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 1_050 - Date.now() % 1_000));
 }
 
 async function take(
