@@ -7,7 +7,7 @@ export interface NoticeMail {
 
 /** `siteUrl` is the web client's origin; the links are fixed paths on it. */
 export function noticeMail(notice: { title: string; body: string }, siteUrl: string): NoticeMail {
-  const origin = new URL(siteUrl).origin;
+  const { origin, host } = new URL(siteUrl);
   const usage = `${origin}/usage`;
   const account = `${origin}/account#notices`;
   const title = oneLine(notice.title);
@@ -17,7 +17,7 @@ export function noticeMail(notice: { title: string; body: string }, siteUrl: str
 
 See what you have used: ${usage}
 
-You get this because you have an account at ${origin}. Switch these e-mails off: ${account}
+You get this because you have an account at ${host}. Switch these e-mails off: ${account}
 `,
     html: `<!doctype html>
 <html lang="en">
@@ -27,7 +27,7 @@ You get this because you have an account at ${origin}. Switch these e-mails off:
 <p>${escape(notice.body)}</p>
 <p><a href="${escape(usage)}">See what you have used</a></p>
 <p style="color: #666; font-size: 0.875em">You get this because you have an account at ${
-      escape(origin)
+      escape(host)
     }. <a href="${escape(account)}">Switch these e-mails off</a></p>
 </body>
 </html>
