@@ -15,12 +15,18 @@ const STYLE = `
 type Markup = ReturnType<typeof html>;
 
 function page(title: string, body: Markup): Markup {
-  return html`<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title>
-<style>${raw(STYLE)}</style></head>
-<body>${body}</body>
-</html>`;
+  return html`
+    <!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width">
+        <title>${title}</title>
+        <style>${raw(STYLE)}</style>
+      </head>
+      <body>${body}</body>
+    </html>
+  `;
 }
 
 export function inboxPage(mails: readonly CaughtMail[]): Markup {
@@ -29,16 +35,29 @@ export function inboxPage(mails: readonly CaughtMail[]): Markup {
     html`<h1>Inbox</h1>
 <p>E-mails that Tollgate has sent on this machine. Nothing leaves it; they are forgotten when it stops.</p>
 ${
-      mails.length === 0 ? html`<p>Nothing yet.</p>` : html`<table>
-<thead><tr><th scope="col">To</th><th scope="col">Subject</th><th scope="col">Received</th></tr></thead>
-<tbody>${
-        mails.map((mail) =>
-          html`<tr><td>${mail.to}</td>
-<td><a href="/messages/${mail.id}">${mail.subject || "(no subject)"}</a></td>
-<td>${mail.received_at}</td></tr>`
-        )
-      }</tbody></table>
-<form method="post" action="/clear"><p><button>Clear</button></p></form>`
+      mails.length === 0 ? html`<p>Nothing yet.</p>` : html`
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">To</th>
+              <th scope="col">Subject</th>
+              <th scope="col">Received</th>
+            </tr>
+          </thead>
+          <tbody>${mails.map((mail) =>
+            html`
+              <tr>
+                <td>${mail.to}</td>
+                <td><a href="/messages/${mail.id}">${mail.subject || "(no subject)"}</a></td>
+                <td>${mail.received_at}</td>
+              </tr>
+            `
+          )}</tbody>
+        </table>
+        <form method="post" action="/clear">
+          <p><button>Clear</button></p>
+        </form>
+      `
     }`,
   );
 }
@@ -46,10 +65,14 @@ ${
 export function messagePage(mail: CaughtMail): Markup {
   return page(
     mail.subject,
-    html`<p><a href="/">Inbox</a></p>
-<h1>${mail.subject || "(no subject)"}</h1>
-<p>From ${mail.from} to ${mail.to}, ${mail.received_at}<br>${mail.message_id}</p>
-<h2>Text</h2><pre>${mail.text}</pre>
-<h2>HTML</h2><iframe sandbox title="The mail as HTML" src="/messages/${mail.id}/html"></iframe>`,
+    html`
+      <p><a href="/">Inbox</a></p>
+      <h1>${mail.subject || "(no subject)"}</h1>
+      <p>From ${mail.from} to ${mail.to}, ${mail.received_at}<br>${mail.message_id}</p>
+      <h2>Text</h2>
+      <pre>${mail.text}</pre>
+      <h2>HTML</h2>
+      <iframe sandbox title="The mail as HTML" src="/messages/${mail.id}/html"></iframe>
+    `,
   );
 }

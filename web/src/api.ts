@@ -255,7 +255,7 @@ export async function openCreditsCheckout(lookupKey: string): Promise<string> {
 export async function listCreditPacks(): Promise<CreditPack[]> {
   const rows = await rest(
     db().from("credit_packs").select(
-      "lookup_key,name,currency,price_minor,credit_minor,expires_days",
+      "lookup_key,name,currency,price_minor,credit_minor,expires_days,credit_pack_currency_options(currency,price_minor,credit_minor)",
     ).eq("is_active", true).order("price_minor"),
   );
   return understand(creditPacksAnswer, rows);

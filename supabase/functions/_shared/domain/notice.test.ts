@@ -32,7 +32,10 @@ Deno.test("the same notice has the same Message-ID, in the sender's domain", () 
 
 Deno.test("only a refused recipient is for good, and no reason quotes the address", () => {
   const fail = (responseCode: number | undefined, command: string, code = "EENVELOPE") =>
-    toMailFailure({ responseCode, command, code, message: "no ada@example.com" }, "ada@example.com");
+    toMailFailure(
+      { responseCode, command, code, message: "no ada@example.com" },
+      "ada@example.com",
+    );
   assert.equal(fail(550, "RCPT TO").kind, "recipient");
   assert.equal(fail(450, "RCPT TO").kind, "again");
   assert.equal(fail(550, "MAIL FROM").kind, "again");
