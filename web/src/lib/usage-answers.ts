@@ -3,7 +3,7 @@
 import * as z from "zod/mini";
 import { parseTime } from "./dates.ts";
 import type { Overage, OveragePrice } from "./overage.ts";
-import type { CreditGrant, CreditPack, Notification } from "./records.ts";
+import type { CreditGrant, CreditPack, Notification, NotificationEmails } from "./records.ts";
 import type { DayUsage } from "./usage-history.ts";
 
 /** bigint and numeric arrive as a number or, from some servers, as text. */
@@ -94,6 +94,14 @@ export const notificationsAnswer = z.array(z.pipe(
     isRead: row.read_at !== null,
   })),
 ));
+
+export const notificationEmailsAnswer = z.pipe(
+  z.object({ available: z.boolean(), enabled: z.boolean() }),
+  z.transform((answer): NotificationEmails => ({
+    isAvailable: answer.available,
+    isEnabled: answer.enabled,
+  })),
+);
 
 export const creditGrantsAnswer = z.array(z.pipe(
   z.object({
