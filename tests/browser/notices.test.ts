@@ -21,6 +21,7 @@ Deno.test("in a browser: where notices are sent by e-mail, a person may say no",
       await t.step("the link of an e-mail leads to the switch", async () => {
         await set("true");
         await go("/account#notices");
+        await page.reload();
         const on = section.getByRole("radio", { name: "On" });
         await on.waitFor();
         assert.equal(await on.isChecked(), true);
