@@ -100,6 +100,32 @@ Deno.test("eight runs at once send each notice once", async () => {
   });
 });
 
+Deno.test("who dies holding a notice loses nothing, and what went out twice has one Message-ID", async () => {
+  await switchedOn(async (db) => {
+    const person = await signUp("died");
+    await use(person, 0.8 * FREE_ALLOWANCE);
+    // Dead before it sent: the notice is nobody else's until the lease is over.
+    await db`select public.lease_notifications(100)`;
+    assert.deepEqual(await notify(), { sent: 0, failed: 0 });
+    await leaseOver(db, person);
+    await notify();
+    assert.equal((await mailsTo(person.email)).length, 1);
+    // Dead after the mail server's yes and before our mark: all that is left is the lease.
+    const [row] = await db<{ id: string }[]>`
+      update public.notifications set sent_at = null where user_id = ${person.id} returning id`;
+    await db`insert into billing.notification_emails (notification_id, queued_at, attempts, lease, lease_until)
+      values (${row?.id ?? ""}, now(), 1, 1, now() - interval '1 second')`;
+    await notify();
+    const ids = (await mailsTo(person.email)).map(({ message_id }) => message_id);
+    assert.deepEqual([ids.length, new Set(ids).size], [2, 1]);
+  });
+});
+
+async function leaseOver(db: postgres.Sql, person: Person): Promise<void> {
+  await db`update billing.notification_emails e set lease_until = now() - interval '1 second'
+    from public.notifications n where n.id = e.notification_id and n.user_id = ${person.id}`;
+}
+
 Deno.test("while the mail server is down nothing is lost, and it is sent once it is back", async () => {
   await switchedOn(async (db) => {
     const person = await signUp("down");
