@@ -25,7 +25,7 @@ Deno.test("in a browser: where notices are sent by e-mail, a person may say no",
         const on = section.getByRole("radio", { name: "On" });
         await on.waitFor();
         assert.equal(await on.isChecked(), true);
-        await everywhere(page, "130-notices");
+        await everywhere(page, "140-notices");
       });
       await t.step("a no stays a no", async () => {
         await section.getByRole("radio", { name: "Off" }).click();
