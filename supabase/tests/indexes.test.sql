@@ -74,6 +74,11 @@ insert into queries values
   ('notifications_metric_id_idx', $$select from public.notifications where metric_id = 'message'$$),
   ('notifications_created_at_idx',
     $$select from public.notifications where created_at < now() - interval '13 months'$$),
+  ('notifications_unsent_idx',
+    $$select id from public.notifications
+      where sent_at is null and read_at is null and created_at > now() - interval '1 day'$$),
+  ('notification_emails_next_attempt_at_idx',
+    $$select notification_id from billing.notification_emails where parked_at is null and next_attempt_at <= now()$$),
   ('usage_days_metric_id_idx', $$select from billing.usage_days where metric_id = 'message'$$),
   ('usage_days_day_idx', $$select from billing.usage_days where day < current_date - 400$$),
   ('metered_items_user_id_idx', $$select from billing.metered_items where user_id = gen_random_uuid()$$),

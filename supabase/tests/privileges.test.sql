@@ -55,7 +55,7 @@ $$;
 
 select results_eq(
   $$select * from pg_temp.privileges('anon')$$,
-  array['public.credit_packs select', 'public.features select', 'public.metrics select',
+  array['public.credit_pack_currency_options select', 'public.credit_packs select', 'public.features select', 'public.metrics select',
     'public.overage_price_currency_options select', 'public.overage_prices select',
     'public.plan_features select', 'public.plan_limits select', 'public.plans select', 'public.price_currency_options select',
     'public.prices select'],
@@ -70,8 +70,8 @@ select results_eq(
   $$select * from pg_temp.privileges('authenticated')$$,
   array['billing.access_statuses select', 'billing.usage_counters select', 'public.agents delete,select',
     'public.conversations delete,select', 'public.credit_balances select', 'public.credit_grants select',
-    'public.credit_packs select', 'public.customers select', 'public.entitlements select',
-    'public.features select', 'public.invoices select', 'public.messages delete,select',
+    'public.credit_pack_currency_options select', 'public.credit_packs select', 'public.customers select',
+    'public.entitlements select', 'public.features select', 'public.invoices select', 'public.messages delete,select',
     'public.metrics select', 'public.notifications select', 'public.overage_price_currency_options select',
     'public.overage_prices select', 'public.plan_features select', 'public.plan_limits select',
     'public.plans select', 'public.price_currency_options select', 'public.prices select',
@@ -88,16 +88,16 @@ select results_eq(
 select results_eq(
   $$select * from pg_temp.executable('authenticated')$$,
   array['billing.grace_period', 'billing.my_payment_problem', 'public.mark_notifications_read',
-    'public.my_entitlements', 'public.my_overage', 'public.my_usage', 'public.set_overage',
-    'public.usage_history'],
+    'public.my_entitlements', 'public.my_notification_emails', 'public.my_overage', 'public.my_usage', 'public.set_notification_emails',
+    'public.set_overage', 'public.usage_history'],
   'a signed-in person executes the functions about themselves'
 );
 
 select results_eq(
   $$select * from pg_temp.privileges('service_role')$$,
   array['public.agents delete,insert,select,update', 'public.conversations delete,insert,select,update',
-    'public.credit_balances select', 'public.credit_grants select', 'public.credit_packs select',
-    'public.customers select', 'public.entitlements select', 'public.features select',
+    'public.credit_balances select', 'public.credit_grants select',
+    'public.credit_pack_currency_options select', 'public.credit_packs select', 'public.customers select', 'public.entitlements select', 'public.features select',
     'public.invoices select', 'public.messages delete,insert,select', 'public.metrics select',
     'public.notifications select', 'public.overage_price_currency_options select',
     'public.overage_prices select', 'public.plan_features select',
@@ -113,9 +113,9 @@ select results_eq(
     'public.customers_after', 'public.customers_without_metered_items', 'public.due_stripe_events',
     'public.end_plan_change', 'public.end_reconcile', 'public.end_sync',
     'public.fail_stripe_event', 'public.finish_stripe_event', 'public.is_current_checkout',
-    'public.lease_usage', 'public.link_customer', 'public.next_reconcile_customers', 'public.next_sync_token',
-    'public.note_reconcile_page', 'public.note_usage_check', 'public.receive_stripe_event', 'public.reconcile_failed', 'public.reconciled',
-    'public.relink_customer', 'public.usage_failed', 'public.usage_parked', 'public.usage_rejected',
+    'public.lease_notifications', 'public.lease_usage', 'public.link_customer', 'public.move_usage_check', 'public.next_reconcile_customers', 'public.next_sync_token',
+    'public.note_reconcile_page', 'public.note_usage_check', 'public.notification_failed', 'public.notification_sent', 'public.receive_stripe_event', 'public.reconcile_failed', 'public.reconciled',
+    'public.relink_customer', 'public.report_email_setup', 'public.usage_check_cursor', 'public.usage_failed', 'public.usage_parked', 'public.usage_rejected',
     'public.usage_sent', 'public.usage_sums', 'public.wanted_metered_items'],
   'the secret key executes what the functions need'
 );

@@ -38,6 +38,7 @@ select results_eq(
   $$values
     ('tollgate-drain-events', '* * * * *', 'select billing.call_function(''events-drain'')', true),
     ('tollgate-expire-entitlements', '* * * * *', 'select billing.expire_entitlements()', true),
+    ('tollgate-notify', '* * * * *', 'select billing.call_function(''notify'') where billing.emails_enabled()', true),
     ('tollgate-prune-events', '17 3 * * *', 'select billing.prune_stripe_events()', true),
     ('tollgate-prune-job-history', '37 3 * * *', 'select billing.prune_job_history()', true),
     ('tollgate-prune-metering', '37 3 * * *', 'select billing.prune_metering()', true),

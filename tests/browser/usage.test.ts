@@ -295,7 +295,7 @@ Deno.test("in a browser: credit is bought on Stripe's page and is there on the w
   const { person } = await subscribed("credit", "pro_monthly");
   await visit("credit", person, async ({ page, go }) => {
     const section = page.getByRole("region", { name: "Prepaid credit" });
-    const buy = section.getByRole("button", { name: "Buy $50 of credit for $50" });
+    const buy = section.getByRole("button", { name: "Buy Credit pack 50 for $50" });
     await t.step("leaving the page buys nothing, and it says so", async () => {
       await go("/account");
       await section.getByTestId("credit").filter({ hasText: "$0.00" }).waitFor();

@@ -26,6 +26,7 @@ import {
   creditGrantsAnswer,
   creditPacksAnswer,
   historyAnswer,
+  notificationEmailsAnswer,
   notificationsAnswer,
   overageAnswer,
   overagePricesAnswer,
@@ -45,6 +46,7 @@ import type {
   Invoice,
   Message,
   Notification,
+  NotificationEmails,
 } from "./lib/records.ts";
 import type { Entitlements } from "./lib/subscription.ts";
 import type { DayUsage, Range } from "./lib/usage-history.ts";
@@ -255,7 +257,7 @@ export async function openCreditsCheckout(lookupKey: string): Promise<string> {
 export async function listCreditPacks(): Promise<CreditPack[]> {
   const rows = await rest(
     db().from("credit_packs").select(
-      "lookup_key,name,currency,price_minor,credit_minor,expires_days",
+      "lookup_key,name,currency,price_minor,credit_minor,expires_days,credit_pack_currency_options(currency,price_minor,credit_minor)",
     ).eq("is_active", true).order("price_minor"),
   );
   return understand(creditPacksAnswer, rows);
@@ -283,6 +285,15 @@ export async function listNotifications(): Promise<Notification[]> {
 /** Up to this one: what came after it was not seen yet. */
 export async function markNotificationsRead(upTo: number): Promise<void> {
   await rest(db().rpc("mark_notifications_read", { p_up_to: upTo }));
+}
+
+export async function getNotificationEmails(): Promise<NotificationEmails> {
+  return understand(notificationEmailsAnswer, await rest(db().rpc("my_notification_emails")));
+}
+
+export async function setNotificationEmails(isEnabled: boolean): Promise<NotificationEmails> {
+  const answer = await rest(db().rpc("set_notification_emails", { p_enabled: isEnabled }));
+  return understand(notificationEmailsAnswer, answer);
 }
 
 // ---------------------------------------------------------------------------------------------------

@@ -72,6 +72,26 @@ isOneToOne: false
       referencedColumns: ["user_id"]
     }
                   ]
+                },"credit_pack_currency_options": {
+                  Row: {
+                    "credit_minor": number,"currency": string,"lookup_key": string,"price_minor": number
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "credit_minor": number,"currency": string,"lookup_key": string,"price_minor": number
+                  }
+                  Update: {
+                    "credit_minor"?: number,"currency"?: string,"lookup_key"?: string,"price_minor"?: number
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "credit_pack_currency_options_lookup_key_fkey"
+      columns: ["lookup_key"]
+isOneToOne: false
+      referencedRelation: "credit_packs"
+      referencedColumns: ["lookup_key"]
+    }
+                  ]
                 },"credit_packs": {
                   Row: {
                     "credit_minor": number,"currency": string,"expires_days": number | null,"is_active": boolean,"lookup_key": string,"name": string,"price_minor": number
@@ -468,6 +488,11 @@ isOneToOne: false
 "is_current_checkout":
 { Args: { "p_attempt": number,"p_user_id": string }; Returns: boolean
                            },
+"lease_notifications":
+{ Args: { "p_limit"?: number }; Returns: {
+              "body": string,"created_at": string,"email": string,"id": number,"kind": string,"lease": number,"title": string
+            }[]
+                           },
 "lease_usage":
 { Args: { "p_limit"?: number,"p_stripe_customer_id"?: string }; Returns: {
               "attempts": number,"cancels": string,"doubtful": boolean,"event_time": string,"id": number,"identifier": string,"kind": string,"lease": number,"meter_event_name": string,"quantity": number,"stripe_customer_id": string
@@ -479,7 +504,13 @@ isOneToOne: false
 "mark_notifications_read":
 { Args: { "p_up_to"?: number }; Returns: number
                            },
+"move_usage_check":
+{ Args: { "p_after": string }; Returns: undefined
+                           },
 "my_entitlements":
+{ Args: Record<PropertyKey, never>; Returns: Json
+                           },
+"my_notification_emails":
 { Args: Record<PropertyKey, never>; Returns: Json
                            },
 "my_overage":
@@ -487,7 +518,7 @@ isOneToOne: false
                            },
 "my_usage":
 { Args: Record<PropertyKey, never>; Returns: {
-              "limit_value": number,"metric": string,"plan": string,"resets_at": string,"used": number
+              "limit_value": number,"metric": string,"overage": number,"plan": string,"resets_at": string,"used": number
             }[]
                            },
 "next_reconcile_customers":
@@ -502,6 +533,12 @@ isOneToOne: false
 "note_usage_check":
 { Args: { "p_metric_id": string,"p_note"?: string,"p_period_start": string,"p_stripe": number,"p_stripe_customer_id": string }; Returns: string
                            },
+"notification_failed":
+{ Args: { "p_error": string,"p_for_good"?: boolean,"p_id": number,"p_lease": number }; Returns: undefined
+                           },
+"notification_sent":
+{ Args: { "p_id": number }; Returns: undefined
+                           },
 "receive_stripe_event":
 { Args: { "p_api_version"?: string,"p_created": string,"p_id": string,"p_payload": Json,"p_stripe_customer_id"?: string,"p_type": string }; Returns: string
                            },
@@ -514,8 +551,17 @@ isOneToOne: false
 "relink_customer":
 { Args: { "p_gone": string,"p_stripe_customer_id": string,"p_user_id": string }; Returns: string
                            },
+"report_email_setup":
+{ Args: { "p_problem": string }; Returns: undefined
+                           },
+"set_notification_emails":
+{ Args: { "p_enabled": boolean }; Returns: Json
+                           },
 "set_overage":
 { Args: { "p_cap_minor"?: number,"p_enabled": boolean }; Returns: Json
+                           },
+"usage_check_cursor":
+{ Args: Record<PropertyKey, never>; Returns: string
                            },
 "usage_failed":
 { Args: { "p_error": string,"p_id": number,"p_lease"?: number,"p_not_accepted"?: boolean,"p_retry_at"?: string }; Returns: undefined

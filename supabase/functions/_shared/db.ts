@@ -11,6 +11,7 @@ export * from "./db/changes.ts";
 export * from "./db/customers.ts";
 export * from "./db/events.ts";
 export * from "./db/messages.ts";
+export * from "./db/notifications.ts";
 export * from "./db/overage.ts";
 export * from "./db/reconcile.ts";
 export * from "./db/sync.ts";

@@ -21,6 +21,7 @@ export const keys = {
     ["me", "history", metric, from, to] as const,
   credits: ["me", "credits"] as const,
   notifications: ["me", "notifications"] as const,
+  notificationEmails: ["me", "notification-emails"] as const,
   creditPacks: ["credit-packs"] as const,
   /** Mutations that change what is paid: one at a time. */
   billing: ["me", "billing"] as const,

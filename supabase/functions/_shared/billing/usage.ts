@@ -150,6 +150,9 @@ interface CheckReport {
 /**
  * Compares ledger, outbox and Stripe's event summaries, per customer, metric and billing period, and writes down what it
  * found. Answers `{checked, verdicts, differences, next}`; call again with `after: next` until it is null.
+ *
+ * With neither a customer nor a place to begin (`after`, empty: the first) it is the scheduled check, which goes on where
+ * the last one stopped and keeps its place after every page: a run that is killed has not looked in vain.
  */
 export async function checkUsage(
   admin: db.Client,
@@ -158,9 +161,10 @@ export async function checkUsage(
   const report: CheckReport = { checked: 0, verdicts: {}, differences: [], next: null };
   const deadline = Date.now() + BUDGET_MS;
   const meters = await meterIds();
-  let after = options.after;
+  const isScheduled = options.customer === undefined && options.after === undefined;
+  let after = isScheduled ? await db.usageCheckCursor(admin) : options.after;
   do {
-    const { sums, next } = await nextSums(admin, { ...options, after });
+    const { sums, next } = await nextSums(admin, { customer: options.customer, after });
     const queue = sums.values();
     const worker = async () => {
       for (const sum of queue) await checkOne(admin, sum, meters.get(sum.meter_event_name), report);
@@ -168,8 +172,9 @@ export async function checkUsage(
     await Promise.all(Array.from({ length: CHECKS_AT_ONCE }, worker));
     report.next = next;
     after = next ?? undefined;
+    if (isScheduled) await db.moveUsageCheck(admin, next);
   } while (report.next !== null && Date.now() < deadline);
-  if (report.next !== null) log("warn", "usage_check_unfinished", { next: report.next });
+  if (report.next !== null) log("info", "usage_check_goes_on", { next: report.next });
   return { ...report };
 }
 
