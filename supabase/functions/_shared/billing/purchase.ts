@@ -14,6 +14,7 @@ import {
 import { ensureCustomer, replaceCustomer } from "./customer.ts";
 import { syncPurchase } from "./purchase_sync.ts";
 import { syncSeller } from "./seller.ts";
+import { expireSession } from "./session.ts";
 
 /** A session may turn out to be spent (paid, expired) when it is opened again; then the next one is a fresh start. */
 const MAX_ATTEMPTS = 4;
@@ -55,7 +56,7 @@ export async function openPurchase(
     const isCurrent = await db.notePurchaseSession(admin, order, session.id);
     if (session.status === "open" && session.url !== null) {
       if (isCurrent) return { url: session.url };
-      await expire(session.id);
+      await expireSession(session.id);
       throw superseded();
     }
     // Paid, or expired: what was paid is fulfilled first, and then no attempt can be ended.
@@ -69,7 +70,7 @@ export async function openPurchase(
 
 /** Closes the session of an offer that is no more; true when it had been paid already, and is fulfilled now. */
 async function isPaid(admin: db.Client, sessionId: string): Promise<boolean> {
-  const status = await expire(sessionId);
+  const status = await expireSession(sessionId);
   const purchase = await db.findPurchase(admin, { session: sessionId });
   if (purchase !== null) await syncPurchase(admin, purchase);
   return status === "complete";
@@ -85,22 +86,9 @@ async function closeLost(admin: db.Client, order: db.PurchaseOrder, customer: st
   );
   for (const { id, metadata } of sessions) {
     if (metadata?.["purchase_id"] !== order.purchase_id) continue;
-    if (await expire(id) !== "complete") continue;
+    if (await expireSession(id) !== "complete") continue;
     await db.notePurchaseSession(admin, order, id);
     await syncPurchase(admin, order.purchase_id);
-  }
-}
-
-/** Closes a session for payment and answers what became of it: one that was paid a moment ago refuses. */
-async function expire(sessionId: string): Promise<Stripe.Checkout.Session["status"]> {
-  const session = await callingStripe(() => stripe().checkout.sessions.retrieve(sessionId));
-  if (session.status !== "open") return session.status;
-  try {
-    return (await stripe().checkout.sessions.expire(sessionId)).status;
-  } catch (error) {
-    const now = await callingStripe(() => stripe().checkout.sessions.retrieve(sessionId));
-    if (now.status === "open") await callingStripe(() => Promise.reject(error));
-    return now.status;
   }
 }
 

@@ -1,9 +1,9 @@
-import type { Json } from "../database.types.ts";
 import * as db from "../db.ts";
 import { refOf } from "../domain/facts.ts";
 import { type PurchaseObjects, toPurchaseSnapshot } from "../domain/purchase.ts";
 import { log } from "../log.ts";
 import { callingStripe, type Stripe, stripe } from "../stripe.ts";
+import { expireSession } from "./session.ts";
 
 /** Ten years of a monthly licence. */
 const MAX_INVOICES = 120;
@@ -15,13 +15,20 @@ const MAX_OBJECTS = 1_000;
  * back, whoever calls it and however often. As with customers the token is taken before the fetch; the money that has moved is
  * posted whatever the token says, because it stays true.
  */
-export async function syncPurchase(admin: db.Client, purchaseId: string): Promise<Json> {
+export async function syncPurchase(
+  admin: db.Client,
+  purchaseId: string,
+): Promise<db.PurchaseState | null> {
   const token = await db.nextSyncToken(admin);
   const terms = await db.purchaseTerms(admin, purchaseId);
   if (terms.session_id === null) return null;
   const snapshot = toPurchaseSnapshot(await fetchPurchase(terms));
   const answer = await db.applyPurchaseSnapshot(admin, purchaseId, token, snapshot);
-  log("info", "purchase_synced", { purchase: purchaseId, status: statusOf(answer) });
+  if (answer.problem) {
+    log("error", "purchase_not_understood", { purchase: purchaseId, misfit: answer.problem });
+  }
+  // It was paid although it had been given up: what was begun in its place must not be paid as well.
+  if (answer.stale_session_id) await expireSession(answer.stale_session_id);
   return answer;
 }
 
@@ -134,9 +141,4 @@ async function feeRefundsOf(fee: Stripe.ApplicationFee): Promise<Stripe.FeeRefun
     stripe().applicationFees.listRefunds(fee.id, { limit: 100 })
       .autoPagingToArray({ limit: MAX_OBJECTS })
   );
-}
-
-function statusOf(answer: Json): string | undefined {
-  const isRecord = typeof answer === "object" && answer !== null && !Array.isArray(answer);
-  return isRecord ? answer["status"]?.toString() : undefined;
 }

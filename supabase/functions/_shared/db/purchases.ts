@@ -1,5 +1,4 @@
 import { z } from "zod";
-import type { Json } from "../database.types.ts";
 import type { PurchaseClues } from "../domain/events.ts";
 import type { PurchaseSnapshot } from "../domain/purchase.ts";
 import { type Client, rows } from "./client.ts";
@@ -123,16 +122,29 @@ export function findLicence(
   return rows(client.from("licences").select("purchase_id").eq("id", id).maybeSingle());
 }
 
+const state = z.object({
+  status: z.string(),
+  licence: z.string().nullish(),
+  applied: z.boolean(),
+  /** What of the snapshot does not fit the row; then there is no licence. */
+  problem: z.string().nullish(),
+  /** The session of another purchase of the same listing, which must not be paid any more. */
+  stale_session_id: z.string().nullish(),
+});
+export type PurchaseState = z.infer<typeof state>;
+
 /** Posts the facts, whatever the token; applies the rest only if the token is newer than the last one applied. */
-export function applyPurchaseSnapshot(
+export async function applyPurchaseSnapshot(
   admin: Client,
   purchaseId: string,
   token: number,
   snapshot: PurchaseSnapshot,
-): Promise<Json> {
-  return rows(admin.rpc("apply_purchase_snapshot", {
-    p_purchase_id: purchaseId,
-    p_token: token,
-    p_snapshot: JSON.parse(JSON.stringify(snapshot)),
-  }));
+): Promise<PurchaseState> {
+  return state.parse(
+    await rows(admin.rpc("apply_purchase_snapshot", {
+      p_purchase_id: purchaseId,
+      p_token: token,
+      p_snapshot: JSON.parse(JSON.stringify(snapshot)),
+    })),
+  );
 }

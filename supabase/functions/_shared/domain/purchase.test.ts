@@ -95,7 +95,7 @@ Deno.test("the snapshot names the payment that went through, not those that were
   assert.equal(snapshot.charge_id, "ch_2");
   assert.equal(snapshot.receipt_url, "https://stripe.test/ch_2");
   assert.equal(snapshot.paid_at, "1970-01-01T00:00:20.000Z");
-  assert.equal(snapshot.stripe_customer_id, "cus_1");
+  assert.equal(snapshot.customer, "cus_1");
   assert.deepEqual(snapshot.charges.map(({ id }) => id), ["ch_1", "ch_2"]);
 });
 

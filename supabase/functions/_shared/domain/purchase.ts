@@ -10,10 +10,11 @@ export interface PurchaseObjects extends MoneyObjects {
 
 /** What the database keeps of a purchase, whole; amounts in minor units, times ISO 8601 in UTC. */
 export interface PurchaseSnapshot {
+  session_id: string | null;
   session_status: string | null;
   payment_status: string | null;
   /** Who paid, how much and in what, to be compared with the row. */
-  stripe_customer_id: string | null;
+  customer: string | null;
   amount_minor: number | null;
   currency: string | null;
   payment_intent_id: string | null;
@@ -21,7 +22,7 @@ export interface PurchaseSnapshot {
   receipt_url: string | null;
   paid_at: string | null;
   subscription: LicenceSubscription | null;
-  charges: { id: string; amount_minor: number; status: string; created: string }[];
+  charges: ChargeSnapshot[];
   refunds: { id: string; charge_id: string | null; amount_minor: number; status: string }[];
   disputes: DisputeSnapshot[];
   facts: Fact[];
@@ -34,6 +35,14 @@ export interface LicenceSubscription {
   current_period_end: string;
   cancel_at_period_end: boolean;
   cancel_at: string | null;
+}
+
+export interface ChargeSnapshot {
+  id: string;
+  amount_minor: number;
+  currency: string;
+  status: string;
+  created: string;
 }
 
 export interface DisputeSnapshot {
@@ -56,9 +65,10 @@ export function toPurchaseSnapshot(objects: PurchaseObjects): PurchaseSnapshot {
   const paid = charges.findLast(({ status }) => status === "succeeded") ?? null;
   const first = charges.find(({ status }) => status === "succeeded") ?? null;
   return {
+    session_id: session?.id ?? null,
     session_status: session?.status ?? null,
     payment_status: session?.payment_status ?? null,
-    stripe_customer_id: refOf(session?.customer),
+    customer: refOf(session?.customer),
     amount_minor: session?.amount_total ?? null,
     currency: session?.currency ?? null,
     payment_intent_id: refOf(session?.payment_intent) ?? refOf(first?.payment_intent),
@@ -69,6 +79,7 @@ export function toPurchaseSnapshot(objects: PurchaseObjects): PurchaseSnapshot {
     charges: charges.map((charge) => ({
       id: text(charge.id, "charge.id"),
       amount_minor: amount(charge.amount, "charge.amount"),
+      currency: text(charge.currency, "charge.currency"),
       status: text(charge.status, "charge.status"),
       created: time(charge.created, "charge.created"),
     })),
