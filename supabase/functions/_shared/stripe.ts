@@ -85,7 +85,9 @@ async function parseSigned(
   return {
     object: "v2.core.event",
     ...{ id, type, created },
-    related_object: related ? { id: related.id } : null,
+    related_object: related && "id" in related && typeof related.id === "string"
+      ? { id: related.id }
+      : null,
   };
 }
 
@@ -141,12 +143,15 @@ export function isDestinationRefused(error: unknown): boolean {
       error.code === "insufficient_capabilities_for_transfer" || error.code === "account_invalid");
 }
 
-/**
- * Stripe has understood and says no, and will say so again. A pause it asks for, a key in use and everything that was not
- * answered may pass.
- */
+/** Refusals that pass: money that is still on its way, and an account that may be allowed again. */
+const PASSING: readonly (string | undefined)[] = [
+  "balance_insufficient",
+  "insufficient_capabilities_for_transfer",
+];
+
+/** Stripe has understood and says no, and will say so again. Everything that was not answered may have been done. */
 export function isFinalRefusal(error: unknown): boolean {
-  return error instanceof Stripe.errors.StripeInvalidRequestError && error.statusCode !== 429;
+  return error instanceof Stripe.errors.StripeInvalidRequestError && !PASSING.includes(error.code);
 }
 
 /** Stripe's words for an operator; of anything else only what kind of error it is. */

@@ -4,11 +4,10 @@ import { type PurchaseObjects, toPurchaseSnapshot } from "../domain/purchase.ts"
 import { log } from "../log.ts";
 import { callingStripe, type Stripe, stripe } from "../stripe.ts";
 import { expireSession } from "./session.ts";
+import { feeRefundsOf, MAX_OBJECTS, reversalsOf, transfersOf } from "./transfers.ts";
 
 /** Ten years of a monthly licence. */
 const MAX_INVOICES = 120;
-/** Far more attempts, refunds or disputes than a purchase has. */
-const MAX_OBJECTS = 1_000;
 
 /**
  * Makes our rows say what Stripe says about one purchase, now: the one way in which anything is fulfilled, renewed or taken
@@ -110,35 +109,13 @@ async function fetchPayment(payment_intent: string) {
 
 /** Those that came with the charges, and what was paid to the creator again after a dispute was won. */
 async function fetchTransfers(
-  transfer_group: string,
+  purchaseId: string,
   charges: Stripe.Charge[],
 ): Promise<Stripe.Transfer[]> {
   const own = charges.flatMap(({ transfer }) =>
     typeof transfer === "object" && transfer !== null ? [transfer] : []
   );
   if (own.length === 0) return [];
-  const grouped = await callingStripe(() =>
-    stripe().transfers.list({ transfer_group, limit: 100 })
-      .autoPagingToArray({ limit: MAX_OBJECTS })
-  );
+  const grouped = await transfersOf(purchaseId);
   return [...new Map([...own, ...grouped].map((transfer) => [transfer.id, transfer])).values()];
-}
-
-/** A transfer carries its first ten reversals. */
-async function reversalsOf(transfer: Stripe.Transfer): Promise<Stripe.TransferReversal[]> {
-  if (transfer.reversals?.has_more === false) return transfer.reversals.data;
-  if (transfer.amount_reversed === 0) return [];
-  return await callingStripe(() =>
-    stripe().transfers.listReversals(transfer.id, { limit: 100 })
-      .autoPagingToArray({ limit: MAX_OBJECTS })
-  );
-}
-
-async function feeRefundsOf(fee: Stripe.ApplicationFee): Promise<Stripe.FeeRefund[]> {
-  if (fee.refunds?.has_more === false) return fee.refunds.data;
-  if (fee.amount_refunded === 0) return [];
-  return await callingStripe(() =>
-    stripe().applicationFees.listRefunds(fee.id, { limit: 100 })
-      .autoPagingToArray({ limit: MAX_OBJECTS })
-  );
 }

@@ -95,7 +95,7 @@ async function createAccount(
     stripe().v2.core.accounts.create({
       display_name: wish.display_name,
       dashboard: "express",
-      identity: { country: wish.country },
+      identity: { country: wish.country.toLowerCase() },
       defaults: {
         // The platform pays Stripe's fees and bears what an account cannot, as destination charges have it.
         responsibilities: { fees_collector: "application", losses_collector: "application" },
@@ -119,7 +119,6 @@ async function openOnboarding(account: string): Promise<{ url: string }> {
       use_case: {
         type: "account_onboarding",
         account_onboarding: {
-          configurations: ["recipient"],
           refresh_url: urls.onboardingRefresh,
           return_url: urls.onboardingReturn,
         },
