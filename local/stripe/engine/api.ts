@@ -148,7 +148,8 @@ export class Api {
       return { ...query, ...decodeJson(text) };
     }
     const form = decodeForm([url.search.slice(1), text].filter((part) => part !== "").join("&"));
-    return modernize(this.store, url.pathname, form, request.headers.get("stripe-version"));
+    const asked = { method: request.method, path: url.pathname };
+    return modernize(this.store, asked, form, request.headers.get("stripe-version"));
   }
 
   #run(

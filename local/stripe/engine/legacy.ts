@@ -18,7 +18,7 @@ type Form = { [key: string]: Raw };
 
 export function modernize(
   store: Store,
-  path: string,
+  { method, path }: { method: string; path: string },
   form: Form,
   version: string | null,
 ): Form {
@@ -26,7 +26,8 @@ export function modernize(
     if (own in form) throw invalid(`Received unknown parameter: ${own}`, own);
   }
   if (version === API_VERSION) return form;
-  if (version === null && path === "/v1/accounts" && form.capabilities === undefined) {
+  const isNewAccount = method === "POST" && path === "/v1/accounts";
+  if (version === null && isNewAccount && form.capabilities === undefined) {
     return { ...form, [OLD_ACCOUNT]: "true" };
   }
   if (path === "/v1/checkout/sessions" && isDebit(form.payment_method_types)) {

@@ -176,7 +176,7 @@ function readBound(raw: unknown, path: string): number | undefined {
 }
 
 const eventRoutes: Route[] = [
-  route("GET", "/v2/core/events", {
+  ...forAccounts(route("GET", "/v2/core/events", {
     ...pageShape,
     created: obj({ gt: bound, gte: bound, lt: bound, lte: bound }),
     limit: int(1, 100),
@@ -189,8 +189,8 @@ const eventRoutes: Route[] = [
       : { "related_object.id": p.object_id };
     const anyOf: Record<string, string[]> = p.types ? { type: p.types } : {};
     const query = { where, anyOf, created: p.created };
-    return v2Page(work.store, "v2.core.event", "/v2/core/events", p, query);
-  }),
+    return v2Page(work.store, "v2.core.event", "/v2/core/events", p, query, work.account);
+  })),
   ...forAccounts(route("GET", "/v2/core/events/:id", {}, (work, _p, id) => {
     const found = work.find("v2.core.event", id);
     if (!found) throw v2Error(404, "not_found", `No such event: '${id}'`);

@@ -14,7 +14,7 @@ import {
 } from "../engine/params.ts";
 import { EVENT_TYPES } from "../engine/event_types.ts";
 import { listPage, pagination, where } from "../engine/answer.ts";
-import { listRoute, retrieveRoute, type Route, route } from "../engine/route.ts";
+import { forAccounts, listRoute, retrieveRoute, type Route, route } from "../engine/route.ts";
 import { newId, type TestClock } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { cancelNow } from "../billing/lifecycle.ts";
@@ -126,8 +126,8 @@ export function countPending(work: Work, eventId: string): void {
 }
 
 const eventRoutes: Route[] = [
-  retrieveRoute("event", "/v1/events"),
-  route("GET", "/v1/events", {
+  ...forAccounts(retrieveRoute("event", "/v1/events")),
+  ...forAccounts(route("GET", "/v1/events", {
     ...pagination,
     delivery_success: bool(),
     type: str(),
@@ -151,7 +151,7 @@ const eventRoutes: Route[] = [
       anyOf,
       above,
     });
-  }),
+  })),
   // What `stripe events resend` calls.
   route(
     "POST",
