@@ -161,7 +161,7 @@ begin
       coalesce(v_snapshot ->> 'charge_id', v_purchase.charge_id)
     );
   end if;
-  update public.purchases p set applied_token = p_token, checked_at = now(), problem = v_misfit
+  update public.purchases p set applied_token = p_token, problem = v_misfit
   where p.id = p_purchase_id and p.applied_token < p_token;
   v_applied := found;
   if v_applied and v_misfit is not null then

@@ -211,13 +211,17 @@ select pg_temp.apply(d.id, pg_temp.refund(d.id, 700)) from day d;
 select is(pg_temp.allowance('message'), 50::bigint, 'a refund lowers the limit at once');
 
 -- What is due to be looked at again.
-update purchases set checked_at = now() - interval '1 hour', status = 'open', checkout_session_id = 'cs_due', session_status = null
-where id = (select id from day);
-update purchases set checked_at = now() - interval '1 hour', current_period_end = now() - interval '1 hour'
-where id = (select id from mine);
-select set_eq('select due_purchases(10)', 'select id from day union all select id from mine', 'unsettled ones and renewals are due');
-select is((select count(*) from due_purchases(10)), 0::bigint, 'once in a while');
-update purchases set checked_at = now() - interval '26 hours', created_at = now() - interval '26 hours'
+select is((select due_at from purchases where id = d.id), null, 'a payment that is settled is not') from day d;
+select pg_temp.apply(d.id, pg_temp.refund(d.id, 700, 'pending')) from day d;
+select is((select due_at from purchases where id = d.id), now() + interval '1 hour', 'a refund on its way is') from day d;
+select pg_temp.month(m.id, 'active', '30 days') from mine m;
+select is((select due_at from purchases where id = m.id), now() + interval '30 days', 'a month is when it is over') from mine m;
+select pg_temp.month(m.id, 'past_due', '30 days') from mine m;
+select is((select due_at from purchases where id = m.id), now() + interval '1 hour', 'and a late payment soon') from mine m;
+update purchases set due_at = now() where due_at is not null;
+select set_eq('select due_purchases(10)', 'select id from day union all select id from mine', 'they are handed out');
+select is((select count(*) from due_purchases(10)), 0::bigint, 'to one worker');
+update purchases set due_at = now(), created_at = now() - interval '26 hours'
 where status = 'open' and checkout_session_id is null;
 select due_purchases(10);
 select is((select count(*) from purchases where status = 'open' and checkout_session_id is null), 0::bigint,

@@ -123,8 +123,8 @@ insert into queries values
   ('purchases_listing_id_idx', $$select from public.purchases where listing_id = gen_random_uuid()$$),
   ('purchases_seller_id_idx', $$select from public.purchases where seller_id = (select gen_random_uuid())$$),
   ('purchases_charge_id_idx', $$select from public.purchases where charge_id = 'ch_1'$$),
-  ('purchases_checked_at_idx',
-    $$select from public.purchases where checked_at < now() - interval '4 minutes' order by checked_at limit 10$$),
+  ('purchases_due_at_idx',
+    $$select from public.purchases where due_at <= now() order by due_at limit 10$$),
   ('purchase_charges_purchase_id_created_at_idx',
     $$select from billing.purchase_charges where purchase_id = (select gen_random_uuid())
       order by created_at desc limit 1$$),

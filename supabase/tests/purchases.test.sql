@@ -110,6 +110,42 @@ language sql as $$select status || coalesce(' ' || reason, '') from public.licen
 
 select no_plan();
 
+-- Everything the caller can read, through every table, view, and function about themselves, as one text.
+create function pg_temp.readable() returns text language plpgsql as $$
+declare
+  v_relation record;
+  v_text text;
+  v_all text := '';
+begin
+  for v_relation in
+    select c.oid::regclass as name, (
+      select string_agg(quote_ident(a.attname), ', ') from pg_attribute a
+      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        and has_column_privilege(c.oid, a.attnum, 'SELECT')
+    ) as columns
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname in ('public', 'billing') and c.relkind in ('r', 'v', 'm', 'p')
+  loop
+    continue when v_relation.columns is null or not has_schema_privilege('billing', 'USAGE')
+      and v_relation.name::text like 'billing.%';
+    execute format('select string_agg(to_jsonb(x)::text, '' '') from (select %s from %s) x', v_relation.columns, v_relation.name)
+    into v_text;
+    v_all := v_all || coalesce(v_text, '');
+  end loop;
+  select v_all || coalesce(string_agg(x::text, ' '), '') into v_text from public.search_listings() x;
+  v_all := v_text;
+  if current_user = 'authenticated' then
+    v_all := v_all || coalesce(public.my_seller()::text, '') || public.my_entitlements()::text
+      || coalesce((select string_agg(x::text, ' ') from public.my_library() x), '')
+      || coalesce((select string_agg(x::text, ' ') from public.my_sales(current_date - 9, current_date + 1) x), '')
+      || coalesce((select string_agg(x::text, ' ') from public.my_earnings(current_date - 9, current_date + 1, 'usd') x), '')
+      || coalesce((select string_agg(x::text, ' ') from public.my_payouts() x), '');
+  end if;
+  return v_all;
+end;
+$$;
+grant execute on function pg_temp.readable() to public;
+
 -- Beginning.
 create temporary table begun as select begin_purchase(pg_temp.bob(), pg_temp.listing()) as doc;
 select is(
@@ -248,6 +284,20 @@ select pg_temp.become('authenticated', pg_temp.cy());
 select is((select count(*) from my_library()) + (select count(*) from licences) + (select count(*) from listing_definitions)
   + (select count(*) from purchases) + (select count(*) from my_sales(current_date - 1, current_date + 1)), 0::bigint,
   'a stranger sees nothing of it');
+select ok(pg_temp.readable() like '%careful lawyer%', 'what they can read has the listing');
+select unalike(pg_temp.readable(), '%SECRET%', 'and nowhere the definition');
+select pg_temp.become('anon');
+select unalike(pg_temp.readable(), '%SECRET%', 'nor has what everybody can read');
+select pg_temp.become('authenticated', pg_temp.bob());
+select alike(pg_temp.readable(), '%SECRET%', 'the buyer''s has it');
+select pg_temp.become('authenticated', pg_temp.ada());
+select ok(pg_temp.readable() like '%SECRET%', 'and so has the creator''s');
+select unalike(pg_temp.readable(), '%b0000000-0000-4000-8000-000000000001%', 'which names no buyer');
+select unalike(pg_temp.readable(), '%bob%', 'by no address nor customer');
+reset role;
+grant select on mine to public;
+select pg_temp.become('authenticated', pg_temp.ada());
+select unalike(pg_temp.readable(), '%' || m.id || '%', 'and by no purchase') from mine m;
 reset role;
 
 -- Refunds.
