@@ -27,15 +27,8 @@ import {
 } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { isMetered, optionOf, wrongCurrency } from "../billing/amounts.ts";
-import {
-  dueNow,
-  expireCheckout,
-  lineItems,
-  openSession,
-  payCheckout,
-  pricedLines,
-  reckon,
-} from "../billing/checkout.ts";
+import { expireCheckout, openSession, payCheckout } from "../billing/checkout.ts";
+import { dueNow, lineItems, pricedLines, reckon } from "../billing/checkout_lines.ts";
 import { couponOf } from "../billing/discounts.ts";
 import { checkQuantity, currencyOf } from "../billing/subscriptions.ts";
 import { cardError, resolveMethod } from "../billing/methods.ts";

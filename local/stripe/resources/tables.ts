@@ -2,7 +2,7 @@
 import type { Rendering } from "../engine/answer.ts";
 import { listOf } from "../engine/answer.ts";
 import type { Route } from "../engine/route.ts";
-import { lineItems } from "../billing/checkout.ts";
+import { lineItems } from "../billing/checkout_lines.ts";
 import { accountRoutes } from "./accounts_v1.ts";
 import { accountV2Routes } from "./accounts_v2.ts";
 import { balanceRoutes } from "./balance.ts";
