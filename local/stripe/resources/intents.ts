@@ -230,7 +230,7 @@ function cancelPayment(
   id: string,
 ): PaymentIntent {
   const intent = work.require("payment_intent", id);
-  if (intent.status === "succeeded" || intent.status === "canceled") {
+  if (["canceled", "processing", "succeeded"].includes(intent.status)) {
     throw invalid(
       `You cannot cancel this PaymentIntent because it has a status of ${intent.status}.`,
       undefined,
