@@ -35,7 +35,7 @@ import { cardError, resolveMethod } from "../billing/methods.ts";
 import { checkTaxReady, customerPlace, noLocation } from "../billing/tax.ts";
 import { createPrice } from "./prices.ts";
 import { checkPercents, connectPercents, percentFields } from "./subscription_connect.ts";
-import { checkConnect } from "../billing/transfers.ts";
+import { checkConnect } from "../billing/destinations.ts";
 import { newSession } from "./checkout_object.ts";
 import { connectShape, shippingOf, shippingParam } from "./intents.ts";
 import { automatic_tax } from "./tax.ts";

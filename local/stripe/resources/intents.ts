@@ -25,7 +25,7 @@ import { settle } from "../billing/charges.ts";
 import { createIntent } from "../billing/intents.ts";
 import { cardError, EMPTY_ADDRESS, resolveMethod } from "../billing/methods.ts";
 import { confirmPayment } from "../billing/payments.ts";
-import { checkConnect } from "../billing/transfers.ts";
+import { checkConnect } from "../billing/destinations.ts";
 
 export const shippingParam = () =>
   obj({
