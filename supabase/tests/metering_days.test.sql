@@ -38,6 +38,8 @@ delete from billing.overage_usage;
 delete from billing.overage_accounts;
 delete from billing.metered_items;
 delete from billing.usage_checks;
+delete from billing.usage_days;
+delete from billing.usage_requests;
 delete from billing.problems;
 alter table billing.overage_usage enable trigger user;
 
