@@ -5092,7 +5092,9 @@ begin
   v_drift := p_stripe - (v_sums.sent - v_sums.adjusted);
   v_verdict := case
     when v_sums.claimed <> v_sums.sent + v_sums.waiting + v_sums.parked then 'drift'
-    when v_drift = 0 then case when v_sums.parked > 0 then 'parked' else 'equal' end
+    when v_drift = 0 and v_sums.parked > 0 then 'parked'
+    -- Stripe has all that was sent, which is not yet all that was used.
+    when v_drift = 0 then case when v_sums.ledger > v_sums.claimed or v_sums.waiting > 0 then 'under_way' else 'equal' end
     -- Sent and not yet marked, or taken back and not yet marked.
     when v_drift between -v_sums.adjusting and v_sums.waiting then 'under_way'
     -- An uncertain one may have been counted.
@@ -5111,7 +5113,7 @@ begin
     perform billing.report_problem('usage_drift', v_subject, jsonb_build_object(
       'ledger', v_sums.ledger, 'sent', v_sums.sent, 'adjusted', v_sums.adjusted, 'stripe', p_stripe, 'drift', v_drift
     ));
-  elsif v_verdict = 'equal' then
+  elsif v_drift = 0 then
     update billing.problems p set resolved_at = now()
     where p.kind = 'usage_drift' and p.subject = v_subject and p.resolved_at is null;
   end if;
@@ -5119,7 +5121,7 @@ begin
 end;
 $function$;
 
-comment on function "public"."note_usage_check"(text, text, timestamp with time zone, bigint, text) is 'Compares what Stripe''s event summaries say of a ledger row with ours as it is now, keeps the result, and returns the verdict: equal, under_way, parked or drift. A drift is also in billing.problems until a check finds it gone.';
+comment on function "public"."note_usage_check"(text, text, timestamp with time zone, bigint, text) is 'Compares what Stripe''s event summaries say of a ledger row with ours as it is now, keeps the result, and returns the verdict: equal (ledger, outbox and Stripe are one number), under_way, parked or drift. A drift is also in billing.problems until a check finds it gone.';
 
 revoke all on function "public"."note_usage_check"(text, text, timestamp with time zone, bigint, text) from public;
 
@@ -5495,7 +5497,10 @@ create or replace function public.usage_history (
   set search_path to ''
   AS $function$
 begin
-  if p_from is null or p_to is null or p_to < p_from or p_to - p_from > 400 then
+  -- Infinite dates cannot be subtracted.
+  if p_from is null or p_to is null or not isfinite(p_from) or not isfinite(p_to) or p_to < p_from
+    or p_to - p_from > 400
+  then
     perform billing.raise_http(422, 'invalid_range', 'The range must be from a day to a later one, 400 days at most.');
   end if;
   return query
