@@ -7076,7 +7076,9 @@ begin
       )
     order by o.stripe_customer_id, o.meter_event_name, o.id
   ), due as (
-    select h.id from heads h where h.next_attempt_at <= clock_timestamp() order by h.next_attempt_at, h.id limit p_limit
+    select h.id from heads h
+    where h.next_attempt_at <= clock_timestamp() or p_stripe_customer_id is not null
+    order by h.next_attempt_at, h.id limit p_limit
   )
   update billing.usage_outbox o
   set lease = o.lease + 1, lease_until = clock_timestamp() + interval '60 seconds'
@@ -7089,7 +7091,7 @@ begin
 end;
 $function$;
 
-comment on function "public"."lease_usage"(integer, text) is 'Rows to send, for 60 seconds: at most one per customer and meter, the oldest, when it is due and nothing of theirs is on its way. kind event: report quantity under identifier; adjustment: cancel the event of identifier cancels. doubtful: an earlier attempt may have got through.';
+comment on function "public"."lease_usage"(integer, text) is 'Rows to send, for 60 seconds: at most one per customer and meter, the oldest, when it is due (of one customer: also when not) and nothing of theirs is on its way. kind event: report quantity under identifier; adjustment: cancel the event of identifier cancels. doubtful: an earlier attempt may have got through.';
 
 revoke all on function "public"."lease_usage"(integer, text) from public;
 
@@ -7841,7 +7843,9 @@ begin
   v_drift := p_stripe - (v_sums.sent - v_sums.adjusted);
   v_verdict := case
     when v_sums.claimed <> v_sums.sent + v_sums.waiting + v_sums.parked then 'drift'
-    when v_drift = 0 then case when v_sums.parked > 0 then 'parked' else 'equal' end
+    when v_drift = 0 and v_sums.parked > 0 then 'parked'
+    -- Stripe has all that was sent, which is not yet all that was used.
+    when v_drift = 0 then case when v_sums.ledger > v_sums.claimed or v_sums.waiting > 0 then 'under_way' else 'equal' end
     -- Sent and not yet marked, or taken back and not yet marked.
     when v_drift between -v_sums.adjusting and v_sums.waiting then 'under_way'
     -- An uncertain one may have been counted.
@@ -7860,7 +7864,7 @@ begin
     perform billing.report_problem('usage_drift', v_subject, jsonb_build_object(
       'ledger', v_sums.ledger, 'sent', v_sums.sent, 'adjusted', v_sums.adjusted, 'stripe', p_stripe, 'drift', v_drift
     ));
-  elsif v_verdict = 'equal' then
+  elsif v_drift = 0 then
     update billing.problems p set resolved_at = now()
     where p.kind = 'usage_drift' and p.subject = v_subject and p.resolved_at is null;
   end if;
@@ -7868,7 +7872,7 @@ begin
 end;
 $function$;
 
-comment on function "public"."note_usage_check"(text, text, timestamp with time zone, bigint, text) is 'Compares what Stripe''s event summaries say of a ledger row with ours as it is now, keeps the result, and returns the verdict: equal, under_way, parked or drift. A drift is also in billing.problems until a check finds it gone.';
+comment on function "public"."note_usage_check"(text, text, timestamp with time zone, bigint, text) is 'Compares what Stripe''s event summaries say of a ledger row with ours as it is now, keeps the result, and returns the verdict: equal (ledger, outbox and Stripe are one number), under_way, parked or drift. A drift is also in billing.problems until a check finds it gone.';
 
 revoke all on function "public"."note_usage_check"(text, text, timestamp with time zone, bigint, text) from public;
 
@@ -8572,7 +8576,10 @@ create or replace function public.usage_history (
   set search_path to ''
   AS $function$
 begin
-  if p_from is null or p_to is null or p_to < p_from or p_to - p_from > 400 then
+  -- Infinite dates cannot be subtracted.
+  if p_from is null or p_to is null or not isfinite(p_from) or not isfinite(p_to) or p_to < p_from
+    or p_to - p_from > 400
+  then
     perform billing.raise_http(422, 'invalid_range', 'The range must be from a day to a later one, 400 days at most.');
   end if;
   return query
@@ -8657,23 +8664,32 @@ create or replace function public.usage_sent (
   set search_path to ''
   AS $function$
 declare
-  v_identifier text;
+  v_sent billing.usage_outbox;
 begin
   -- Parked as well: the answer may come late.
   update billing.usage_outbox o
   set status = 'sent', sent_at = now(), lease_until = null, uncertain_since = null, last_error = null, parked_reason = null
   where o.id = p_id and o.status <> 'sent'
-  returning o.identifier into v_identifier;
-  if v_identifier is null then
+  returning * into v_sent;
+  if v_sent.id is null then
     perform billing.require(exists (select from billing.usage_outbox o where o.id = p_id), 'there is no such row');
     return;
   end if;
   update billing.problems p set resolved_at = now()
-  where p.kind = 'usage_parked' and p.subject = v_identifier and p.resolved_at is null;
+  where p.kind = 'usage_parked' and p.subject = v_sent.identifier and p.resolved_at is null;
+  -- An invoice stays a draft for an hour.
+  perform billing.report_problem('usage_late', v_sent.identifier, jsonb_build_object(
+    'id', v_sent.id, 'quantity', v_sent.quantity, 'metric', v_sent.metric_id,
+    'stripe_customer_id', v_sent.stripe_customer_id, 'period_start', u.period_start, 'period_end', u.period_end
+  ))
+  from billing.overage_usage u
+  where (u.stripe_customer_id, u.metric_id, u.period_start)
+      = (v_sent.stripe_customer_id, v_sent.metric_id, v_sent.period_start)
+    and v_sent.kind = 'event' and u.period_end < now() - interval '1 hour';
 end;
 $function$;
 
-comment on function "public"."usage_sent"(bigint) is 'Stripe has it (also: knows its identifier already). Again changes nothing.';
+comment on function "public"."usage_sent"(bigint) is 'Stripe has it (also: knows its identifier already). Again changes nothing. usage_late in billing.problems when the invoice of its period may have been final by then.';
 
 revoke all on function "public"."usage_sent"(bigint) from public;
 
@@ -9659,10 +9675,10 @@ create policy "Owners ask, and only ask" on "public"."messages"
   to "authenticated"
   with check (((role = 'user'::text) AND (user_id = ( SELECT auth.uid() AS uid))));
 
-create policy "Owners delete their messages" on "public"."messages"
+create policy "Owners delete their messages, answers after their questions" on "public"."messages"
   for delete
   to "authenticated"
-  using ((user_id = ( select auth.uid() as uid)));
+  using (((user_id = ( select auth.uid() as uid)) AND ((role = 'user'::text) or (reply_to is null))));
 
 create policy "Owners read their messages" on "public"."messages"
   for select

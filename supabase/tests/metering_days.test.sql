@@ -38,6 +38,8 @@ delete from billing.overage_usage;
 delete from billing.overage_accounts;
 delete from billing.metered_items;
 delete from billing.usage_checks;
+delete from billing.usage_days;
+delete from billing.usage_requests;
 delete from billing.problems;
 alter table billing.overage_usage enable trigger user;
 
@@ -136,7 +138,8 @@ select results_eq(
 );
 select is(
   pg_temp.refusal(format('select * from public.usage_history(%s)', r.range)) ->> 'code', 'invalid_range', r.range
-) from (values ('''2026-02-01'', ''2026-01-01'''), ('''2025-01-01'', ''2026-02-06'''), ('null, ''2026-01-01''')) r (range);
+) from (values ('''2026-02-01'', ''2026-01-01'''), ('''2025-01-01'', ''2026-02-06'''), ('null, ''2026-01-01'''),
+  ('''-infinity'', ''2026-01-01'''), ('''2026-01-01'', ''infinity''')) r (range);
 select lives_ok($$select * from public.usage_history('2025-01-01', '2026-02-05')$$, '400 days are a range');
 reset role;
 update billing.usage_counters set period_day = period_day - 1 where metric_id = 'message';

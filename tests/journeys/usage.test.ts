@@ -229,34 +229,6 @@ Deno.test("a yearly plan bills its overage every month", async () => {
   assert.deepEqual(await verdicts(customer), { equal: 1 });
 });
 
-for (const when of ["cancel_now", "cancel"] as const) {
-  Deno.test(`${when} with usage that is not billed yet bills it`, async () => {
-    const { person, customer, clock, subscription } = when === "cancel"
-      ? await payer(when)
-      : await payerInRealTime(when);
-    assert.equal((await choose(person, { enabled: true, cap_minor: 5_000 })).status, 200);
-    await consumed(person, PRO_ALLOWANCE + 10);
-    await aMoment();
-    const end = await periodEnd(subscription);
-    const answer = await request("/functions/v1/subscription", {
-      token: person.token,
-      body: { action: when },
-    });
-    assert.equal(answer.status, 200, answer.text);
-    if (when === "cancel") {
-      await consumed(person, 1);
-      await passTo(clock, end + 60);
-      await quiet();
-      await passTo(clock, end + 2 * HOUR);
-    }
-    const last = await newestInvoice(customer);
-    assert.equal(last.total, when === "cancel" ? 22 : 20, JSON.stringify(await lines(last.id)));
-    assert.deepEqual(await verdicts(customer), { equal: 1 });
-    assert.equal((await consume(person, 1)).status, 429);
-    assert.equal((await myOverage(person)).enabled, false);
-  });
-}
-
 Deno.test("usage that Stripe took and did not count is parked, with Stripe's reason", async () => {
   const { person, customer } = await payer("thin");
   assert.equal((await choose(person, { enabled: true, cap_minor: 5_000 })).status, 200);
