@@ -12,7 +12,7 @@ import {
   MESSAGES_PER_PAGE,
   requestReply,
   sendMessage,
-} from "../api.ts";
+} from "../api/index.ts";
 import { type Cursor, cursorAfter } from "../lib/paging.ts";
 import type { Message } from "../lib/records.ts";
 import { mergeDraft, NEW_CONVERSATION, readDraft, writeDraft } from "../lib/drafts.ts";
