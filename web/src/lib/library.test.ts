@@ -5,6 +5,7 @@ import {
   inOrder,
   type LibraryItem,
   licenceState,
+  offerOf,
   paidText,
   renewalText,
 } from "./library.ts";
@@ -99,4 +100,19 @@ Deno.test("what a purchase brought is the one that was paid, else the newest", (
   equal(arrivedOf([once], "b", NOW), null);
   equal(arrivedOf([{ ...once, status: "processing" }], "a", NOW), null);
   equal(arrivedOf([{ ...once, boughtAt: NOW - 5 * DAY }, monthly], null, NOW)?.listingId, "b");
+});
+
+Deno.test("a listing can be bought by who has nothing of it, while it is sold", () => {
+  const sold = { status: "published", salesPaused: false } as const;
+  const offer = (item: LibraryItem | null, listing: Parameters<typeof offerOf>[0] = sold) =>
+    offerOf(listing, false, item, NOW);
+  equal(offer(null), "open");
+  equal(offer({ ...once, status: "revoked", reason: "refunded" }), "open");
+  equal(offer(once), "owned");
+  equal(offer(once, { ...sold, status: "withdrawn" }), "owned");
+  equal(offer({ ...once, status: "processing" }), "waiting");
+  equal(offer({ ...once, status: "suspended" }), "suspended");
+  equal(offer(null, { ...sold, status: "withdrawn" }), "withdrawn");
+  equal(offer(null, { ...sold, salesPaused: true }), "paused");
+  equal(offerOf(sold, true, null, NOW), "own");
 });

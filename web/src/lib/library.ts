@@ -1,7 +1,7 @@
 /** What somebody bought: its state in words, and what can be done with it. Pure. */
 
 import { formatDate } from "./dates.ts";
-import type { Category, Kind } from "./marketplace.ts";
+import type { Category, Kind, Listing } from "./marketplace.ts";
 import { formatExact } from "./money.ts";
 import type { Tone } from "./subscription.ts";
 
@@ -148,4 +148,23 @@ export function arrivedOf(
   const open = items.filter((item) => licenceState(item, now).access === "open");
   if (listingId !== null) return open.find((item) => item.listingId === listingId) ?? null;
   return open.toSorted((a, b) => (b.boughtAt ?? 0) - (a.boughtAt ?? 0))[0] ?? null;
+}
+
+/** What a listing is to its reader. */
+export type Offer = "own" | "owned" | "waiting" | "suspended" | "withdrawn" | "paused" | "open";
+
+/** `item`: what the reader has of it; null for who has nothing, or has not signed in. */
+export function offerOf(
+  { status, salesPaused }: Pick<Listing, "status" | "salesPaused">,
+  isOwn: boolean,
+  item: LibraryItem | null,
+  now: number,
+): Offer {
+  if (isOwn) return "own";
+  const access = item && licenceState(item, now).access;
+  if (access === "open") return "owned";
+  if (access === "waiting") return "waiting";
+  if (item?.status === "suspended") return "suspended";
+  if (status !== "published") return "withdrawn";
+  return salesPaused ? "paused" : "open";
 }

@@ -1,5 +1,6 @@
 import { deepEqual, equal, notDeepEqual, ok } from "node:assert/strict";
 import {
+  changeSearch,
   countPages,
   coverOf,
   type Listing,
@@ -52,6 +53,17 @@ Deno.test("a search written into an address is read back as it was, and the usua
       "q=x&sort=newest",
     ]
   ) equal(writeSearch(read(address)).toString(), address);
+});
+
+Deno.test("a change begins at the first page, and keeps an order that was chosen", () => {
+  const change = (address: string, what: Parameters<typeof changeSearch>[1]) =>
+    writeSearch(changeSearch(read(address), what)).toString();
+  equal(change("page=3", { query: "tea" }), "q=tea");
+  equal(change("q=tea&page=2", { query: "" }), "");
+  equal(change("q=tea&sort=popular", { query: "" }), "sort=popular");
+  equal(change("q=tea&sort=popular", { kind: "monthly" }), "q=tea&sort=popular&kind=monthly");
+  equal(change("q=tea", { sort: "newest" }), "q=tea&sort=newest");
+  equal(change("q=tea", { page: 2 }), "q=tea&page=2");
 });
 
 Deno.test("a page says which of how many it shows", () => {

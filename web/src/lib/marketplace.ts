@@ -77,6 +77,15 @@ function usualSort(query: string): Sort {
   return query.trim() ? "relevance" : "newest";
 }
 
+/** What follows from a change: the first page, and the usual order for the new words unless one was chosen. */
+export function changeSearch(before: Search, change: Partial<Search>): Search {
+  const query = change.query ?? before.query;
+  const wasChosen = before.sort !== usualSort(before.query);
+  const isPossible = before.sort !== "relevance" || query.trim() !== "";
+  const sort = wasChosen && isPossible ? before.sort : usualSort(query);
+  return { ...before, sort, page: 1, ...change };
+}
+
 export const SORT_NAMES: Record<Sort, string> = {
   relevance: "Best match",
   newest: "Newest",

@@ -30,6 +30,11 @@ export function changePath(lookupKey = ""): string {
   return `/account?change=${encodeURIComponent(lookupKey)}`;
 }
 
+/** A new conversation with an agent: a bought one by its listing, or one of one's own. */
+export function newChatPath(agent: { listing: string } | { agent: string }): string {
+  return `/chat?${new URLSearchParams(agent)}`;
+}
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 export function isUuid(value: string): boolean {
