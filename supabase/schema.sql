@@ -7,9 +7,15 @@ select cron.schedule_in_database('tollgate-drain-events', '* * * * *', 'select b
 
 select cron.schedule_in_database('tollgate-expire-entitlements', '* * * * *', 'select billing.expire_entitlements()', 'postgres', null, true);
 
+select cron.schedule_in_database('tollgate-ledger-check', '53 * * * *', 'select billing.call_function(''ledger-check'')', 'postgres', null, true);
+
+select cron.schedule_in_database('tollgate-marketplace-sync', '*/5 * * * *', 'select billing.call_function(''marketplace-sync'')', 'postgres', null, true);
+
 select cron.schedule_in_database('tollgate-prune-events', '17 3 * * *', 'select billing.prune_stripe_events()', 'postgres', null, true);
 
 select cron.schedule_in_database('tollgate-prune-job-history', '37 3 * * *', 'select billing.prune_job_history()', 'postgres', null, true);
+
+select cron.schedule_in_database('tollgate-prune-ledger-checks', '47 3 * * *', 'select billing.prune_ledger_checks()', 'postgres', null, true);
 
 select cron.schedule_in_database('tollgate-prune-metering', '37 3 * * *', 'select billing.prune_metering()', 'postgres', null, true);
 
@@ -128,12 +134,18 @@ create or replace function billing.allowance (
   stable
   set search_path to ''
   AS $function$
-  select l.limit_value
-  from public.plan_limits l
-  where l.metric_id = p_metric_id and l.plan_id = billing.current_plan(p_user_id)
-  union all
-  select 0
-  limit 1;
+  select b.limit_value + coalesce((
+    select sum(a.quantity)::bigint from billing.add_ons a
+    where a.user_id = p_user_id and a.metric_id = p_metric_id
+  ), 0)
+  from (
+    select l.limit_value
+    from public.plan_limits l
+    where l.metric_id = p_metric_id and l.plan_id = billing.current_plan(p_user_id)
+    union all
+    select 0
+    limit 1
+  ) b;
 $function$;
 
 comment on function "billing"."allowance"(uuid, text) is 'What the user''s plan allows of the metric. Null is unlimited; 0 when no plan or limit says anything.';
@@ -152,8 +164,9 @@ create or replace function billing.allowance_until (
   stable
   set search_path to ''
   AS $function$
-  select coalesce(
-    (select e.valid_until from public.entitlements e where e.user_id = p_user_id), 'infinity'
+  select least(
+    coalesce((select e.valid_until from public.entitlements e where e.user_id = p_user_id), 'infinity'),
+    (select min(a.valid_until) from billing.add_ons a where a.user_id = p_user_id)
   );
 $function$;
 
@@ -309,6 +322,49 @@ revoke all on function "billing"."catalogue_changing"() from public;
 
 grant execute on function "billing"."catalogue_changing"() to "postgres";
 
+-- billing/functions/charge_state
+
+create or replace function billing.charge_state (
+  p_charge_id text
+)
+  returns table (
+    state          text,
+    refunded_minor bigint
+  )
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  with sums as (
+    select c.amount_minor,
+      -- Pending counts: the money is on its way back.
+      coalesce((
+        select sum(r.amount_minor) from billing.purchase_refunds r
+        where r.charge_id = c.id and r.status not in ('failed', 'canceled')
+      ), 0)::bigint as refunded,
+      array(
+        select coalesce(s.effect, 'open') from billing.purchase_disputes d
+        left join billing.dispute_statuses s on s.status = d.status
+        where d.charge_id = c.id
+      ) as effects
+    from billing.purchase_charges c where c.id = p_charge_id
+  )
+  select case
+    when 'lost' = any (s.effects) then 'lost'
+    when s.refunded >= s.amount_minor then 'refunded'
+    when 'open' = any (s.effects) then 'disputed'
+    when s.refunded > 0 then 'partially_refunded'
+    else 'paid'
+  end, s.refunded
+  from sums s;
+$function$;
+
+comment on function "billing"."charge_state"(text) is 'What became of a payment: lost, refunded, disputed, partially_refunded or paid, and how much was refunded.';
+
+revoke all on function "billing"."charge_state"(text) from public;
+
+grant execute on function "billing"."charge_state"(text) to "postgres";
+
 -- billing/functions/check_metering
 
 create or replace function billing.check_metering (
@@ -346,6 +402,96 @@ comment on function "billing"."check_metering"(jsonb) is 'Refuses what is not {m
 revoke all on function "billing"."check_metering"(jsonb) from public;
 
 grant execute on function "billing"."check_metering"(jsonb) to "postgres";
+
+-- billing/functions/check_posting
+
+create or replace function billing.check_posting()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_transaction_id constant bigint := (to_jsonb(new) ->> tg_argv[0])::bigint;
+  v_sum record;
+begin
+  select count(*) as entries, coalesce(sum(e.amount_minor), 0) as total, count(distinct a.currency) as currencies,
+    bool_and(a.currency = t.currency) as same, bool_and(t.posted_at = now()) as fresh
+  into v_sum
+  from billing.ledger_transactions t
+  join billing.ledger_entries e on e.transaction_id = t.id
+  join billing.ledger_accounts a on a.id = e.account_id
+  where t.id = v_transaction_id;
+  if v_sum.entries < 2 or v_sum.total <> 0 or v_sum.currencies <> 1 or not v_sum.same or not v_sum.fresh then
+    raise exception 'ledger transaction % is not balanced: % entries, sum %', v_transaction_id, v_sum.entries, v_sum.total
+      using errcode = 'integrity_constraint_violation',
+        hint = 'Two entries at least, in one currency, that sum to zero, posted with their transaction.';
+  end if;
+  return null;
+end;
+$function$;
+
+comment on function "billing"."check_posting"() is 'At commit: two entries at least, one currency, sum zero, and nothing is added to an older transaction.';
+
+revoke all on function "billing"."check_posting"() from public;
+
+grant execute on function "billing"."check_posting"() to "postgres";
+
+-- billing/functions/check_purchase_snapshot
+
+create or replace function billing.check_purchase_snapshot (
+  p_token    bigint,
+  p_snapshot jsonb
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  -- A token from nowhere could be higher than all to come, and shut the purchase out for ever.
+  perform billing.require(
+    p_token between 1 and (select q.last_value from billing.sync_token_seq q),
+    'p_token is not one of next_sync_token()'
+  );
+  perform billing.require(jsonb_typeof(p_snapshot) = 'object', 'p_snapshot is not an object');
+  perform billing.require(
+    (
+      select bool_and(jsonb_typeof(coalesce(p_snapshot -> l.name, '[]')) = 'array')
+      from unnest(array['charges', 'refunds', 'disputes', 'facts', 'payouts']) l (name)
+    ),
+    'charges, refunds, disputes, facts and payouts are lists'
+  );
+end;
+$function$;
+
+comment on function "billing"."check_purchase_snapshot"(bigint, jsonb) is 'Refuses a snapshot that is not one.';
+
+revoke all on function "billing"."check_purchase_snapshot"(bigint, jsonb) from public;
+
+grant execute on function "billing"."check_purchase_snapshot"(bigint, jsonb) to "postgres";
+
+-- billing/functions/check_range
+
+create or replace function billing.check_range (
+  p_from date,
+  p_to   date
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  if p_from is null or p_to is null or p_to < p_from or p_to - p_from > 400 then
+    perform billing.raise_http(422, 'invalid_range', 'The range must be from a day to a later one, 400 days at most.');
+  end if;
+end;
+$function$;
+
+comment on function "billing"."check_range"(date, date) is 'Refuses more than 400 days: 422 invalid_range.';
+
+revoke all on function "billing"."check_range"(date, date) from public;
+
+grant execute on function "billing"."check_range"(date, date) to "postgres";
 
 -- billing/functions/check_snapshot
 
@@ -581,6 +727,40 @@ revoke all on function "billing"."correct_usage"(bigint, text) from public;
 
 grant execute on function "billing"."correct_usage"(bigint, text) to "postgres";
 
+-- billing/functions/creator_sums
+
+create or replace function billing.creator_sums (
+  p_seller_id uuid
+)
+  returns table (
+    currency       text,
+    balance_minor  bigint,
+    earned_minor   bigint,
+    paid_out_minor bigint,
+    sales          bigint
+  )
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select a.currency,
+    coalesce(sum(e.amount_minor), 0)::bigint,
+    coalesce(sum(e.amount_minor) filter (where t.kind not in ('payout', 'payout_failed')), 0)::bigint,
+    -coalesce(sum(e.amount_minor) filter (where t.kind in ('payout', 'payout_failed')), 0)::bigint,
+    count(distinct t.charge_id) filter (where t.kind = 'transfer')
+  from billing.ledger_accounts a
+  left join billing.ledger_entries e on e.account_id = a.id
+  left join billing.ledger_transactions t on t.id = e.transaction_id
+  where a.seller_id = p_seller_id and a.kind = 'creator'
+  group by a.currency;
+$function$;
+
+comment on function "billing"."creator_sums"(uuid) is 'Per currency: the balance of the connected account, what was earned after fees, refunds and disputes, what was paid out, and the number of payments.';
+
+revoke all on function "billing"."creator_sums"(uuid) from public;
+
+grant execute on function "billing"."creator_sums"(uuid) to "postgres";
+
 -- billing/functions/current_plan
 
 create or replace function billing.current_plan (
@@ -646,6 +826,32 @@ comment on function "billing"."ensure_counters"(uuid[], text) is 'Ends what has 
 revoke all on function "billing"."ensure_counters"(uuid[], text) from public;
 
 grant execute on function "billing"."ensure_counters"(uuid[], text) to "postgres";
+
+-- billing/functions/ensure_ledger_accounts
+
+create or replace function billing.ensure_ledger_accounts (
+  p_seller_id  uuid,
+  p_currencies text[]
+)
+  returns void
+  language sql
+  set search_path to ''
+  AS $function$
+  -- In one order, so that two snapshots that open the same accounts do not wait for each other.
+  insert into billing.ledger_accounts (kind, seller_id, currency)
+  select k.kind, case when k.kind like 'creator%' then p_seller_id end, c.currency
+  from unnest(array['buyers', 'creator', 'creator_bank', 'disputes', 'platform', 'refunds', 'stripe_fees']) k (kind)
+  cross join (select distinct u.currency from unnest(p_currencies) u (currency)) c
+  where p_seller_id is not null or k.kind not like 'creator%'
+  order by c.currency, k.kind
+  on conflict do nothing;
+$function$;
+
+comment on function "billing"."ensure_ledger_accounts"(uuid, text[]) is 'Opens the accounts a sale of this creator may touch.';
+
+revoke all on function "billing"."ensure_ledger_accounts"(uuid, text[]) from public;
+
+grant execute on function "billing"."ensure_ledger_accounts"(uuid, text[]) to "postgres";
 
 -- billing/functions/entitlements_changed
 
@@ -764,6 +970,8 @@ declare
 begin
   if not exists (
     select from public.entitlements e where e.user_id = any (p_user_ids) and e.valid_until <= now()
+  ) and not exists (
+    select from billing.usage_counters c where c.user_id = any (p_user_ids) and c.valid_until <= now()
   ) then
     return;
   end if;
@@ -774,6 +982,12 @@ begin
   perform billing.refresh_entitlement(e.user_id, 'expired')
   from public.entitlements e
   where e.user_id = any (p_user_ids) and e.valid_until <= now();
+  -- What is left has an add-on that ended.
+  perform billing.refresh_counters(c.user_id)
+  from (
+    select distinct c.user_id from billing.usage_counters c
+    where c.user_id = any (p_user_ids) and c.valid_until <= now() order by c.user_id
+  ) c;
 end;
 $function$;
 
@@ -929,6 +1143,28 @@ comment on function "billing"."fast_until"(bigint, bigint) is 'One less than the
 revoke all on function "billing"."fast_until"(bigint, bigint) from public;
 
 grant execute on function "billing"."fast_until"(bigint, bigint) to "postgres";
+
+-- billing/functions/fee_bps
+
+create or replace function billing.fee_bps (
+  p_seller_id uuid
+)
+  returns integer
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select coalesce(
+    (select s.fee_bps from public.sellers s where s.id = p_seller_id),
+    (billing.setting('platform_fee_bps') #>> '{}')::integer
+  );
+$function$;
+
+comment on function "billing"."fee_bps"(uuid) is 'The fee of a creator in hundredths of a percent.';
+
+revoke all on function "billing"."fee_bps"(uuid) from public;
+
+grant execute on function "billing"."fee_bps"(uuid) to "postgres";
 
 -- billing/functions/first_period_day
 
@@ -1159,6 +1395,30 @@ revoke all on function "billing"."grant_plan"(uuid, text, timestamp with time zo
 
 grant execute on function "billing"."grant_plan"(uuid, text, timestamp with time zone, text) to "postgres";
 
+-- billing/functions/has_licence
+
+create or replace function billing.has_licence (
+  p_listing_id uuid
+)
+  returns boolean
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select exists (
+    select from public.licences l
+    where l.user_id = auth.uid() and l.listing_id = p_listing_id and l.status = 'active'
+      and (l.valid_until is null or l.valid_until > now())
+  );
+$function$;
+
+comment on function "billing"."has_licence"(uuid) is 'Whether the caller may use what this listing sells, at this moment.';
+
+revoke all on function "billing"."has_licence"(uuid) from public;
+
+grant execute on function "billing"."has_licence"(uuid) to "authenticated", "postgres";
+
 -- billing/functions/is_count
 
 create or replace function billing.is_count (
@@ -1177,6 +1437,29 @@ comment on function "billing"."is_count"(jsonb) is 'Whether this is a whole numb
 revoke all on function "billing"."is_count"(jsonb) from public;
 
 grant execute on function "billing"."is_count"(jsonb) to "postgres";
+
+-- billing/functions/is_listing_seller
+
+create or replace function billing.is_listing_seller (
+  p_listing_id uuid
+)
+  returns boolean
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select exists (
+    select from public.listings l join public.sellers s on s.id = l.seller_id
+    where l.id = p_listing_id and s.user_id = auth.uid()
+  );
+$function$;
+
+comment on function "billing"."is_listing_seller"(uuid) is 'Whether the caller is who sells this listing.';
+
+revoke all on function "billing"."is_listing_seller"(uuid) from public;
+
+grant execute on function "billing"."is_listing_seller"(uuid) to "authenticated", "postgres";
 
 -- billing/functions/is_tier_table
 
@@ -1212,6 +1495,70 @@ comment on function "billing"."is_tier_table"(jsonb) is 'Whether this is a list 
 revoke all on function "billing"."is_tier_table"(jsonb) from public;
 
 grant execute on function "billing"."is_tier_table"(jsonb) to "postgres";
+
+-- billing/functions/listing_of_caller
+
+create or replace function billing.listing_of_caller()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  new.seller_id := billing.my_seller_id();
+  if new.seller_id is null then
+    perform billing.raise_http(403, 'seller_required', 'Become a creator first.');
+  end if;
+  return new;
+end;
+$function$;
+
+comment on function "billing"."listing_of_caller"() is 'A client''s listing is their own, whatever they send. 403 seller_required.';
+
+revoke all on function "billing"."listing_of_caller"() from public;
+
+grant execute on function "billing"."listing_of_caller"() to "postgres";
+
+-- billing/functions/listing_written
+
+create or replace function billing.listing_written()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_seller public.sellers;
+begin
+  if new.price_minor < (
+    select c.minimum_minor from public.marketplace_currencies c where c.currency = new.currency
+  ) then
+    perform billing.raise_http(422, 'price_too_low', 'The price is below the least that can be charged in this currency.');
+  end if;
+  if tg_op = 'UPDATE' and old.version > 0 and (
+    (new.kind, new.category) <> (old.kind, old.category)
+    or (new.grants_metric_id, new.grants_quantity, new.seller_id)
+      is distinct from (old.grants_metric_id, old.grants_quantity, old.seller_id)
+  ) then
+    perform billing.raise_http(
+      409, 'listing_published', 'How a published listing is sold, and what it grants, cannot change.', null,
+      'Withdraw it and make another one.'
+    );
+  end if;
+  select * into v_seller from public.sellers s where s.id = new.seller_id;
+  if found then
+    new.seller_name := v_seller.display_name;
+    new.sales_paused := v_seller.status <> 'active';
+  end if;
+  return new;
+end;
+$function$;
+
+comment on function "billing"."listing_written"() is 'Keeps the price above the minimum, what was published as it was sold, and the copy of the seller''s state.';
+
+revoke all on function "billing"."listing_written"() from public;
+
+grant execute on function "billing"."listing_written"() to "postgres";
 
 -- billing/functions/lock_overage_account
 
@@ -1344,6 +1691,72 @@ revoke all on function "billing"."metered_subscription"(uuid) from public;
 
 grant execute on function "billing"."metered_subscription"(uuid) to "postgres";
 
+-- billing/functions/monthly_right
+
+create or replace function billing.monthly_right (
+  p_purchase public.purchases,
+  p_paid_at  timestamp with time zone
+)
+  returns table (
+    status      text,
+    reason      text,
+    valid_until timestamp with time zone
+  )
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  with period as (
+    select coalesce(p_purchase.current_period_end, p_paid_at + interval '1 month') as ends_at,
+      p_purchase.past_due_since + billing.grace_period() as grace_ends_at
+  )
+  select
+    case p_purchase.subscription_status
+      when 'active' then 'active' when 'trialing' then 'active' when 'canceled' then 'canceled' else 'past_due'
+    end,
+    case when p_purchase.subscription_status in ('active', 'trialing', 'canceled') and p_purchase.past_due_since is null
+      then 'canceled' else 'payment_failed' end,
+    case
+      when p_purchase.subscription_status in ('active', 'trialing') then
+        case when p_purchase.cancel_at_period_end or p_purchase.cancel_at is not null
+          then least(p_purchase.cancel_at, p.ends_at)
+          -- A day at least, whatever the grace: Stripe itself takes an hour to renew.
+          else p.ends_at + greatest(billing.grace_period(), interval '1 day') end
+      -- The period that has begun is not paid, so its end says nothing.
+      when p_purchase.subscription_status in ('past_due', 'canceled') then coalesce(p.grace_ends_at, p.ends_at)
+      -- unpaid, paused, incomplete, and whatever we do not know: nothing.
+      else '-infinity'
+    end
+  from period p;
+$function$;
+
+comment on function "billing"."monthly_right"(public.purchases, timestamp with time zone) is 'Of a monthly licence that was paid: the status of the purchase, until when it is worth something, and why not after that.';
+
+revoke all on function "billing"."monthly_right"(public.purchases, timestamp with time zone) from public;
+
+grant execute on function "billing"."monthly_right"(public.purchases, timestamp with time zone) to "postgres";
+
+-- billing/functions/my_add_on
+
+create or replace function billing.my_add_on (
+  p_metric_id text
+)
+  returns bigint
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select coalesce(sum(a.quantity), 0)::bigint from billing.add_ons a
+  where a.user_id = auth.uid() and a.metric_id = p_metric_id;
+$function$;
+
+comment on function "billing"."my_add_on"(text) is 'By how much the caller''s add-ons raise a limit.';
+
+revoke all on function "billing"."my_add_on"(text) from public;
+
+grant execute on function "billing"."my_add_on"(text) to "authenticated", "postgres";
+
 -- billing/functions/my_credits
 
 create or replace function billing.my_credits (
@@ -1419,6 +1832,24 @@ comment on function "billing"."my_payment_problem"() is 'The caller''s subscript
 revoke all on function "billing"."my_payment_problem"() from public;
 
 grant execute on function "billing"."my_payment_problem"() to "authenticated", "postgres";
+
+-- billing/functions/my_seller_id
+
+create or replace function billing.my_seller_id()
+  returns uuid
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select s.id from public.sellers s where s.user_id = auth.uid();
+$function$;
+
+comment on function "billing"."my_seller_id"() is 'The seller the caller is; null for everybody else.';
+
+revoke all on function "billing"."my_seller_id"() from public;
+
+grant execute on function "billing"."my_seller_id"() to "authenticated", "postgres";
 
 -- billing/functions/note_drifts
 
@@ -1769,6 +2200,127 @@ revoke all on function "billing"."park_usage"(bigint[], text) from public;
 
 grant execute on function "billing"."park_usage"(bigint[], text) to "postgres";
 
+-- billing/functions/paused_reason
+
+create or replace function billing.paused_reason (
+  p_status   text,
+  p_snapshot jsonb
+)
+  returns text
+  language sql
+  immutable
+  set search_path to ''
+  AS $function$
+  select case
+    when p_status = 'active' then null
+    when p_status = 'closed' then 'The account at Stripe is closed.'
+    when jsonb_array_length(coalesce(p_snapshot -> 'requirements', '[]')) > 0 then
+      'Stripe needs to know more before money can be sent to this account.'
+    when p_snapshot ->> 'transfers_status' = 'pending' then 'Stripe is checking what was entered.'
+    when p_status = 'onboarding' then 'Onboarding with Stripe is not finished.'
+    else 'Stripe does not allow transfers to this account at the moment.'
+  end;
+$function$;
+
+comment on function "billing"."paused_reason"(text, jsonb) is 'In plain words why a creator cannot sell; null when they can.';
+
+revoke all on function "billing"."paused_reason"(text, jsonb) from public;
+
+grant execute on function "billing"."paused_reason"(text, jsonb) to "postgres";
+
+-- billing/functions/post_facts
+
+create or replace function billing.post_facts (
+  p_facts       jsonb,
+  p_purchase_id uuid,
+  p_seller_id   uuid,
+  p_charge_id   text
+)
+  returns integer
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_fact jsonb;
+  v_refusal text;
+  v_id bigint;
+  v_posted integer := 0;
+begin
+  perform billing.ensure_ledger_accounts(
+    p_seller_id, (select array_agg(f.value ->> 'currency') from jsonb_array_elements(p_facts) f)
+  );
+  for v_fact in select f.value from jsonb_array_elements(p_facts) f order by f.value ->> 'source' loop
+    v_refusal := billing.refuse_fact(v_fact, p_purchase_id, p_seller_id);
+    if v_refusal is not null then
+      perform billing.report_problem(v_refusal, v_fact ->> 'source', v_fact);
+      continue;
+    end if;
+    insert into billing.ledger_transactions (
+      source, kind, purchase_id, seller_id, charge_id, amount_minor, fee_minor, currency, occurred_at
+    )
+    select v_fact ->> 'source', v_fact ->> 'kind', p_purchase_id, p_seller_id,
+      coalesce(v_fact ->> 'charge_id', case when v_fact ->> 'kind' = 'charge' then v_fact ->> 'source' end, p_charge_id),
+      (v_fact ->> 'amount_minor')::bigint, coalesce((v_fact ->> 'fee_minor')::bigint, 0), v_fact ->> 'currency',
+      (v_fact ->> 'occurred_at')::timestamptz
+    on conflict (source) do nothing
+    returning id into v_id;
+    continue when not found;
+    insert into billing.ledger_entries (transaction_id, account_id, amount_minor)
+    select v_id, a.id, e.amount_minor
+    from billing.postings(
+      v_fact ->> 'kind', (v_fact ->> 'amount_minor')::bigint, coalesce((v_fact ->> 'fee_minor')::bigint, 0)
+    ) e
+    join billing.ledger_accounts a on a.kind = e.account_kind and a.currency = v_fact ->> 'currency'
+      and a.seller_id is not distinct from case when e.account_kind like 'creator%' then p_seller_id end;
+    v_posted := v_posted + 1;
+  end loop;
+  return v_posted;
+end;
+$function$;
+
+comment on function "billing"."post_facts"(jsonb, uuid, uuid, text) is 'Posts facts [{source, kind, amount_minor, fee_minor?, currency, occurred_at, charge_id?, seller_account?}], each once, and returns how many were new. What cannot be posted is a problem for an operator.';
+
+revoke all on function "billing"."post_facts"(jsonb, uuid, uuid, text) from public;
+
+grant execute on function "billing"."post_facts"(jsonb, uuid, uuid, text) to "postgres";
+
+-- billing/functions/postings
+
+create or replace function billing.postings (
+  p_kind   text,
+  p_amount bigint,
+  p_fee    bigint
+)
+  returns table (
+    account_kind text,
+    amount_minor bigint
+  )
+  language sql
+  immutable
+  set search_path to ''
+  AS $function$
+  select e.account_kind, e.amount
+  from (values
+    ('charge', 'buyers', -p_amount), ('charge', 'platform', p_amount - p_fee), ('charge', 'stripe_fees', p_fee),
+    ('transfer', 'platform', -p_amount), ('transfer', 'creator', p_amount),
+    ('application_fee', 'creator', -p_amount), ('application_fee', 'platform', p_amount),
+    ('refund', 'platform', -p_amount), ('refund', 'refunds', p_amount),
+    ('refund_failed', 'refunds', -p_amount), ('refund_failed', 'platform', p_amount),
+    ('transfer_reversal', 'creator', -p_amount), ('transfer_reversal', 'platform', p_amount),
+    ('fee_refund', 'platform', -p_amount), ('fee_refund', 'creator', p_amount),
+    ('dispute', 'platform', p_amount - p_fee), ('dispute', 'disputes', -p_amount), ('dispute', 'stripe_fees', p_fee),
+    ('payout', 'creator', -p_amount), ('payout', 'creator_bank', p_amount),
+    ('payout_failed', 'creator_bank', -p_amount), ('payout_failed', 'creator', p_amount)
+  ) e (kind, account_kind, amount)
+  where e.kind = p_kind and e.amount <> 0;
+$function$;
+
+comment on function "billing"."postings"(text, bigint, bigint) is 'The entries of a kind of transaction: this table is the whole chart of how money moves.';
+
+revoke all on function "billing"."postings"(text, bigint, bigint) from public;
+
+grant execute on function "billing"."postings"(text, bigint, bigint) to "postgres";
+
 -- billing/functions/present_period
 
 create or replace function billing.present_period (
@@ -1817,6 +2369,28 @@ comment on function "billing"."prune_job_history"() is 'Forgets runs of schedule
 revoke all on function "billing"."prune_job_history"() from public;
 
 grant execute on function "billing"."prune_job_history"() to "postgres";
+
+-- billing/functions/prune_ledger_checks
+
+create or replace function billing.prune_ledger_checks()
+  returns bigint
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_pruned bigint;
+begin
+  delete from billing.ledger_checks c where c.run_at < now() - interval '13 months';
+  get diagnostics v_pruned = row_count;
+  return v_pruned;
+end;
+$function$;
+
+comment on function "billing"."prune_ledger_checks"() is 'Forgets comparisons older than 13 months.';
+
+revoke all on function "billing"."prune_ledger_checks"() from public;
+
+grant execute on function "billing"."prune_ledger_checks"() to "postgres";
 
 -- billing/functions/prune_metering
 
@@ -1922,6 +2496,167 @@ revoke all on function "billing"."prune_usage_requests"() from public;
 
 grant execute on function "billing"."prune_usage_requests"() to "postgres";
 
+-- billing/functions/purchase_misfit
+
+create or replace function billing.purchase_misfit (
+  p_purchase public.purchases,
+  p_snapshot jsonb
+)
+  returns text
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select case
+    when p_snapshot ->> 'customer' <> p_purchase.stripe_customer_id then 'customer'
+    when exists (
+      select from public.purchases o
+      where o.id <> p_purchase.id and (
+        o.payment_intent_id = p_snapshot ->> 'payment_intent_id'
+        or o.stripe_subscription_id = p_snapshot -> 'subscription' ->> 'id'
+      )
+    ) or exists (
+      select from billing.purchase_charges c join jsonb_array_elements(p_snapshot -> 'charges') e
+        on e.value ->> 'id' = c.id
+      where c.purchase_id <> p_purchase.id
+    ) then 'bound_elsewhere'
+    when p_snapshot ->> 'currency' <> p_purchase.currency
+      or (p_snapshot ->> 'amount_minor')::bigint <> p_purchase.amount_minor
+      or exists (
+        select from jsonb_array_elements(p_snapshot -> 'charges') e
+        where e.value ->> 'status' = 'succeeded' and (
+          (e.value ->> 'amount_minor')::bigint <> p_purchase.amount_minor
+          or e.value ->> 'currency' <> p_purchase.currency
+        )
+      ) then 'amount'
+  end;
+$function$;
+
+comment on function "billing"."purchase_misfit"(public.purchases, jsonb) is 'What of a snapshot does not fit the purchase: customer, bound_elsewhere or amount. Null: it fits.';
+
+revoke all on function "billing"."purchase_misfit"(public.purchases, jsonb) from public;
+
+grant execute on function "billing"."purchase_misfit"(public.purchases, jsonb) to "postgres";
+
+-- billing/functions/purchase_reference
+
+create or replace function billing.purchase_reference (
+  p_purchase_id uuid
+)
+  returns text
+  language sql
+  immutable
+  set search_path to ''
+  AS $function$
+  select upper(left(md5(p_purchase_id::text), 8));
+$function$;
+
+comment on function "billing"."purchase_reference"(uuid) is 'A short name for a purchase that buyer, creator and support may say to each other; it leads to nobody.';
+
+revoke all on function "billing"."purchase_reference"(uuid) from public;
+
+grant execute on function "billing"."purchase_reference"(uuid) to "postgres";
+
+-- billing/functions/purchase_state
+
+create or replace function billing.purchase_state (
+  p_purchase public.purchases
+)
+  returns table (
+    status         text,
+    licence        text,
+    reason         text,
+    valid_until    timestamp with time zone,
+    refunded_minor bigint,
+    paid_at        timestamp with time zone,
+    holds          boolean
+  )
+  language plpgsql
+  stable
+  set search_path to ''
+  AS $function$
+declare
+  v_charge billing.purchase_charges;
+  v_monthly record;
+begin
+  select * into v_charge from billing.purchase_charges c
+  where c.purchase_id = p_purchase.id and c.status = 'succeeded' order by c.created_at desc, c.id desc limit 1;
+  if not found then
+    status := billing.unpaid_status(p_purchase);
+    refunded_minor := 0;
+    holds := status in ('open', 'processing');
+    return next;
+    return;
+  end if;
+  select s.state, s.refunded_minor into status, refunded_minor from billing.charge_state(v_charge.id) s;
+  paid_at := v_charge.created_at;
+  holds := status in ('paid', 'partially_refunded', 'disputed');
+  licence := case status when 'lost' then 'revoked' when 'refunded' then 'revoked' when 'disputed' then 'suspended'
+    else 'active' end;
+  reason := case status when 'lost' then 'dispute_lost' when 'refunded' then 'refunded'
+    when 'disputed' then 'dispute_open' end;
+  if p_purchase.kind = 'monthly' then
+    select * into v_monthly from billing.monthly_right(p_purchase, v_charge.created_at);
+    valid_until := v_monthly.valid_until;
+    -- As long as Stripe goes on charging, a second one must not begin.
+    holds := p_purchase.subscription_status not in ('canceled', 'incomplete_expired');
+    if licence = 'active' then
+      status := v_monthly.status;
+      if coalesce(valid_until <= now(), false) then
+        licence := 'revoked';
+        reason := v_monthly.reason;
+      end if;
+    end if;
+  end if;
+  return next;
+end;
+$function$;
+
+comment on function "billing"."purchase_state"(public.purchases) is 'THE RULE: status and licence of a purchase from its charges, refunds, disputes and subscription. licence is null while nothing was paid.';
+
+revoke all on function "billing"."purchase_state"(public.purchases) from public;
+
+grant execute on function "billing"."purchase_state"(public.purchases) to "postgres";
+
+-- billing/functions/purchase_terms
+
+create or replace function billing.purchase_terms (
+  p_purchase public.purchases
+)
+  returns jsonb
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select jsonb_build_object(
+    'purchase_id', p_purchase.id,
+    'status', p_purchase.status,
+    'attempt', p_purchase.attempt,
+    'listing_id', p_purchase.listing_id,
+    'seller_id', p_purchase.seller_id,
+    'buyer_id', p_purchase.buyer_id,
+    'customer', p_purchase.stripe_customer_id,
+    'title', p_purchase.title,
+    'kind', p_purchase.kind,
+    'amount_minor', p_purchase.amount_minor,
+    'currency', p_purchase.currency,
+    'fee_minor', p_purchase.fee_minor,
+    'fee_bps', p_purchase.fee_bps,
+    'destination', (select s.stripe_account_id from public.sellers s where s.id = p_purchase.seller_id),
+    'session_id', p_purchase.checkout_session_id,
+    'payment_intent_id', p_purchase.payment_intent_id,
+    'charge_id', p_purchase.charge_id,
+    'subscription_id', p_purchase.stripe_subscription_id,
+    'created_at', p_purchase.created_at
+  );
+$function$;
+
+comment on function "billing"."purchase_terms"(public.purchases) is 'A purchase as the functions need it.';
+
+revoke all on function "billing"."purchase_terms"(public.purchases) from public;
+
+grant execute on function "billing"."purchase_terms"(public.purchases) to "postgres";
+
 -- billing/functions/raise_http
 
 create or replace function billing.raise_http (
@@ -1950,6 +2685,38 @@ comment on function "billing"."raise_http"(integer, text, text, text, text, json
 revoke all on function "billing"."raise_http"(integer, text, text, text, text, jsonb) from public;
 
 grant execute on function "billing"."raise_http"(integer, text, text, text, text, jsonb) to "postgres";
+
+-- billing/functions/refresh_counters
+
+create or replace function billing.refresh_counters (
+  p_user_id uuid
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  perform from billing.catalogue_state for share;
+  perform billing.roll_counters(array[p_user_id]);
+  -- An insert, because it waits for a counter that somebody is making with the old allowance.
+  insert into billing.usage_counters (user_id, metric_id, period_day, used, allowance, valid_until, fast_until)
+  select p_user_id, m.id, billing.first_period_day(m.period), 0, a.allowance, billing.allowance_until(p_user_id),
+    billing.fast_until(a.allowance)
+  from public.metrics m
+  cross join lateral (select billing.allowance(p_user_id, m.id) as allowance) a
+  order by m.id
+  on conflict (user_id, metric_id) do update
+  set allowance = excluded.allowance, valid_until = excluded.valid_until, fast_until = excluded.fast_until
+  where (billing.usage_counters.allowance, billing.usage_counters.valid_until)
+    is distinct from (excluded.allowance, excluded.valid_until);
+end;
+$function$;
+
+comment on function "billing"."refresh_counters"(uuid) is 'Caches anew what a user may use. The caller holds billing.lock_person().';
+
+revoke all on function "billing"."refresh_counters"(uuid) from public;
+
+grant execute on function "billing"."refresh_counters"(uuid) to "postgres";
 
 -- billing/functions/refresh_entitlement
 
@@ -1998,6 +2765,49 @@ comment on function "billing"."refresh_entitlement"(uuid, text, jsonb) is 'Deriv
 revoke all on function "billing"."refresh_entitlement"(uuid, text, jsonb) from public;
 
 grant execute on function "billing"."refresh_entitlement"(uuid, text, jsonb) to "postgres";
+
+-- billing/functions/refresh_licence
+
+create or replace function billing.refresh_licence (
+  p_purchase_id uuid
+)
+  returns jsonb
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_purchase public.purchases;
+  v_state record;
+  v_stale text;
+begin
+  select * into strict v_purchase from public.purchases p where p.id = p_purchase_id for no key update;
+  select * into v_state from billing.purchase_state(v_purchase);
+  if v_purchase.problem is not null then
+    v_state.licence := case when v_state.licence is not null then 'revoked' end;
+    v_state.reason := coalesce(v_state.reason, 'payment_failed');
+  end if;
+  if v_state.holds and not v_purchase.holds then
+    select h.holds, h.stale_session_id into v_state.holds, v_stale from billing.take_hold(v_purchase) h;
+  end if;
+  update public.purchases p set
+    status = v_state.status, holds = v_state.holds, refunded_minor = v_state.refunded_minor,
+    paid_at = coalesce(p.paid_at, v_state.paid_at)
+  where p.id = p_purchase_id;
+  if v_purchase.paid_at is null and v_state.paid_at is not null then
+    update public.listings l set sales_count = l.sales_count + 1 where l.id = v_purchase.listing_id;
+  end if;
+  perform billing.write_licence(v_purchase, v_state.licence, v_state.reason, v_state.valid_until);
+  return jsonb_build_object(
+    'status', v_state.status, 'licence', v_state.licence, 'stale_session_id', v_stale
+  );
+end;
+$function$;
+
+comment on function "billing"."refresh_licence"(uuid) is 'Derives status and licence of a purchase: {status, licence, stale_session_id}. The caller holds billing.lock_person().';
+
+revoke all on function "billing"."refresh_licence"(uuid) from public;
+
+grant execute on function "billing"."refresh_licence"(uuid) to "postgres";
 
 -- billing/functions/refresh_overage
 
@@ -2058,6 +2868,80 @@ revoke all on function "billing"."refresh_overage"(uuid) from public;
 
 grant execute on function "billing"."refresh_overage"(uuid) to "postgres";
 
+-- billing/functions/refund_purchase
+
+create or replace function billing.refund_purchase (
+  p_purchase_id  uuid,
+  p_amount_minor bigint default null::bigint,
+  p_reason       text   default null::text
+)
+  returns uuid
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_charge text;
+  v_left bigint;
+  v_id uuid;
+begin
+  -- Two operators at once: the second sees the request of the first.
+  perform from public.purchases p where p.id = p_purchase_id for no key update;
+  select c.id into v_charge from billing.purchase_charges c
+  where c.purchase_id = p_purchase_id and c.status = 'succeeded' order by c.created_at desc, c.id desc limit 1;
+  if not found then
+    raise exception 'purchase % was never paid', p_purchase_id using errcode = 'no_data_found';
+  end if;
+  if (select s.state from billing.charge_state(v_charge) s) in ('disputed', 'lost') then
+    raise exception 'purchase % is disputed', p_purchase_id using errcode = 'object_not_in_prerequisite_state',
+      hint = 'The bank decides about the money; Stripe refuses to refund it.';
+  end if;
+  v_left := billing.refundable(v_charge);
+  if coalesce(p_amount_minor, v_left) not between 1 and v_left then
+    raise exception 'of purchase % there is % left to refund', p_purchase_id, v_left
+      using errcode = 'check_violation';
+  end if;
+  insert into billing.refund_requests (purchase_id, charge_id, amount_minor, reason)
+  values (p_purchase_id, v_charge, coalesce(p_amount_minor, v_left), coalesce(nullif(p_reason, ''), 'requested_by_customer'))
+  returning id into v_id;
+  return v_id;
+end;
+$function$;
+
+comment on function "billing"."refund_purchase"(uuid, bigint, text) is 'For operators: gives back an amount in minor units, or the rest, of the last payment of a purchase. A function does it within minutes; all of it revokes the licence. Refuses more than is left, and what is disputed.';
+
+revoke all on function "billing"."refund_purchase"(uuid, bigint, text) from public;
+
+grant execute on function "billing"."refund_purchase"(uuid, bigint, text) to "postgres";
+
+-- billing/functions/refundable
+
+create or replace function billing.refundable (
+  p_charge_id text
+)
+  returns bigint
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select c.amount_minor
+    - (select s.refunded_minor from billing.charge_state(c.id) s)
+    - coalesce((
+      select sum(r.amount_minor) from billing.refund_requests r
+      where r.charge_id = c.id and (
+        r.status = 'pending' or (r.status = 'sent' and not exists (
+          select from billing.purchase_refunds f where f.id = r.stripe_refund_id
+        ))
+      )
+    ), 0)::bigint
+  from billing.purchase_charges c where c.id = p_charge_id;
+$function$;
+
+comment on function "billing"."refundable"(text) is 'What is left of a payment, less what is asked back already.';
+
+revoke all on function "billing"."refundable"(text) from public;
+
+grant execute on function "billing"."refundable"(text) to "postgres";
+
 -- billing/functions/refuse_change
 
 create or replace function billing.refuse_change()
@@ -2077,6 +2961,51 @@ comment on function "billing"."refuse_change"() is 'An answer cannot become a qu
 revoke all on function "billing"."refuse_change"() from public;
 
 grant execute on function "billing"."refuse_change"() to "postgres";
+
+-- billing/functions/refuse_fact
+
+create or replace function billing.refuse_fact (
+  p_fact        jsonb,
+  p_purchase_id uuid,
+  p_seller_id   uuid
+)
+  returns text
+  language plpgsql
+  stable
+  set search_path to ''
+  AS $function$
+declare
+  v_kind constant text := p_fact ->> 'kind';
+  v_amount constant bigint := (p_fact ->> 'amount_minor')::bigint;
+  v_fee constant bigint := coalesce((p_fact ->> 'fee_minor')::bigint, 0);
+  v_account constant text := p_fact ->> 'seller_account';
+  v_posted billing.ledger_transactions;
+begin
+  if (select count(*) from billing.postings(v_kind, v_amount, v_fee)) < 2 or p_fact ->> 'occurred_at' is null
+    or (v_kind <> 'dispute' and (v_amount < 0 or v_fee < 0)) then
+    return 'ledger_not_understood';
+  end if;
+  if v_account is not null and not exists (
+    select from public.sellers s where s.id = p_seller_id and s.stripe_account_id = v_account
+  ) or (p_seller_id is null and exists (
+    select from billing.postings(v_kind, v_amount, v_fee) e where e.account_kind like 'creator%'
+  )) then
+    return 'ledger_mismatch';
+  end if;
+  select * into v_posted from billing.ledger_transactions t where t.source = p_fact ->> 'source';
+  if found and (v_posted.kind, v_posted.amount_minor, v_posted.fee_minor, v_posted.currency, v_posted.purchase_id,
+    v_posted.seller_id) is distinct from (v_kind, v_amount, v_fee, p_fact ->> 'currency', p_purchase_id, p_seller_id) then
+    return 'ledger_mismatch';
+  end if;
+  return null;
+end;
+$function$;
+
+comment on function "billing"."refuse_fact"(jsonb, uuid, uuid) is 'Why a fact cannot be posted: ledger_not_understood, or ledger_mismatch with what is posted under its source or with the creator. Null: it can, or it is posted already.';
+
+revoke all on function "billing"."refuse_fact"(jsonb, uuid, uuid) from public;
+
+grant execute on function "billing"."refuse_fact"(jsonb, uuid, uuid) to "postgres";
 
 -- billing/functions/refuse_ledger_change
 
@@ -2122,6 +3051,77 @@ comment on function "billing"."refuse_options_of_tiers"() is 'An amount in anoth
 revoke all on function "billing"."refuse_options_of_tiers"() from public;
 
 grant execute on function "billing"."refuse_options_of_tiers"() to "postgres";
+
+-- billing/functions/refuse_posting_change
+
+create or replace function billing.refuse_posting_change()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  raise exception 'the ledger of the marketplace is only ever added to' using
+    errcode = 'integrity_constraint_violation', hint = 'What was wrong is put right by another transaction.';
+end;
+$function$;
+
+comment on function "billing"."refuse_posting_change"() is 'Nobody changes or removes what was posted.';
+
+revoke all on function "billing"."refuse_posting_change"() from public;
+
+grant execute on function "billing"."refuse_posting_change"() to "postgres";
+
+-- billing/functions/refuse_purchase
+
+create or replace function billing.refuse_purchase (
+  p_user_id uuid,
+  p_listing public.listings,
+  p_seller  public.sellers
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  if p_listing.id is null or p_listing.status = 'draft' then
+    perform billing.raise_http(404, 'listing_not_found', 'There is no such listing.');
+  end if;
+  if exists (
+    select from public.licences l
+    where l.user_id = p_user_id and l.listing_id = p_listing.id and l.status <> 'revoked'
+      and (l.valid_until is null or l.valid_until > now())
+  ) or exists (
+    select from public.purchases p
+    where p.buyer_id = p_user_id and p.listing_id = p_listing.id and p.holds and p.status not in ('open', 'processing')
+  ) then
+    perform billing.raise_http(409, 'already_owned', 'You have bought this already.');
+  end if;
+  if exists (
+    select from public.purchases p
+    where p.buyer_id = p_user_id and p.listing_id = p_listing.id and p.holds and p.status = 'processing'
+  ) then
+    perform billing.raise_http(409, 'purchase_processing', 'Your payment for this is still being processed.');
+  end if;
+  if p_seller.user_id = p_user_id then
+    perform billing.raise_http(409, 'own_listing', 'This is your own listing.');
+  end if;
+  if p_listing.status <> 'published' then
+    perform billing.raise_http(409, 'listing_not_available', 'This is not for sale any more.');
+  end if;
+  if p_listing.seller_id is not null and (p_seller.status <> 'active' or p_seller.stripe_account_id is null) then
+    perform billing.raise_http(
+      409, 'seller_paused', 'The creator cannot sell at the moment.',
+      jsonb_build_object('reason', coalesce(p_seller.paused_reason, 'Onboarding with Stripe is not finished.'))::text
+    );
+  end if;
+end;
+$function$;
+
+comment on function "billing"."refuse_purchase"(uuid, public.listings, public.sellers) is 'Refuses what cannot be bought: 404 listing_not_found (a draft too: nobody learns of it), 409 already_owned, purchase_processing, own_listing, listing_not_available, seller_paused.';
+
+revoke all on function "billing"."refuse_purchase"(uuid, public.listings, public.sellers) from public;
+
+grant execute on function "billing"."refuse_purchase"(uuid, public.listings, public.sellers) to "postgres";
 
 -- billing/functions/refuse_quota
 
@@ -2381,6 +3381,131 @@ revoke all on function "billing"."roll_counters"(uuid[]) from public;
 
 grant execute on function "billing"."roll_counters"(uuid[]) to "postgres";
 
+-- billing/functions/search_query
+
+create or replace function billing.search_query (
+  p_query text
+)
+  returns tsquery
+  language sql
+  immutable
+  set search_path to ''
+  AS $function$
+  -- Lexemes only, quoted: nothing of the query's own syntax gets through. Each may be the beginning of a word.
+  select string_agg(quote_literal(w.lexeme) || ':*', ' & ')::tsquery
+  from unnest(to_tsvector('pg_catalog.simple', left(p_query, 200))) w;
+$function$;
+
+comment on function "billing"."search_query"(text) is 'What somebody types as a query: every word, or the beginning of it. Null: nothing.';
+
+revoke all on function "billing"."search_query"(text) from public;
+
+grant execute on function "billing"."search_query"(text) to "postgres";
+
+-- billing/functions/seller_changed
+
+create or replace function billing.seller_changed()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  update public.listings l
+  set seller_name = new.display_name, sales_paused = new.status <> 'active',
+    -- Licences stay: only selling ends.
+    status = case when new.status = 'closed' and l.status = 'published' then 'withdrawn' else l.status end
+  where l.seller_id = new.id;
+  if new.user_id is null then
+    delete from public.listings l where l.seller_id = new.id and l.version = 0;
+  end if;
+  return null;
+end;
+$function$;
+
+comment on function "billing"."seller_changed"() is 'The listings show the creator''s name and state; those of a closed one are withdrawn, and the drafts of one who left go.';
+
+revoke all on function "billing"."seller_changed"() from public;
+
+grant execute on function "billing"."seller_changed"() to "postgres";
+
+-- billing/functions/seller_changing
+
+create or replace function billing.seller_changing()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  new.updated_at := now();
+  if old.user_id is not null and new.user_id is null then
+    new.status := 'closed';
+    new.paused_reason := 'The creator has left.';
+  end if;
+  if new.status = 'active' then
+    new.paused_reason := null;
+    new.activated_at := coalesce(new.activated_at, now());
+  end if;
+  return new;
+end;
+$function$;
+
+comment on function "billing"."seller_changing"() is 'A creator whose account is deleted is closed.';
+
+revoke all on function "billing"."seller_changing"() from public;
+
+grant execute on function "billing"."seller_changing"() to "postgres";
+
+-- billing/functions/seller_status
+
+create or replace function billing.seller_status (
+  p_seller   public.sellers,
+  p_snapshot jsonb
+)
+  returns text
+  language sql
+  immutable
+  set search_path to ''
+  AS $function$
+  -- An allow-list: whatever else Stripe calls it, nothing is sold.
+  select case
+    when (p_snapshot ->> 'closed')::boolean or p_seller.user_id is null then 'closed'
+    when p_snapshot ->> 'transfers_status' = 'active' then 'active'
+    when p_seller.activated_at is not null then 'paused'
+    else 'onboarding'
+  end;
+$function$;
+
+comment on function "billing"."seller_status"(public.sellers, jsonb) is 'What a snapshot of the account makes of a seller.';
+
+revoke all on function "billing"."seller_status"(public.sellers, jsonb) from public;
+
+grant execute on function "billing"."seller_status"(public.sellers, jsonb) to "postgres";
+
+-- billing/functions/set_seller_fee
+
+create or replace function billing.set_seller_fee (
+  p_seller_id uuid,
+  p_bps       integer
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  update public.sellers s set fee_bps = p_bps where s.id = p_seller_id;
+  if not found then
+    raise exception 'there is no seller %', p_seller_id using errcode = 'no_data_found';
+  end if;
+end;
+$function$;
+
+comment on function "billing"."set_seller_fee"(uuid, integer) is 'For operators: the fee of one creator in hundredths of a percent, null for that of everybody. From the next purchase on.';
+
+revoke all on function "billing"."set_seller_fee"(uuid, integer) from public;
+
+grant execute on function "billing"."set_seller_fee"(uuid, integer) to "postgres";
+
 -- billing/functions/setting
 
 create or replace function billing.setting (
@@ -2428,6 +3553,29 @@ revoke all on function "billing"."settings_changed"() from public;
 
 grant execute on function "billing"."settings_changed"() to "postgres";
 
+-- billing/functions/settle_account_events
+
+create or replace function billing.settle_account_events (
+  p_account text,
+  p_token   bigint
+)
+  returns void
+  language sql
+  set search_path to ''
+  AS $function$
+  select billing.settle_listed_events(array(
+    select e.id from billing.stripe_events e
+    where e.stripe_account_id = p_account and e.status in ('pending', 'parked') and e.received_token < p_token
+    order by e.id for no key update
+  ));
+$function$;
+
+comment on function "billing"."settle_account_events"(text, bigint) is 'Marks the events of an account processed that a snapshot with this token covers.';
+
+revoke all on function "billing"."settle_account_events"(text, bigint) from public;
+
+grant execute on function "billing"."settle_account_events"(text, bigint) to "postgres";
+
 -- billing/functions/settle_events
 
 create or replace function billing.settle_events (
@@ -2465,6 +3613,53 @@ comment on function "billing"."settle_events"(text, bigint) is 'Marks the events
 revoke all on function "billing"."settle_events"(text, bigint) from public;
 
 grant execute on function "billing"."settle_events"(text, bigint) to "postgres";
+
+-- billing/functions/settle_listed_events
+
+create or replace function billing.settle_listed_events (
+  p_ids text[]
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  update billing.stripe_events e
+  set status = 'processed', processed_at = now(), next_attempt_at = null, last_error = null
+  where e.id = any (p_ids);
+  update billing.problems p set resolved_at = now()
+  where p.kind = 'event_parked' and p.subject = any (p_ids) and p.resolved_at is null;
+end;
+$function$;
+
+comment on function "billing"."settle_listed_events"(text[]) is 'These events are done.';
+
+revoke all on function "billing"."settle_listed_events"(text[]) from public;
+
+grant execute on function "billing"."settle_listed_events"(text[]) to "postgres";
+
+-- billing/functions/settle_purchase_events
+
+create or replace function billing.settle_purchase_events (
+  p_purchase_id uuid,
+  p_token       bigint
+)
+  returns void
+  language sql
+  set search_path to ''
+  AS $function$
+  select billing.settle_listed_events(array(
+    select e.id from billing.stripe_events e
+    where e.purchase_id = p_purchase_id and e.status in ('pending', 'parked') and e.received_token < p_token
+    order by e.id for no key update
+  ));
+$function$;
+
+comment on function "billing"."settle_purchase_events"(uuid, bigint) is 'Marks the events of a purchase processed that a snapshot with this token covers.';
+
+revoke all on function "billing"."settle_purchase_events"(uuid, bigint) from public;
+
+grant execute on function "billing"."settle_purchase_events"(uuid, bigint) to "postgres";
 
 -- billing/functions/snapshot_differences
 
@@ -2541,14 +3736,21 @@ create or replace function billing.stale_counters()
   set search_path to ''
   AS $function$
   -- The rule of billing.allowance(), for everybody at once: a call per counter would take minutes.
-  select c.user_id, c.metric_id, case when l.plan_id is null then 0 else l.limit_value end
-  from billing.usage_counters c
-  left join public.entitlements e on e.user_id = c.user_id
-    and (e.valid_until is null or e.valid_until > now())
-  left join public.plans d on d.is_default
-  left join public.plan_limits l
-    on l.plan_id = coalesce(e.plan_id, d.id) and l.metric_id = c.metric_id
-  where c.allowance is distinct from case when l.plan_id is null then 0 else l.limit_value end;
+  with ruled as (
+    select c.user_id, c.metric_id, c.allowance as cached,
+      case when l.plan_id is null then 0 else l.limit_value end + coalesce(a.quantity, 0) as allowance
+    from billing.usage_counters c
+    left join public.entitlements e on e.user_id = c.user_id
+      and (e.valid_until is null or e.valid_until > now())
+    left join public.plans d on d.is_default
+    left join public.plan_limits l
+      on l.plan_id = coalesce(e.plan_id, d.id) and l.metric_id = c.metric_id
+    left join (
+      select o.user_id, o.metric_id, sum(o.quantity)::bigint as quantity
+      from billing.add_ons o group by o.user_id, o.metric_id
+    ) a on a.user_id = c.user_id and a.metric_id = c.metric_id
+  )
+  select r.user_id, r.metric_id, r.allowance from ruled r where r.cached is distinct from r.allowance;
 $function$;
 
 comment on function "billing"."stale_counters"() is 'Counters whose cached allowance is not what it should be, and what it should be.';
@@ -2556,6 +3758,49 @@ comment on function "billing"."stale_counters"() is 'Counters whose cached allow
 revoke all on function "billing"."stale_counters"() from public;
 
 grant execute on function "billing"."stale_counters"() to "postgres";
+
+-- billing/functions/store_charges
+
+create or replace function billing.store_charges (
+  p_purchase public.purchases,
+  p_snapshot jsonb
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  insert into billing.purchase_charges as c (id, purchase_id, amount_minor, status, created_at)
+  select e.id, p_purchase.id, e.amount_minor, e.status, coalesce(e.created, now())
+  from jsonb_to_recordset(p_snapshot -> 'charges') e (id text, amount_minor bigint, status text, created timestamptz)
+  on conflict (id) do update set amount_minor = excluded.amount_minor, status = excluded.status;
+  insert into billing.purchase_refunds as r (id, purchase_id, charge_id, amount_minor, status)
+  select e.id, p_purchase.id, e.charge_id, e.amount_minor, e.status
+  from jsonb_to_recordset(p_snapshot -> 'refunds') e (id text, charge_id text, amount_minor bigint, status text)
+  on conflict (id) do update set amount_minor = excluded.amount_minor, status = excluded.status;
+  insert into billing.purchase_disputes as d (
+    id, purchase_id, charge_id, status, amount_minor, currency, reason, evidence_due_by
+  )
+  select e.id, p_purchase.id, e.charge_id, e.status, e.amount_minor, coalesce(e.currency, p_purchase.currency), e.reason,
+    e.evidence_due_by
+  from jsonb_to_recordset(p_snapshot -> 'disputes') e (
+    id text, charge_id text, status text, amount_minor bigint, currency text, reason text, evidence_due_by timestamptz
+  )
+  on conflict (id) do update set
+    status = excluded.status, amount_minor = excluded.amount_minor, reason = excluded.reason,
+    evidence_due_by = excluded.evidence_due_by;
+  perform billing.report_problem('unknown_dispute_status', d.id, jsonb_build_object('status', d.status))
+  from billing.purchase_disputes d
+  where d.purchase_id = p_purchase.id
+    and not exists (select from billing.dispute_statuses s where s.status = d.status);
+end;
+$function$;
+
+comment on function "billing"."store_charges"(public.purchases, jsonb) is 'Keeps the charges, refunds and disputes of a snapshot.';
+
+revoke all on function "billing"."store_charges"(public.purchases, jsonb) from public;
+
+grant execute on function "billing"."store_charges"(public.purchases, jsonb) to "postgres";
 
 -- billing/functions/store_credits
 
@@ -2701,6 +3946,94 @@ revoke all on function "billing"."store_metered_items"(uuid, text, jsonb) from p
 
 grant execute on function "billing"."store_metered_items"(uuid, text, jsonb) to "postgres";
 
+-- billing/functions/store_payouts
+
+create or replace function billing.store_payouts (
+  p_seller  public.sellers,
+  p_payouts jsonb
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  insert into billing.payouts as o (id, seller_id, amount_minor, currency, status, created_at, arrival_date)
+  select e.id, p_seller.id, e.amount_minor, e.currency, e.status, e.created, e.arrival_date::date
+  from jsonb_to_recordset(p_payouts) e (
+    id text, amount_minor bigint, currency text, status text, created timestamptz, arrival_date timestamptz
+  )
+  on conflict (id) do update set status = excluded.status, arrival_date = excluded.arrival_date;
+  perform billing.post_facts(coalesce(jsonb_agg(f.fact), '[]'), null, p_seller.id, null)
+  from (
+    select jsonb_build_object(
+      'source', e.value ->> 'id' || k.suffix, 'kind', k.kind, 'amount_minor', e.value -> 'amount_minor',
+      'currency', e.value ->> 'currency', 'occurred_at', e.value ->> 'created'
+    ) as fact
+    from jsonb_array_elements(p_payouts) e
+    join (values ('', 'payout'), (':failed', 'payout_failed')) k (suffix, kind)
+      on k.suffix = '' or e.value ->> 'status' in ('failed', 'canceled')
+  ) f;
+end;
+$function$;
+
+comment on function "billing"."store_payouts"(public.sellers, jsonb) is 'Keeps the payouts of an account and posts them; one that failed or was canceled came back.';
+
+revoke all on function "billing"."store_payouts"(public.sellers, jsonb) from public;
+
+grant execute on function "billing"."store_payouts"(public.sellers, jsonb) to "postgres";
+
+-- billing/functions/store_purchase
+
+create or replace function billing.store_purchase (
+  p_purchase public.purchases,
+  p_snapshot jsonb
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  -- A snapshot of a session that was replaced meanwhile says nothing about the one that is open now.
+  v_session constant boolean := coalesce(p_snapshot ->> 'session_id' = p_purchase.checkout_session_id, true);
+  v_subscription constant jsonb := nullif(p_snapshot -> 'subscription', 'null');
+  v_status constant text := coalesce(v_subscription ->> 'status', p_purchase.subscription_status);
+begin
+  update public.purchases p set
+    problem = null,
+    session_status = case when v_session then coalesce(p_snapshot ->> 'session_status', p.session_status)
+      else p.session_status end,
+    payment_status = case when v_session then coalesce(p_snapshot ->> 'payment_status', p.payment_status)
+      else p.payment_status end,
+    payment_intent_id = coalesce(p_snapshot ->> 'payment_intent_id', p.payment_intent_id),
+    charge_id = coalesce(p_snapshot ->> 'charge_id', p.charge_id),
+    receipt_url = coalesce(p_snapshot ->> 'receipt_url', p.receipt_url),
+    stripe_subscription_id = coalesce(v_subscription ->> 'id', p.stripe_subscription_id),
+    subscription_status = v_status,
+    current_period_end = coalesce((v_subscription ->> 'current_period_end')::timestamptz, p.current_period_end),
+    cancel_at_period_end = coalesce((v_subscription ->> 'cancel_at_period_end')::boolean, p.cancel_at_period_end),
+    cancel_at = case when v_subscription is null then p.cancel_at
+      else (v_subscription ->> 'cancel_at')::timestamptz end,
+    past_due_since = case
+      when v_status in ('active', 'trialing') then null
+      when v_status in ('past_due', 'unpaid') then coalesce(p.past_due_since, now())
+      else p.past_due_since
+    end
+  where p.id = p_purchase.id;
+  if v_status is not null and not exists (select from billing.access_statuses a where a.status = v_status) then
+    perform billing.report_problem(
+      'unknown_status', p_purchase.id::text, jsonb_build_object('subscription_status', v_status)
+    );
+  end if;
+  perform billing.store_charges(p_purchase, p_snapshot);
+end;
+$function$;
+
+comment on function "billing"."store_purchase"(public.purchases, jsonb) is 'Keeps what a snapshot says about a purchase.';
+
+revoke all on function "billing"."store_purchase"(public.purchases, jsonb) from public;
+
+grant execute on function "billing"."store_purchase"(public.purchases, jsonb) to "postgres";
+
 -- billing/functions/store_subscriptions
 
 create or replace function billing.store_subscriptions (
@@ -2775,6 +4108,43 @@ revoke all on function "billing"."sync_user"(text) from public;
 
 grant execute on function "billing"."sync_user"(text) to "postgres";
 
+-- billing/functions/take_hold
+
+create or replace function billing.take_hold (
+  p_purchase public.purchases,
+  OUT        holds boolean,
+  OUT        stale_session_id text
+)
+  returns record
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_other public.purchases;
+begin
+  holds := true;
+  select * into v_other from public.purchases p
+  where p.buyer_id = p_purchase.buyer_id and p.listing_id = p_purchase.listing_id and p.holds and p.id <> p_purchase.id
+  for no key update;
+  if not found then
+    return;
+  end if;
+  if v_other.status = 'open' then
+    update public.purchases p set status = 'expired', holds = false where p.id = v_other.id;
+    stale_session_id := v_other.checkout_session_id;
+    return;
+  end if;
+  holds := false;
+  perform billing.report_problem('paid_twice', p_purchase.id::text, jsonb_build_object('other', v_other.id));
+end;
+$function$;
+
+comment on function "billing"."take_hold"(public.purchases) is 'A purchase that was given up is paid after all (a session that was still open, a refund that failed): an unfinished other one ends, and its session with it; that two are paid is told to an operator.';
+
+revoke all on function "billing"."take_hold"(public.purchases) from public;
+
+grant execute on function "billing"."take_hold"(public.purchases) to "postgres";
+
 -- billing/functions/touch_updated_at
 
 create or replace function billing.touch_updated_at()
@@ -2811,6 +4181,75 @@ comment on function "billing"."try_lock_person"(uuid) is 'billing.lock_person() 
 revoke all on function "billing"."try_lock_person"(uuid) from public;
 
 grant execute on function "billing"."try_lock_person"(uuid) to "postgres";
+
+-- billing/functions/unpaid_status
+
+create or replace function billing.unpaid_status (
+  p_purchase public.purchases
+)
+  returns text
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select case
+    when p_purchase.subscription_status in ('incomplete_expired', 'canceled') then 'failed'
+    when p_purchase.session_status = 'expired' then 'expired'
+    when p_purchase.session_status = 'complete' and (
+      select c.status from billing.purchase_charges c
+      where c.purchase_id = p_purchase.id order by c.created_at desc, c.id desc limit 1
+    ) = 'failed' and p_purchase.kind = 'one_time' then 'failed'
+    when p_purchase.session_status = 'complete' then 'processing'
+    -- Over is over: a session that is still open for a moment does not begin it again.
+    when p_purchase.status in ('expired', 'failed') then p_purchase.status
+    else 'open'
+  end;
+$function$;
+
+comment on function "billing"."unpaid_status"(public.purchases) is 'The status of a purchase that no payment has succeeded for.';
+
+revoke all on function "billing"."unpaid_status"(public.purchases) from public;
+
+grant execute on function "billing"."unpaid_status"(public.purchases) to "postgres";
+
+-- billing/functions/write_licence
+
+create or replace function billing.write_licence (
+  p_purchase    public.purchases,
+  p_status      text,
+  p_reason      text,
+  p_valid_until timestamp with time zone
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  -- Nobody to own it, or nothing was paid and nothing is there.
+  if p_purchase.buyer_id is null or p_status is null then
+    return;
+  end if;
+  insert into public.licences as l (user_id, listing_id, purchase_id, status, reason, valid_until)
+  values (
+    p_purchase.buyer_id, p_purchase.listing_id, p_purchase.id, p_status,
+    case when p_status <> 'active' then p_reason end, nullif(p_valid_until, '-infinity')
+  )
+  on conflict (purchase_id) do update set
+    status = excluded.status, reason = excluded.reason, valid_until = excluded.valid_until
+  where (l.status, l.reason, l.valid_until) is distinct from (excluded.status, excluded.reason, excluded.valid_until);
+  if found and exists (
+    select from public.listings i where i.id = p_purchase.listing_id and i.grants_metric_id is not null
+  ) then
+    perform billing.refresh_counters(p_purchase.buyer_id);
+  end if;
+end;
+$function$;
+
+comment on function "billing"."write_licence"(public.purchases, text, text, timestamp with time zone) is 'Makes the licence what the rule says, and the limits with it.';
+
+revoke all on function "billing"."write_licence"(public.purchases, text, text, timestamp with time zone) from public;
+
+grant execute on function "billing"."write_licence"(public.purchases, text, text, timestamp with time zone) to "postgres";
 
 -- billing/schema
 
@@ -2950,6 +4389,28 @@ comment on table "billing"."checkout_attempts" is 'The latest checkout of each u
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."checkout_attempts" to "postgres";
 
+-- billing/tables/dispute_statuses
+
+create table "billing"."dispute_statuses" (
+  "status" text not null,
+  "effect" text not null,
+  constraint "dispute_statuses_effect_check" check ((effect = ANY (ARRAY['none'::text, 'open'::text, 'lost'::text]))),
+  constraint "dispute_statuses_pkey" primary key (status)
+);
+
+alter table "billing"."dispute_statuses"
+  enable row level security;
+
+create policy "Nobody reads the dispute statuses" on "billing"."dispute_statuses"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."dispute_statuses" is 'Dispute statuses we know (docs.stripe.com/api/disputes/object). One that is not here suspends, and is reported.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."dispute_statuses" to "postgres";
+
 -- billing/tables/drifts
 
 create table "billing"."drifts" (
@@ -3016,6 +4477,195 @@ comment on column "billing"."grants"."ends_at" is 'Null: until it is revoked.';
 comment on table "billing"."grants" is 'Plans given by an operator, by billing.grant_plan(). The highest plan counts.';
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."grants" to "postgres";
+
+-- billing/tables/ledger_accounts
+
+create table "billing"."ledger_accounts" (
+  "id"        bigint generated always as identity not null,
+  "kind"      text   not null,
+  "seller_id" uuid,
+  "currency"  text   not null,
+  constraint "ledger_accounts_check" check (((seller_id IS NOT NULL) = (kind = ANY (ARRAY['creator'::text, 'creator_bank'::text])))),
+  constraint "ledger_accounts_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
+  constraint "ledger_accounts_kind_check"
+    check ((kind = ANY (ARRAY['buyers'::text, 'platform'::text, 'stripe_fees'::text, 'creator'::text, 'creator_bank'::text, 'refunds'::text, 'disputes'::text]))),
+  constraint "ledger_accounts_kind_seller_id_currency_key" unique nulls not DISTINCT (kind, seller_id, currency),
+  constraint "ledger_accounts_pkey" primary key (id),
+  constraint "ledger_accounts_seller_id_fkey" foreign key (seller_id) references public.sellers(id)
+);
+
+alter table "billing"."ledger_accounts"
+  enable row level security;
+
+create index ledger_accounts_seller_id_idx on billing.ledger_accounts using btree (seller_id);
+
+create trigger ledger_accounts_before_change_refuse
+  before delete or update on billing.ledger_accounts
+  for each row
+  execute function billing.refuse_posting_change();
+
+create trigger ledger_accounts_before_truncate_refuse
+  before truncate on billing.ledger_accounts
+  for each STATEMENT
+  execute function billing.refuse_posting_change();
+
+create policy "Nobody reads the ledger's accounts" on "billing"."ledger_accounts"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."ledger_accounts" is 'Accounts of the ledger, one per kind, creator and currency.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."ledger_accounts" to "postgres";
+
+-- billing/tables/ledger_checks
+
+create table "billing"."ledger_checks" (
+  "id"           bigint                   generated always as identity not null,
+  "run_at"       timestamp with time zone not null default now(),
+  "subject"      text                     not null,
+  "currency"     text                     not null,
+  "ledger_minor" bigint                   not null,
+  "stripe_minor" bigint                   not null,
+  "note"         text,
+  constraint "ledger_checks_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
+  constraint "ledger_checks_pkey" primary key (id),
+  constraint "ledger_checks_subject_check" check ((subject <> ''::text))
+);
+
+alter table "billing"."ledger_checks"
+  enable row level security;
+
+alter table "billing"."ledger_checks"
+  add column "drift_minor" bigint generated always as ((ledger_minor - stripe_minor)) stored;
+
+create index ledger_checks_run_at_idx on billing.ledger_checks using btree (run_at);
+
+create policy "Nobody reads the ledger checks" on "billing"."ledger_checks"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."ledger_checks" is 'What the ledger and Stripe said at the same time. A drift is a problem ledger_drift.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."ledger_checks" to "postgres";
+
+-- billing/tables/ledger_entries
+
+create table "billing"."ledger_entries" (
+  "id"             bigint generated always as identity not null,
+  "transaction_id" bigint not null,
+  "account_id"     bigint not null,
+  "amount_minor"   bigint not null,
+  constraint "ledger_entries_account_id_fkey" foreign key (account_id) references billing.ledger_accounts(id),
+  constraint "ledger_entries_amount_minor_check" check ((amount_minor <> 0)),
+  constraint "ledger_entries_pkey" primary key (id),
+  constraint "ledger_entries_transaction_id_fkey" foreign key (transaction_id) references billing.ledger_transactions(id)
+);
+
+alter table "billing"."ledger_entries"
+  enable row level security;
+
+create index ledger_entries_account_id_idx on billing.ledger_entries using btree (account_id);
+
+create index ledger_entries_transaction_id_idx on billing.ledger_entries using btree (transaction_id);
+
+create constraint TRIGGER ledger_entries_after_insert_check
+  after insert on billing.ledger_entries deferrable initially deferred
+  for each row
+  execute function billing.check_posting('transaction_id');
+
+create trigger ledger_entries_before_change_refuse
+  before delete or update on billing.ledger_entries
+  for each row
+  execute function billing.refuse_posting_change();
+
+create trigger ledger_entries_before_truncate_refuse
+  before truncate on billing.ledger_entries
+  for each STATEMENT
+  execute function billing.refuse_posting_change();
+
+create policy "Nobody reads the ledger's entries" on "billing"."ledger_entries"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."ledger_entries"."amount_minor" is 'In the smallest unit of the account''s currency; negative takes away.';
+
+comment on table "billing"."ledger_entries" is 'What a transaction adds to its accounts; the sum is zero.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."ledger_entries" to "postgres";
+
+-- billing/tables/ledger_transactions
+
+create table "billing"."ledger_transactions" (
+  "id"           bigint                   generated always as identity not null,
+  "source"       text                     not null,
+  "kind"         text                     not null,
+  "purchase_id"  uuid,
+  "seller_id"    uuid,
+  "charge_id"    text,
+  "amount_minor" bigint                   not null,
+  "fee_minor"    bigint                   not null default 0,
+  "currency"     text                     not null,
+  "occurred_at"  timestamp with time zone not null,
+  "posted_at"    timestamp with time zone not null default now(),
+  constraint "ledger_transactions_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
+  constraint "ledger_transactions_kind_check"
+    check
+    ((kind = ANY (ARRAY['charge'::text, 'transfer'::text, 'application_fee'::text, 'refund'::text, 'refund_failed'::text, 'transfer_reversal'::text, 'fee_refund'::text,
+    'dispute'::text, 'payout'::text, 'payout_failed'::text]))),
+  constraint "ledger_transactions_pkey" primary key (id),
+  constraint "ledger_transactions_source_check" check ((source <> ''::text)),
+  constraint "ledger_transactions_source_key" unique (source),
+  constraint "ledger_transactions_purchase_id_fkey" foreign key (purchase_id) references public.purchases(id),
+  constraint "ledger_transactions_seller_id_fkey" foreign key (seller_id) references public.sellers(id)
+);
+
+alter table "billing"."ledger_transactions"
+  enable row level security;
+
+create index ledger_transactions_charge_id_idx on billing.ledger_transactions using btree (charge_id);
+
+create index ledger_transactions_purchase_id_idx on billing.ledger_transactions using btree (purchase_id);
+
+create index ledger_transactions_seller_id_occurred_at_idx on billing.ledger_transactions using btree (seller_id, occurred_at);
+
+create constraint TRIGGER ledger_transactions_after_insert_check
+  after insert on billing.ledger_transactions deferrable initially deferred
+  for each row
+  execute function billing.check_posting('id');
+
+create trigger ledger_transactions_before_change_refuse
+  before delete or update on billing.ledger_transactions
+  for each row
+  execute function billing.refuse_posting_change();
+
+create trigger ledger_transactions_before_truncate_refuse
+  before truncate on billing.ledger_transactions
+  for each STATEMENT
+  execute function billing.refuse_posting_change();
+
+create policy "Nobody reads the ledger's transactions" on "billing"."ledger_transactions"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."ledger_transactions"."amount_minor" is 'As Stripe said it; signed for disputes only. A repeat must say the same.';
+
+comment on column "billing"."ledger_transactions"."charge_id" is 'The payment it belongs to.';
+
+comment on column "billing"."ledger_transactions"."fee_minor" is 'Stripe''s own fee of a charge or a dispute.';
+
+comment on column "billing"."ledger_transactions"."source" is 'Stripe''s id, or id:failed for what came back; unique.';
+
+comment on table "billing"."ledger_transactions" is 'What happened, once per object of Stripe.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."ledger_transactions" to "postgres";
 
 -- billing/tables/metered_items
 
@@ -3181,6 +4831,37 @@ comment on table "billing"."overage_usage" is 'THE LEDGER: what is billed beyond
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."overage_usage" to "postgres";
 
+-- billing/tables/payouts
+
+create table "billing"."payouts" (
+  "id"           text                     not null,
+  "seller_id"    uuid                     not null,
+  "amount_minor" bigint                   not null,
+  "currency"     text                     not null,
+  "status"       text                     not null,
+  "created_at"   timestamp with time zone not null,
+  "arrival_date" date,
+  constraint "payouts_amount_minor_check" check ((amount_minor > 0)),
+  constraint "payouts_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
+  constraint "payouts_pkey" primary key (id),
+  constraint "payouts_seller_id_fkey" foreign key (seller_id) references public.sellers(id)
+);
+
+alter table "billing"."payouts"
+  enable row level security;
+
+create index payouts_seller_id_created_at_idx on billing.payouts using btree (seller_id, created_at);
+
+create policy "Nobody reads the payouts" on "billing"."payouts"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."payouts" is 'Payouts of connected accounts to the banks of their creators, as Stripe says.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."payouts" to "postgres";
+
 -- billing/tables/plan_changes
 
 create table "billing"."plan_changes" (
@@ -3238,6 +4919,109 @@ comment on column "billing"."problems"."subject" is 'Id of what it is about: a s
 comment on table "billing"."problems" is 'What an operator should look at: one row per kind and subject, however often it happens.';
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."problems" to "postgres";
+
+-- billing/tables/purchase_charges
+
+create table "billing"."purchase_charges" (
+  "id"           text                     not null,
+  "purchase_id"  uuid                     not null,
+  "amount_minor" bigint                   not null,
+  "status"       text                     not null,
+  "created_at"   timestamp with time zone not null,
+  constraint "purchase_charges_amount_minor_check" check ((amount_minor >= 0)),
+  constraint "purchase_charges_pkey" primary key (id),
+  constraint "purchase_charges_purchase_id_fkey" foreign key (purchase_id) references public.purchases(id)
+);
+
+alter table "billing"."purchase_charges"
+  enable row level security;
+
+create index purchase_charges_purchase_id_created_at_idx on billing.purchase_charges using btree (purchase_id, created_at);
+
+create policy "Nobody reads the charges" on "billing"."purchase_charges"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."purchase_charges" is 'Stripe''s charges of a purchase; a monthly one has one a month.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."purchase_charges" to "postgres";
+
+-- billing/tables/purchase_disputes
+
+create table "billing"."purchase_disputes" (
+  "id"              text                     not null,
+  "purchase_id"     uuid                     not null,
+  "charge_id"       text                     not null,
+  "status"          text                     not null,
+  "amount_minor"    bigint                   not null,
+  "currency"        text                     not null,
+  "reason"          text,
+  "evidence_due_by" timestamp with time zone,
+  "seen_at"         timestamp with time zone not null default now(),
+  "transfer_state"  text                     not null default 'none'::text,
+  "reversed_minor"  bigint,
+  "attempts"        integer                  not null default 0,
+  "next_attempt_at" timestamp with time zone not null default now(),
+  "last_error"      text,
+  constraint "purchase_disputes_amount_minor_check" check ((amount_minor >= 0)),
+  constraint "purchase_disputes_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
+  constraint "purchase_disputes_pkey" primary key (id),
+  constraint "purchase_disputes_transfer_state_check" check ((transfer_state = ANY (ARRAY['none'::text, 'reversed'::text, 'paid_back'::text, 'failed'::text]))),
+  constraint "purchase_disputes_purchase_id_fkey" foreign key (purchase_id) references public.purchases(id)
+);
+
+alter table "billing"."purchase_disputes"
+  enable row level security;
+
+create index purchase_disputes_charge_id_idx on billing.purchase_disputes using btree (charge_id);
+
+create index purchase_disputes_next_attempt_at_idx on billing.purchase_disputes using btree (next_attempt_at);
+
+create index purchase_disputes_purchase_id_idx on billing.purchase_disputes using btree (purchase_id);
+
+create policy "Nobody reads the disputes" on "billing"."purchase_disputes"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."purchase_disputes"."transfer_state" is 'The creator''s share: taken back while the bank holds the money, paid again when the dispute is won, or failed.';
+
+comment on table "billing"."purchase_disputes" is 'Stripe''s disputes of those charges, and what became of the creator''s share.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."purchase_disputes" to "postgres";
+
+-- billing/tables/purchase_refunds
+
+create table "billing"."purchase_refunds" (
+  "id"           text   not null,
+  "purchase_id"  uuid   not null,
+  "charge_id"    text   not null,
+  "amount_minor" bigint not null,
+  "status"       text   not null,
+  constraint "purchase_refunds_amount_minor_check" check ((amount_minor >= 0)),
+  constraint "purchase_refunds_pkey" primary key (id),
+  constraint "purchase_refunds_purchase_id_fkey" foreign key (purchase_id) references public.purchases(id)
+);
+
+alter table "billing"."purchase_refunds"
+  enable row level security;
+
+create index purchase_refunds_charge_id_idx on billing.purchase_refunds using btree (charge_id);
+
+create index purchase_refunds_purchase_id_idx on billing.purchase_refunds using btree (purchase_id);
+
+create policy "Nobody reads the refunds" on "billing"."purchase_refunds"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."purchase_refunds" is 'Stripe''s refunds of those charges.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."purchase_refunds" to "postgres";
 
 -- billing/tables/reconcile_queue
 
@@ -3300,6 +5084,53 @@ comment on table "billing"."reconcile_runs" is 'Every run of reconcile; one at m
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."reconcile_runs" to "postgres";
 
+-- billing/tables/refund_requests
+
+create table "billing"."refund_requests" (
+  "id"               uuid                     not null default gen_random_uuid(),
+  "purchase_id"      uuid                     not null,
+  "charge_id"        text                     not null,
+  "amount_minor"     bigint                   not null,
+  "reason"           text                     not null,
+  "requested_by"     text                     not null default SESSION_USER,
+  "status"           text                     not null default 'pending'::text,
+  "stripe_refund_id" text,
+  "last_error"       text,
+  "attempts"         integer                  not null default 0,
+  "next_attempt_at"  timestamp with time zone not null default now(),
+  "created_at"       timestamp with time zone not null default now(),
+  constraint "refund_requests_amount_minor_check" check ((amount_minor > 0)),
+  constraint "refund_requests_charge_id_fkey" foreign key (charge_id) references billing.purchase_charges(id),
+  constraint "refund_requests_check" check (((status <> 'sent'::text) OR (stripe_refund_id IS NOT NULL))),
+  constraint "refund_requests_pkey" primary key (id),
+  constraint "refund_requests_reason_check" check ((reason <> ''::text)),
+  constraint "refund_requests_status_check" check ((status = ANY (ARRAY['pending'::text, 'sent'::text, 'failed'::text]))),
+  constraint "refund_requests_stripe_refund_id_key" unique (stripe_refund_id),
+  constraint "refund_requests_purchase_id_fkey" foreign key (purchase_id) references public.purchases(id)
+);
+
+alter table "billing"."refund_requests"
+  enable row level security;
+
+create index refund_requests_charge_id_idx on billing.refund_requests using btree (charge_id);
+
+create index refund_requests_next_attempt_at_idx on billing.refund_requests using btree (next_attempt_at)
+  where (status = 'pending'::text);
+
+create index refund_requests_purchase_id_idx on billing.refund_requests using btree (purchase_id);
+
+create policy "Nobody reads the refund requests" on "billing"."refund_requests"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."refund_requests"."amount_minor" is 'Decided when it was asked for, so that a repeat means the same.';
+
+comment on table "billing"."refund_requests" is 'Refunds by operators, by billing.refund_purchase(). The id is the idempotency key, so asking Stripe twice refunds once.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."refund_requests" to "postgres";
+
 -- billing/tables/settings
 
 create table "billing"."settings" (
@@ -3313,6 +5144,10 @@ create table "billing"."settings" (
     (90)::numeric))))),
   constraint "settings_key_check" check ((key ~ '^[a-z][a-z0-9_]*$'::text)),
   constraint "settings_pkey" primary key (key),
+  constraint "settings_platform_fee_is_bps"
+    check
+    (((key <> 'platform_fee_bps'::text) OR ((jsonb_typeof(value) = 'number'::text) AND ((((value #>> '{}'::text[]))::numeric >= (0)::numeric) AND (((value #>>
+    '{}'::text[]))::numeric <= (10000)::numeric)) AND ((((value #>> '{}'::text[]))::numeric % (1)::numeric) = (0)::numeric)))),
   constraint "settings_switches_are_booleans" check (((key <> ALL (ARRAY['automatic_tax'::text, 'allow_promotion_codes'::text])) OR (jsonb_typeof(value) = 'boolean'::text)))
 );
 
@@ -3351,7 +5186,10 @@ create table "billing"."stripe_events" (
   "received_at"        timestamp with time zone not null default now(),
   "processed_at"       timestamp with time zone,
   "received_token"     bigint                   not null default 0,
+  "purchase_id"        uuid,
+  "stripe_account_id"  text,
   constraint "stripe_events_check" check (((status = 'pending'::text) = (next_attempt_at IS NOT NULL))),
+  constraint "stripe_events_one_subject" check ((num_nonnulls(stripe_customer_id, purchase_id, stripe_account_id) <= 1)),
   constraint "stripe_events_pkey" primary key (id),
   constraint "stripe_events_status_check" check ((status = ANY (ARRAY['pending'::text, 'processed'::text, 'ignored'::text, 'parked'::text])))
 );
@@ -3362,8 +5200,14 @@ alter table "billing"."stripe_events"
 create index stripe_events_next_attempt_at_idx on billing.stripe_events using btree (next_attempt_at)
   where (status = 'pending'::text);
 
+create index stripe_events_purchase_id_idx on billing.stripe_events using btree (purchase_id)
+  where (status = ANY (ARRAY['pending'::text, 'parked'::text]));
+
 create index stripe_events_received_at_idx on billing.stripe_events using btree (received_at)
   where (payload is not null);
+
+create index stripe_events_stripe_account_id_idx on billing.stripe_events using btree (stripe_account_id)
+  where (status = ANY (ARRAY['pending'::text, 'parked'::text]));
 
 create index stripe_events_stripe_customer_id_idx on billing.stripe_events using btree (stripe_customer_id)
   where (status = ANY (ARRAY['pending'::text, 'parked'::text]));
@@ -3379,6 +5223,8 @@ comment on column "billing"."stripe_events"."attempts" is 'How often working on 
 comment on column "billing"."stripe_events"."next_attempt_at" is 'When the drain may take it: two minutes after receipt, because the webhook itself is working on it, and again two minutes after every lease.';
 
 comment on column "billing"."stripe_events"."payload" is 'As received; removed after 90 days.';
+
+comment on column "billing"."stripe_events"."purchase_id" is 'No foreign key: an event is kept whatever it names.';
 
 comment on column "billing"."stripe_events"."received_token" is 'Place in the order of sync tokens: covered by every snapshot with a higher token.';
 
@@ -3689,6 +5535,58 @@ comment on table "billing"."usage_requests" is 'Requests of public.consume_usage
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."usage_requests" to "postgres";
 
+-- billing/views/add_ons
+
+create view "billing"."add_ons" with (security_invoker=true) AS  SELECT l.user_id,
+    i.grants_metric_id AS metric_id,
+    i.grants_quantity AS quantity,
+    l.valid_until
+   FROM (public.licences l
+     JOIN public.listings i ON ((i.id = l.listing_id)))
+  WHERE ((i.grants_metric_id IS NOT NULL) AND (l.status = 'active'::text) AND ((l.valid_until IS NULL) OR (l.valid_until > now())));
+
+comment on view "billing"."add_ons" is 'By how much whose limits are raised at this moment, and until when (null: for good).';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."add_ons" to "postgres";
+
+-- billing/views/disputes
+
+create view "billing"."disputes" with (security_invoker=true) AS  SELECT d.id,
+    d.status,
+    d.reason,
+    d.amount_minor,
+    d.currency,
+    d.evidence_due_by,
+    d.transfer_state,
+    d.last_error,
+    d.purchase_id,
+    p.title,
+    p.seller_id,
+    p.status AS purchase_status,
+    d.seen_at
+   FROM (billing.purchase_disputes d
+     JOIN public.purchases p ON ((p.id = d.purchase_id)))
+  ORDER BY d.evidence_due_by, d.seen_at;
+
+comment on view "billing"."disputes" is 'For operators: all disputes, the most urgent first.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."disputes" to "postgres";
+
+-- billing/views/ledger_balances
+
+create view "billing"."ledger_balances" with (security_invoker=true) AS  SELECT a.id AS account_id,
+    a.kind,
+    a.seller_id,
+    a.currency,
+    (COALESCE(sum(e.amount_minor), (0)::numeric))::bigint AS balance_minor
+   FROM (billing.ledger_accounts a
+     LEFT JOIN billing.ledger_entries e ON ((e.account_id = a.id)))
+  GROUP BY a.id;
+
+comment on view "billing"."ledger_balances" is 'What every account comes to. Over all of a currency the sum is zero.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."ledger_balances" to "postgres";
+
 -- public/default_privileges
 
 alter default privileges for role "postgres" in schema "public" revoke all on FUNCTIONS from public;
@@ -3761,6 +5659,114 @@ comment on function "public"."apply_customer_snapshot"(text, bigint, jsonb, json
 revoke all on function "public"."apply_customer_snapshot"(text, bigint, jsonb, jsonb, text, jsonb) from public;
 
 grant execute on function "public"."apply_customer_snapshot"(text, bigint, jsonb, jsonb, text, jsonb) to "postgres", "service_role";
+
+-- public/functions/apply_purchase_snapshot
+
+create or replace function public.apply_purchase_snapshot (
+  p_purchase_id uuid,
+  p_token       bigint,
+  p_snapshot    jsonb
+)
+  returns jsonb
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_snapshot constant jsonb := '{"charges": [], "refunds": [], "disputes": [], "facts": []}'::jsonb
+    || jsonb_strip_nulls(p_snapshot);
+  v_purchase public.purchases;
+  v_misfit text;
+  v_applied boolean;
+  v_answer jsonb;
+begin
+  perform billing.check_purchase_snapshot(p_token, p_snapshot);
+  perform billing.lock_person(p.buyer_id) from public.purchases p where p.id = p_purchase_id;
+  select * into v_purchase from public.purchases p where p.id = p_purchase_id for no key update;
+  if not found then
+    perform billing.raise_http(404, 'purchase_not_found', 'There is no such purchase.');
+  end if;
+  v_misfit := billing.purchase_misfit(v_purchase, v_snapshot);
+  if v_misfit is null or v_misfit = 'amount' then
+    perform billing.post_facts(
+      v_snapshot -> 'facts', v_purchase.id, v_purchase.seller_id,
+      coalesce(v_snapshot ->> 'charge_id', v_purchase.charge_id)
+    );
+  end if;
+  update public.purchases p set applied_token = p_token, checked_at = now(), problem = v_misfit
+  where p.id = p_purchase_id and p.applied_token < p_token;
+  v_applied := found;
+  if v_applied and v_misfit is not null then
+    perform billing.report_problem(
+      'purchase_not_understood', p_purchase_id::text, jsonb_build_object('misfit', v_misfit, 'snapshot', p_snapshot)
+    );
+  elsif v_applied then
+    perform billing.store_purchase(v_purchase, v_snapshot);
+    update billing.problems b set resolved_at = now()
+    where b.kind = 'purchase_not_understood' and b.subject = p_purchase_id::text and b.resolved_at is null;
+  end if;
+  v_answer := billing.refresh_licence(p_purchase_id) || jsonb_build_object('applied', v_applied, 'problem', v_misfit);
+  if v_applied then
+    perform billing.settle_purchase_events(p_purchase_id, p_token);
+  end if;
+  return v_answer;
+end;
+$function$;
+
+comment on function "public"."apply_purchase_snapshot"(uuid, bigint, jsonb) is 'Posts the facts of a snapshot fetched after p_token was taken and, unless a newer one was applied, makes purchase and licence what it says, all in one transaction. Answers {status, licence: active | suspended | revoked | null, applied, problem: customer | bound_elsewhere | amount | null, stale_session_id: a Checkout session to expire, or null}. 404 purchase_not_found.';
+
+revoke all on function "public"."apply_purchase_snapshot"(uuid, bigint, jsonb) from public;
+
+grant execute on function "public"."apply_purchase_snapshot"(uuid, bigint, jsonb) to "postgres", "service_role";
+
+-- public/functions/apply_seller_snapshot
+
+create or replace function public.apply_seller_snapshot (
+  p_account  text,
+  p_token    bigint,
+  p_snapshot jsonb
+)
+  returns jsonb
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_seller public.sellers;
+  v_applied boolean;
+  v_status text;
+begin
+  perform billing.check_purchase_snapshot(p_token, p_snapshot);
+  select * into v_seller from public.sellers s where s.stripe_account_id = p_account for no key update;
+  if not found then
+    perform billing.report_problem('unknown_account', p_account);
+    return jsonb_build_object('applied', false, 'status', null, 'reason', 'unknown_account');
+  end if;
+  v_applied := v_seller.applied_token < p_token;
+  perform billing.store_payouts(v_seller, coalesce(nullif(p_snapshot -> 'payouts', 'null'), '[]'));
+  if v_applied then
+    v_status := billing.seller_status(v_seller, p_snapshot);
+    update public.sellers s set
+      applied_token = p_token, status = v_status, paused_reason = billing.paused_reason(v_status, p_snapshot),
+      requirements = array(
+        select jsonb_array_elements_text(coalesce(nullif(p_snapshot -> 'requirements', 'null'), '[]'))
+      ),
+      display_name = coalesce(nullif(left(trim(p_snapshot ->> 'display_name'), 100), ''), s.display_name)
+    where s.id = v_seller.id
+    returning * into v_seller;
+    perform billing.settle_account_events(p_account, p_token);
+  end if;
+  return jsonb_build_object(
+    'applied', v_applied, 'seller_id', v_seller.id, 'status', v_seller.status, 'reason', v_seller.paused_reason
+  );
+end;
+$function$;
+
+comment on function "public"."apply_seller_snapshot"(text, bigint, jsonb) is 'Makes a seller what a snapshot of the account, fetched after p_token was taken, says: {transfers_status, closed, requirements, display_name?, payouts: [{id, amount_minor, currency, status, created, arrival_date}]}. Payouts are posted whatever the token. Answers {applied, seller_id, status, reason}.';
+
+revoke all on function "public"."apply_seller_snapshot"(text, bigint, jsonb) from public;
+
+grant execute on function "public"."apply_seller_snapshot"(text, bigint, jsonb) to "postgres", "service_role";
 
 -- public/functions/begin_checkout
 
@@ -3839,6 +5845,63 @@ revoke all on function "public"."begin_plan_change"(uuid) from public;
 
 grant execute on function "public"."begin_plan_change"(uuid) to "postgres", "service_role";
 
+-- public/functions/begin_purchase
+
+create or replace function public.begin_purchase (
+  p_user_id    uuid,
+  p_listing_id uuid
+)
+  returns jsonb
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_listing public.listings;
+  v_seller public.sellers;
+  v_purchase public.purchases;
+  v_fee_bps integer;
+  v_fee bigint;
+  v_stale text;
+begin
+  perform billing.require(p_user_id is not null, 'p_user_id is missing');
+  perform billing.lock_person(p_user_id);
+  select s.* into v_seller from public.sellers s
+  where s.id = (select l.seller_id from public.listings l where l.id = p_listing_id) for share;
+  select * into v_listing from public.listings l where l.id = p_listing_id for share;
+  perform billing.refuse_purchase(p_user_id, v_listing, v_seller);
+  v_fee_bps := case when v_listing.seller_id is null then 0 else billing.fee_bps(v_listing.seller_id) end;
+  v_fee := round(v_listing.price_minor * v_fee_bps / 10000.0);
+  select * into v_purchase from public.purchases p
+  where p.buyer_id = p_user_id and p.listing_id = p_listing_id and p.holds for no key update;
+  if found and (v_purchase.amount_minor, v_purchase.currency, v_purchase.kind, v_purchase.fee_minor)
+    is distinct from (v_listing.price_minor, v_listing.currency, v_listing.kind, v_fee) then
+    -- What was asked for before has another price: that one is over, and its session with it.
+    v_stale := v_purchase.checkout_session_id;
+    update public.purchases p set status = 'expired', holds = false where p.id = v_purchase.id;
+    v_purchase := null;
+  end if;
+  if v_purchase.id is null then
+    insert into public.purchases (
+      buyer_id, listing_id, seller_id, kind, title, amount_minor, currency, fee_bps, fee_minor, stripe_customer_id
+    )
+    values (
+      p_user_id, p_listing_id, v_listing.seller_id, v_listing.kind, v_listing.title, v_listing.price_minor,
+      v_listing.currency, v_fee_bps, v_fee,
+      (select c.stripe_customer_id from public.customers c where c.user_id = p_user_id)
+    )
+    returning * into v_purchase;
+  end if;
+  return billing.purchase_terms(v_purchase) || jsonb_build_object('stale_session_id', v_stale);
+end;
+$function$;
+
+comment on function "public"."begin_purchase"(uuid, uuid) is 'The purchase of a listing by a user at the price of this moment: an unfinished one again if it has the same price, else a new one. Answers purchase_terms() and stale_session_id, the session of one that had another price. Errors: see billing.refuse_purchase().';
+
+revoke all on function "public"."begin_purchase"(uuid, uuid) from public;
+
+grant execute on function "public"."begin_purchase"(uuid, uuid) to "postgres", "service_role";
+
 -- public/functions/begin_reconcile
 
 create or replace function public.begin_reconcile()
@@ -3875,6 +5938,49 @@ comment on function "public"."begin_reconcile"() is 'Leases the unfinished run, 
 revoke all on function "public"."begin_reconcile"() from public;
 
 grant execute on function "public"."begin_reconcile"() to "postgres", "service_role";
+
+-- public/functions/begin_seller
+
+create or replace function public.begin_seller (
+  p_user_id      uuid,
+  p_display_name text,
+  p_country      text
+)
+  returns jsonb
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_seller public.sellers;
+begin
+  perform billing.require(p_user_id is not null, 'p_user_id is missing');
+  perform billing.require(
+    char_length(trim(p_display_name)) between 1 and 100, 'p_display_name is not of 1 to 100 characters'
+  );
+  perform billing.require(p_country ~ '^[A-Z]{2}$', 'p_country is not a country');
+  -- Onboarding again may correct the name; the country is Stripe's once there is an account.
+  insert into public.sellers as s (user_id, display_name, country)
+  values (p_user_id, trim(p_display_name), p_country)
+  on conflict (user_id) do update set
+    display_name = excluded.display_name,
+    country = case when s.stripe_account_id is null then excluded.country else s.country end
+  returning * into v_seller;
+  if v_seller.status = 'closed' then
+    perform billing.raise_http(409, 'seller_closed', 'This creator account is closed.', v_seller.paused_reason);
+  end if;
+  return jsonb_build_object(
+    'seller_id', v_seller.id, 'stripe_account_id', v_seller.stripe_account_id, 'status', v_seller.status,
+    'country', v_seller.country
+  );
+end;
+$function$;
+
+comment on function "public"."begin_seller"(uuid, text, text) is 'The seller of a user, made now if there was none: {seller_id, stripe_account_id or null, status, country}. 409 seller_closed.';
+
+revoke all on function "public"."begin_seller"(uuid, text, text) from public;
+
+grant execute on function "public"."begin_seller"(uuid, text, text) to "postgres", "service_role";
 
 -- public/functions/begin_sync
 
@@ -3989,6 +6095,39 @@ comment on function "public"."claim_usage"(integer, text) is 'Makes outbox rows 
 revoke all on function "public"."claim_usage"(integer, text) from public;
 
 grant execute on function "public"."claim_usage"(integer, text) to "postgres", "service_role";
+
+-- public/functions/clone_listing
+
+create or replace function public.clone_listing (
+  p_listing_id uuid
+)
+  returns public.agents
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_agent public.agents;
+begin
+  if not billing.has_licence(p_listing_id) then
+    perform billing.raise_http(403, 'licence_required', 'You have no licence for this.');
+  end if;
+  insert into public.agents (user_id, name, instructions, source_listing_id)
+  select auth.uid(), d.name, d.instructions, d.listing_id
+  from public.listing_definitions d where d.listing_id = p_listing_id
+  returning * into v_agent;
+  if v_agent.id is null then
+    perform billing.raise_http(409, 'nothing_to_clone', 'There is no agent in this.');
+  end if;
+  return v_agent;
+end;
+$function$;
+
+comment on function "public"."clone_listing"(uuid) is 'Makes an agent of the caller''s own from a bought one, and answers it. It takes a place of the agent limit. 403 licence_required, 403 agent_limit_reached, 409 nothing_to_clone (an add-on).';
+
+revoke all on function "public"."clone_listing"(uuid) from public;
+
+grant execute on function "public"."clone_listing"(uuid) to "authenticated", "postgres";
 
 -- public/functions/close_checkout
 
@@ -4178,6 +6317,131 @@ revoke all on function "public"."customers_without_metered_items"(integer) from 
 
 grant execute on function "public"."customers_without_metered_items"(integer) to "postgres", "service_role";
 
+-- public/functions/discard_copies
+
+create or replace function public.discard_copies (
+  p_listing_id uuid
+)
+  returns bigint
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_count bigint;
+begin
+  delete from public.agents a where a.user_id = auth.uid() and a.source_listing_id = p_listing_id;
+  get diagnostics v_count = row_count;
+  return v_count;
+end;
+$function$;
+
+comment on function "public"."discard_copies"(uuid) is 'Deletes the caller''s clones of a listing, also those they cannot see any more, and says how many there were.';
+
+revoke all on function "public"."discard_copies"(uuid) from public;
+
+grant execute on function "public"."discard_copies"(uuid) to "authenticated", "postgres";
+
+-- public/functions/dispute_work
+
+create or replace function public.dispute_work (
+  p_limit integer
+)
+  returns table (
+    dispute_id   text,
+    action       text,
+    purchase_id  uuid,
+    charge_id    text,
+    amount_minor bigint,
+    currency     text,
+    destination  text,
+    attempts     integer
+  )
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(p_limit between 1 and 1000, 'p_limit is not between 1 and 1000');
+  return query
+  with due as (
+    select d.id,
+      case when d.transfer_state = 'none' then 'reverse' else 'pay' end as action
+    from billing.purchase_disputes d
+    join public.purchases p on p.id = d.purchase_id and p.seller_id is not null
+    where d.next_attempt_at <= now() and (
+      (d.transfer_state = 'none' and d.status in ('needs_response', 'under_review', 'lost'))
+      or (d.transfer_state = 'reversed' and d.status = 'won' and d.reversed_minor > 0)
+    )
+    order by d.next_attempt_at limit p_limit
+    for no key update of d skip locked
+  ), leased as (
+    update billing.purchase_disputes d set next_attempt_at = now() + interval '2 minutes'
+    from due where d.id = due.id
+    returning d.*, due.action
+  )
+  select l.id, l.action, l.purchase_id, l.charge_id,
+    case l.action when 'pay' then l.reversed_minor else l.amount_minor end, l.currency, s.stripe_account_id, l.attempts
+  from leased l
+  join public.purchases p on p.id = l.purchase_id
+  join public.sellers s on s.id = p.seller_id;
+end;
+$function$;
+
+comment on function "public"."dispute_work"(integer) is 'What is to be done about the creator''s share of disputed payments, leased for two minutes: reverse the transfer (amount: what is disputed), or pay it again because the dispute was won (amount: what the creator lost by the reversal).';
+
+revoke all on function "public"."dispute_work"(integer) from public;
+
+grant execute on function "public"."dispute_work"(integer) to "postgres", "service_role";
+
+-- public/functions/due_purchases
+
+create or replace function public.due_purchases (
+  p_limit integer
+)
+  returns SETOF uuid
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(p_limit between 1 and 1000, 'p_limit is not between 1 and 1000');
+  -- One that never got a session cannot be paid.
+  update public.purchases p set status = 'expired', holds = false
+  where p.status = 'open' and p.checkout_session_id is null and p.created_at < now() - interval '25 hours'
+    and p.checked_at < now() - interval '25 hours';
+  return query
+  update public.purchases p set checked_at = now()
+  where p.id in (
+    select d.id from public.purchases d
+    where d.checked_at < now() - interval '4 minutes' and (
+      (d.status in ('open', 'processing', 'expired') and d.checkout_session_id is not null
+        and coalesce(d.session_status, 'open') <> 'expired' and d.created_at > now() - interval '60 days')
+      -- A month that is over, or a payment that is late.
+      or (d.kind = 'monthly' and d.subscription_status not in ('canceled', 'incomplete_expired')
+        and (d.current_period_end < now() or d.past_due_since is not null))
+      or exists (
+        select from billing.purchase_disputes i left join billing.dispute_statuses s on s.status = i.status
+        where i.purchase_id = d.id and coalesce(s.effect, 'open') = 'open'
+      )
+      or exists (
+        select from billing.purchase_refunds r
+        where r.purchase_id = d.id and r.status in ('pending', 'requires_action')
+      )
+    )
+    order by d.checked_at limit p_limit
+    for no key update skip locked
+  )
+  returning p.id;
+end;
+$function$;
+
+comment on function "public"."due_purchases"(integer) is 'Purchases to look at again because an event may have been lost: unsettled, renewing, disputed, being refunded. Each at most once in four minutes.';
+
+revoke all on function "public"."due_purchases"(integer) from public;
+
+grant execute on function "public"."due_purchases"(integer) to "postgres", "service_role";
+
 -- public/functions/due_stripe_events
 
 create or replace function public.due_stripe_events (
@@ -4186,7 +6450,9 @@ create or replace function public.due_stripe_events (
   returns table (
     id                 text,
     type               text,
-    stripe_customer_id text
+    stripe_customer_id text,
+    purchase_id        uuid,
+    stripe_account_id  text
   )
   language plpgsql
   security definer
@@ -4204,7 +6470,7 @@ begin
     limit p_limit
     for no key update skip locked
   )
-  returning e.id, e.type, e.stripe_customer_id;
+  returning e.id, e.type, e.stripe_customer_id, e.purchase_id, e.stripe_account_id;
 end;
 $function$;
 
@@ -4237,6 +6503,34 @@ comment on function "public"."end_plan_change"(uuid, bigint, boolean) is 'Gives 
 revoke all on function "public"."end_plan_change"(uuid, bigint, boolean) from public;
 
 grant execute on function "public"."end_plan_change"(uuid, bigint, boolean) to "postgres", "service_role";
+
+-- public/functions/end_purchase_attempt
+
+create or replace function public.end_purchase_attempt (
+  p_purchase_id uuid,
+  p_attempt     integer
+)
+  returns integer
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_attempt integer;
+begin
+  update public.purchases p
+  set attempt = p.attempt + 1, checkout_session_id = null, session_status = null, payment_status = null
+  where p.id = p_purchase_id and p.attempt = p_attempt and p.status = 'open';
+  select p.attempt into v_attempt from public.purchases p where p.id = p_purchase_id;
+  return v_attempt;
+end;
+$function$;
+
+comment on function "public"."end_purchase_attempt"(uuid, integer) is 'The session of this attempt is spent: the purchase goes on with the next, whose number is returned. Again does nothing.';
+
+revoke all on function "public"."end_purchase_attempt"(uuid, integer) from public;
+
+grant execute on function "public"."end_purchase_attempt"(uuid, integer) to "postgres", "service_role";
 
 -- public/functions/end_reconcile
 
@@ -4331,6 +6625,37 @@ revoke all on function "public"."fail_stripe_event"(text, text) from public;
 
 grant execute on function "public"."fail_stripe_event"(text, text) to "postgres", "service_role";
 
+-- public/functions/find_purchase
+
+create or replace function public.find_purchase (
+  p_purchase_id    uuid default null::uuid,
+  p_session        text default null::text,
+  p_payment_intent text default null::text,
+  p_charge         text default null::text,
+  p_subscription   text default null::text
+)
+  returns uuid
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select coalesce(
+    (select p.id from public.purchases p where p.checkout_session_id = p_session),
+    (select p.id from public.purchases p where p.payment_intent_id = p_payment_intent),
+    (select p.id from public.purchases p where p.stripe_subscription_id = p_subscription),
+    (select c.purchase_id from billing.purchase_charges c where c.id = p_charge),
+    (select p.id from public.purchases p where p.charge_id = p_charge limit 1),
+    (select p.id from public.purchases p where p.id = p_purchase_id)
+  );
+$function$;
+
+comment on function "public"."find_purchase"(uuid, text, text, text, text) is 'The purchase that something of Stripe belongs to: by what we bound first, by the hint p_purchase_id last. Null: not ours.';
+
+revoke all on function "public"."find_purchase"(uuid, text, text, text, text) from public;
+
+grant execute on function "public"."find_purchase"(uuid, text, text, text, text) to "postgres", "service_role";
+
 -- public/functions/finish_stripe_event
 
 create or replace function public.finish_stripe_event (
@@ -4389,6 +6714,50 @@ comment on function "public"."is_current_checkout"(uuid, bigint) is 'False once 
 revoke all on function "public"."is_current_checkout"(uuid, bigint) from public;
 
 grant execute on function "public"."is_current_checkout"(uuid, bigint) to "postgres", "service_role";
+
+-- public/functions/lease_refunds
+
+create or replace function public.lease_refunds (
+  p_limit integer
+)
+  returns table (
+    id           uuid,
+    purchase_id  uuid,
+    charge_id    text,
+    amount_minor bigint,
+    currency     text,
+    reason       text,
+    seller_id    uuid,
+    fee_minor    bigint,
+    attempts     integer
+  )
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(p_limit between 1 and 1000, 'p_limit is not between 1 and 1000');
+  return query
+  with leased as (
+    update billing.refund_requests r set next_attempt_at = now() + interval '2 minutes'
+    where r.id in (
+      select d.id from billing.refund_requests d
+      where d.status = 'pending' and d.next_attempt_at <= now()
+      order by d.next_attempt_at limit p_limit
+      for no key update skip locked
+    )
+    returning r.*
+  )
+  select l.id, l.purchase_id, l.charge_id, l.amount_minor, p.currency, l.reason, p.seller_id, p.fee_minor, l.attempts
+  from leased l join public.purchases p on p.id = l.purchase_id;
+end;
+$function$;
+
+comment on function "public"."lease_refunds"(integer) is 'Refunds to ask Stripe for, leased for two minutes. seller_id null: of the house, there is no transfer to reverse.';
+
+revoke all on function "public"."lease_refunds"(integer) from public;
+
+grant execute on function "public"."lease_refunds"(integer) to "postgres", "service_role";
 
 -- public/functions/lease_usage
 
@@ -4485,6 +6854,34 @@ revoke all on function "public"."link_customer"(uuid, text) from public;
 
 grant execute on function "public"."link_customer"(uuid, text) to "postgres", "service_role";
 
+-- public/functions/link_seller_account
+
+create or replace function public.link_seller_account (
+  p_seller_id uuid,
+  p_account   text
+)
+  returns text
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_linked text;
+begin
+  perform billing.require(p_account ~ '^acct_\w+$', 'p_account is not an account id');
+  update public.sellers s set stripe_account_id = coalesce(s.stripe_account_id, p_account)
+  where s.id = p_seller_id returning s.stripe_account_id into v_linked;
+  perform billing.require(v_linked is not null, 'there is no such seller');
+  return v_linked;
+end;
+$function$;
+
+comment on function "public"."link_seller_account"(uuid, text) is 'Binds a connected account and returns the one that is bound: of two callers the first wins.';
+
+revoke all on function "public"."link_seller_account"(uuid, text) from public;
+
+grant execute on function "public"."link_seller_account"(uuid, text) to "postgres", "service_role";
+
 -- public/functions/mark_notifications_read
 
 create or replace function public.mark_notifications_read (
@@ -4510,6 +6907,46 @@ comment on function "public"."mark_notifications_read"(bigint) is 'Marks the cal
 revoke all on function "public"."mark_notifications_read"(bigint) from public;
 
 grant execute on function "public"."mark_notifications_read"(bigint) to "authenticated", "postgres";
+
+-- public/functions/my_earnings
+
+create or replace function public.my_earnings (
+  p_from     date,
+  p_to       date,
+  p_currency text
+)
+  returns table (
+    day          date,
+    sales        bigint,
+    gross_minor  bigint,
+    earned_minor bigint
+  )
+  language plpgsql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.check_range(p_from, p_to);
+  return query
+  select (t.occurred_at at time zone 'UTC')::date, count(*) filter (where t.kind = 'transfer'),
+    coalesce(sum(e.amount_minor) filter (where t.kind = 'transfer'), 0)::bigint, sum(e.amount_minor)::bigint
+  from billing.ledger_transactions t
+  join billing.ledger_entries e on e.transaction_id = t.id
+  join billing.ledger_accounts a on a.id = e.account_id and a.kind = 'creator'
+  where t.seller_id = billing.my_seller_id() and t.currency = p_currency
+    and t.kind not in ('payout', 'payout_failed')
+    and t.occurred_at >= p_from::timestamp at time zone 'UTC'
+    and t.occurred_at < (p_to + 1)::timestamp at time zone 'UTC'
+  group by 1 order by 1;
+end;
+$function$;
+
+comment on function "public"."my_earnings"(date, date, text) is 'Per UTC day that has any: payments, what they came to, and what the caller earned that day after fees, refunds and disputes (may be negative), in minor units. 422 invalid_range.';
+
+revoke all on function "public"."my_earnings"(date, date, text) from public;
+
+grant execute on function "public"."my_earnings"(date, date, text) to "authenticated", "postgres";
 
 -- public/functions/my_entitlements
 
@@ -4551,7 +6988,9 @@ create or replace function public.my_entitlements()
       join public.features f on f.id = pf.feature_id
     ), '[]'),
     'limits', coalesce((
-      select jsonb_object_agg(m.id, case when l.plan_id is null then 0 else l.limit_value end)
+      select jsonb_object_agg(
+        m.id, case when l.plan_id is null then 0 else l.limit_value end + billing.my_add_on(m.id)
+      )
       from public.metrics m
       left join public.plan_limits l on l.metric_id = m.id and l.plan_id = (select p.id from plan p)
     ), '{}'),
@@ -4587,6 +7026,64 @@ comment on function "public"."my_entitlements"() is 'The caller''s plan, where i
 revoke all on function "public"."my_entitlements"() from public;
 
 grant execute on function "public"."my_entitlements"() to "authenticated", "postgres";
+
+-- public/functions/my_library
+
+create or replace function public.my_library()
+  returns table (
+    licence_id           uuid,
+    purchase_id          uuid,
+    listing_id           uuid,
+    reference            text,
+    title                text,
+    description          text,
+    picture              text,
+    category             text,
+    kind                 text,
+    seller_name          text,
+    listing_status       text,
+    version              integer,
+    status               text,
+    reason               text,
+    valid_until          timestamp with time zone,
+    purchase_status      text,
+    amount_minor         bigint,
+    refunded_minor       bigint,
+    currency             text,
+    receipt_url          text,
+    current_period_end   timestamp with time zone,
+    cancel_at_period_end boolean,
+    paid_at              timestamp with time zone,
+    created_at           timestamp with time zone,
+    copies               bigint
+  )
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select l.id, p.id, i.id, billing.purchase_reference(p.id), p.title, i.description, c.data, i.category, p.kind,
+    i.seller_name, i.status, i.version,
+    -- A licence that has ended by itself, before the next snapshot says so.
+    case when l.status = 'active' and l.valid_until <= now() then 'revoked' else l.status end,
+    case when l.status = 'active' and l.valid_until <= now()
+      then (case when p.past_due_since is null then 'canceled' else 'payment_failed' end) else l.reason end,
+    l.valid_until, p.status, p.amount_minor, p.refunded_minor, p.currency, p.receipt_url, p.current_period_end,
+    p.cancel_at_period_end or p.cancel_at is not null, p.paid_at, p.created_at,
+    (select count(*) from public.agents a where a.user_id = p.buyer_id and a.source_listing_id = i.id)
+  from public.purchases p
+  join public.listings i on i.id = p.listing_id
+  left join public.licences l on l.purchase_id = p.id
+  left join public.listing_pictures c on c.listing_id = i.id
+  where p.buyer_id = (select auth.uid()) and (l.id is not null or p.status = 'processing')
+  order by p.created_at desc, p.id;
+$function$;
+
+comment on function "public"."my_library"() is 'What the caller has bought, newest first; also what they paid for and is still being processed (licence_id null). status and reason are the licence''s, purchase_status the payment''s; amounts in minor units; copies: clones that exist.';
+
+revoke all on function "public"."my_library"() from public;
+
+grant execute on function "public"."my_library"() to "authenticated", "postgres";
 
 -- public/functions/my_overage
 
@@ -4635,6 +7132,109 @@ revoke all on function "public"."my_overage"() from public;
 
 grant execute on function "public"."my_overage"() to "authenticated", "postgres";
 
+-- public/functions/my_payouts
+
+create or replace function public.my_payouts()
+  returns table (
+    id           text,
+    amount_minor bigint,
+    currency     text,
+    status       text,
+    created_at   timestamp with time zone,
+    arrival_date date
+  )
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select o.id, o.amount_minor, o.currency, o.status, o.created_at, o.arrival_date
+  from billing.payouts o where o.seller_id = billing.my_seller_id()
+  order by o.created_at desc, o.id limit 200;
+$function$;
+
+comment on function "public"."my_payouts"() is 'The caller''s payouts to their bank, newest first, 200 at most.';
+
+revoke all on function "public"."my_payouts"() from public;
+
+grant execute on function "public"."my_payouts"() to "authenticated", "postgres";
+
+-- public/functions/my_sales
+
+create or replace function public.my_sales (
+  p_from date,
+  p_to   date
+)
+  returns table (
+    day          date,
+    listing_id   uuid,
+    title        text,
+    reference    text,
+    amount_minor bigint,
+    fee_minor    bigint,
+    earned_minor bigint,
+    currency     text,
+    status       text
+  )
+  language plpgsql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.check_range(p_from, p_to);
+  return query
+  select (c.created_at at time zone 'UTC')::date, p.listing_id, p.title, billing.purchase_reference(p.id), c.amount_minor,
+    coalesce(m.fee, 0)::bigint, coalesce(m.earned, 0)::bigint, p.currency, s.state
+  from public.purchases p
+  join billing.purchase_charges c on c.purchase_id = p.id and c.status = 'succeeded'
+  cross join lateral billing.charge_state(c.id) s
+  left join lateral (
+    select -sum(e.amount_minor) filter (where t.kind in ('application_fee', 'fee_refund')) as fee,
+      sum(e.amount_minor) as earned
+    from billing.ledger_transactions t
+    join billing.ledger_entries e on e.transaction_id = t.id
+    join billing.ledger_accounts a on a.id = e.account_id and a.kind = 'creator'
+    where t.charge_id = c.id and t.purchase_id = p.id
+  ) m on true
+  where p.seller_id = billing.my_seller_id()
+    and c.created_at >= p_from::timestamp at time zone 'UTC'
+    and c.created_at < (p_to + 1)::timestamp at time zone 'UTC'
+  order by c.created_at desc, c.id;
+end;
+$function$;
+
+comment on function "public"."my_sales"(date, date) is 'Payments for the caller''s listings in a range of UTC days, newest first: amount, fee kept by the platform (less what was given back), earned after refunds and disputes, in minor units; status paid, partially_refunded, refunded, disputed or lost. The reference is what the buyer sees as well. 422 invalid_range.';
+
+revoke all on function "public"."my_sales"(date, date) from public;
+
+grant execute on function "public"."my_sales"(date, date) to "authenticated", "postgres";
+
+-- public/functions/my_seller
+
+create or replace function public.my_seller()
+  returns jsonb
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select jsonb_build_object(
+    'id', s.id, 'status', s.status, 'paused_reason', s.paused_reason, 'requirements', to_jsonb(s.requirements),
+    'display_name', s.display_name, 'country', s.country, 'fee_bps', billing.fee_bps(s.id),
+    'currencies', coalesce(
+      (select jsonb_agg(to_jsonb(c) order by c.currency) from billing.creator_sums(s.id) c), '[]'
+    )
+  )
+  from public.sellers s where s.user_id = auth.uid();
+$function$;
+
+comment on function "public"."my_seller"() is 'The creator the caller is: {id, status, paused_reason, requirements, display_name, country, fee_bps, currencies: [{currency, balance_minor, earned_minor, paid_out_minor, sales}]}, or null. A balance below zero is taken from later sales.';
+
+revoke all on function "public"."my_seller"() from public;
+
+grant execute on function "public"."my_seller"() to "authenticated", "postgres";
+
 -- public/functions/my_usage
 
 create or replace function public.my_usage()
@@ -4652,11 +7252,11 @@ create or replace function public.my_usage()
   select
     m.id,
     case when c.period_day < t.today then 0 else coalesce(c.used, 0) end,
-    -- The cached allowance is what decides while it is valid; otherwise the plan is what will.
+    -- The cached allowance is what decides while it is valid; otherwise plan and add-ons are what will.
     case
       when c.valid_until > now() then c.allowance
-      when l.plan_id is not null then l.limit_value
-      else 0
+      when l.plan_id is not null then l.limit_value + billing.my_add_on(m.id)
+      else billing.my_add_on(m.id)
     end,
     case when m.period = 'day' then (greatest(c.period_day, t.today) + 1)::timestamp at time zone 'UTC' end,
     p.id
@@ -4728,6 +7328,119 @@ comment on function "public"."next_sync_token"() is 'Take it before fetching; ap
 revoke all on function "public"."next_sync_token"() from public;
 
 grant execute on function "public"."next_sync_token"() to "postgres", "service_role";
+
+-- public/functions/note_dispute_work
+
+create or replace function public.note_dispute_work (
+  p_dispute_id   text,
+  p_done         text   default null::text,
+  p_error        text   default null::text,
+  p_amount_minor bigint default null::bigint
+)
+  returns void
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_dispute billing.purchase_disputes;
+begin
+  perform billing.require(
+    coalesce(p_done, 'failed') in ('reversed', 'paid_back', 'failed'), 'p_done is none of reversed, paid_back, failed'
+  );
+  update billing.purchase_disputes d set
+    attempts = case when p_error is null then 0 else d.attempts + 1 end,
+    last_error = left(p_error, 2000),
+    next_attempt_at = case when p_error is null then now()
+      else now() + least(interval '1 minute' * power(2, d.attempts), interval '6 hours') end,
+    transfer_state = case
+      when p_done is not null then p_done when d.attempts + 1 >= 8 then 'failed' else d.transfer_state end,
+    reversed_minor = case when p_done = 'reversed' then coalesce(p_amount_minor, d.amount_minor) else d.reversed_minor end
+  where d.id = p_dispute_id and (p_done is null or d.transfer_state <> p_done)
+  returning * into v_dispute;
+  if v_dispute.transfer_state = 'failed' then
+    perform billing.report_problem('reversal_failed', p_dispute_id, jsonb_build_object(
+      'purchase', v_dispute.purchase_id, 'amount_minor', v_dispute.amount_minor, 'error', v_dispute.last_error
+    ));
+  end if;
+end;
+$function$;
+
+comment on function "public"."note_dispute_work"(text, text, text, bigint) is 'What came of it: p_done reversed (p_amount_minor: net of the fee given back, which a won dispute pays again), paid_back, or failed for good; p_done null with p_error: again later, eight times at most. failed is a problem: the platform bears it.';
+
+revoke all on function "public"."note_dispute_work"(text, text, text, bigint) from public;
+
+grant execute on function "public"."note_dispute_work"(text, text, text, bigint) to "postgres", "service_role";
+
+-- public/functions/note_ledger_check
+
+create or replace function public.note_ledger_check (
+  p_subject      text,
+  p_currency     text,
+  p_ledger_minor bigint,
+  p_stripe_minor bigint,
+  p_note         text   default null::text
+)
+  returns bigint
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_subject constant text := p_subject || ' ' || p_currency;
+  v_drift bigint;
+begin
+  insert into billing.ledger_checks (subject, currency, ledger_minor, stripe_minor, note)
+  values (p_subject, p_currency, p_ledger_minor, p_stripe_minor, p_note)
+  returning drift_minor into v_drift;
+  if v_drift = 0 then
+    update billing.problems p set resolved_at = now()
+    where p.kind = 'ledger_drift' and p.subject = v_subject and p.resolved_at is null;
+  else
+    perform billing.report_problem('ledger_drift', v_subject, jsonb_build_object(
+      'ledger_minor', p_ledger_minor, 'stripe_minor', p_stripe_minor, 'drift_minor', v_drift, 'note', p_note
+    ));
+  end if;
+  return v_drift;
+end;
+$function$;
+
+comment on function "public"."note_ledger_check"(text, text, bigint, bigint, text) is 'Keeps a comparison and returns the drift; one that is not zero is a problem until a later check finds none.';
+
+revoke all on function "public"."note_ledger_check"(text, text, bigint, bigint, text) from public;
+
+grant execute on function "public"."note_ledger_check"(text, text, bigint, bigint, text) to "postgres", "service_role";
+
+-- public/functions/note_purchase_session
+
+create or replace function public.note_purchase_session (
+  p_purchase_id uuid,
+  p_attempt     integer,
+  p_session_id  text
+)
+  returns text
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_session text;
+begin
+  perform billing.require(p_session_id ~ '^cs_\w+$', 'p_session_id is not a session id');
+  update public.purchases p set
+    checkout_session_id = coalesce(p.checkout_session_id, p_session_id),
+    stripe_customer_id = (select c.stripe_customer_id from public.customers c where c.user_id = p.buyer_id)
+  where p.id = p_purchase_id and p.attempt = p_attempt and p.status = 'open'
+  returning p.checkout_session_id into v_session;
+  return v_session;
+end;
+$function$;
+
+comment on function "public"."note_purchase_session"(uuid, integer, text) is 'Binds the Checkout session of an attempt and returns the one that is bound, the first; null when the attempt is over.';
+
+revoke all on function "public"."note_purchase_session"(uuid, integer, text) from public;
+
+grant execute on function "public"."note_purchase_session"(uuid, integer, text) to "postgres", "service_role";
 
 -- public/functions/note_reconcile_page
 
@@ -4844,6 +7557,106 @@ revoke all on function "public"."note_usage_check"(text, text, timestamp with ti
 
 grant execute on function "public"."note_usage_check"(text, text, timestamp with time zone, bigint, text) to "postgres", "service_role";
 
+-- public/functions/platform_ledger
+
+create or replace function public.platform_ledger()
+  returns table (
+    currency text,
+    kind     text,
+    balance  bigint
+  )
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select b.currency, b.kind, sum(b.balance_minor)::bigint
+  from billing.ledger_balances b group by b.currency, b.kind order by b.currency, b.kind;
+$function$;
+
+comment on function "public"."platform_ledger"() is 'What the accounts of each kind come to per currency; over a currency it is zero.';
+
+revoke all on function "public"."platform_ledger"() from public;
+
+grant execute on function "public"."platform_ledger"() to "postgres", "service_role";
+
+-- public/functions/publish_listing
+
+create or replace function public.publish_listing (
+  p_listing_id uuid
+)
+  returns jsonb
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_seller public.sellers;
+  v_listing public.listings;
+  v_agent public.agents;
+begin
+  select * into v_seller from public.sellers s where s.user_id = auth.uid() for share;
+  if not found then
+    perform billing.raise_http(403, 'seller_required', 'Become a creator first.');
+  end if;
+  select * into v_listing from public.listings l
+  where l.id = p_listing_id and l.seller_id = v_seller.id for no key update;
+  if not found then
+    perform billing.raise_http(404, 'listing_not_found', 'There is no such listing.');
+  end if;
+  if v_seller.status <> 'active' then
+    perform billing.raise_http(
+      409, 'seller_paused', 'You cannot sell at the moment.', jsonb_build_object('reason', coalesce(
+        v_seller.paused_reason, 'Onboarding with Stripe is not finished.'
+      ))::text
+    );
+  end if;
+  -- A bought agent cannot be sold again.
+  select * into v_agent from public.agents a
+  where a.id = v_listing.agent_id and a.user_id = v_seller.user_id and a.source_listing_id is null;
+  if v_agent.id is null or trim(v_agent.instructions) = '' then
+    perform billing.raise_http(
+      422, 'listing_incomplete', 'A listing needs an agent of yours that has instructions.',
+      jsonb_build_object('missing', case when v_agent.id is null then 'agent' else 'instructions' end)::text
+    );
+  end if;
+  update public.listings l
+  set status = 'published', version = l.version + 1, published_at = coalesce(l.published_at, now())
+  where l.id = p_listing_id returning * into v_listing;
+  insert into public.listing_definitions as d (listing_id, version, name, instructions)
+  values (p_listing_id, v_listing.version, v_agent.name, v_agent.instructions)
+  on conflict (listing_id) do update set
+    version = excluded.version, name = excluded.name, instructions = excluded.instructions, updated_at = now();
+  return to_jsonb(v_listing) - 'search';
+end;
+$function$;
+
+comment on function "public"."publish_listing"(uuid) is 'Publishes a listing of the caller, or a new version of it: the agent as it is now is what buyers get. Answers the listing. 403 seller_required, 404 listing_not_found, 409 seller_paused {reason}, 422 listing_incomplete {missing}.';
+
+revoke all on function "public"."publish_listing"(uuid) from public;
+
+grant execute on function "public"."publish_listing"(uuid) to "authenticated", "postgres";
+
+-- public/functions/purchase_terms
+
+create or replace function public.purchase_terms (
+  p_purchase_id uuid
+)
+  returns jsonb
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select billing.purchase_terms(p) from public.purchases p where p.id = p_purchase_id;
+$function$;
+
+comment on function "public"."purchase_terms"(uuid) is '{purchase_id, status, attempt, listing_id, seller_id, buyer_id, customer, title, kind, amount_minor, currency, fee_minor, fee_bps, destination, session_id, payment_intent_id, charge_id, subscription_id, created_at}; null when there is none.';
+
+revoke all on function "public"."purchase_terms"(uuid) from public;
+
+grant execute on function "public"."purchase_terms"(uuid) to "postgres", "service_role";
+
 -- public/functions/receive_stripe_event
 
 create or replace function public.receive_stripe_event (
@@ -4852,7 +7665,9 @@ create or replace function public.receive_stripe_event (
   p_created            timestamp with time zone,
   p_payload            jsonb,
   p_api_version        text                     default null::text,
-  p_stripe_customer_id text                     default null::text
+  p_stripe_customer_id text                     default null::text,
+  p_purchase_id        uuid                     default null::uuid,
+  p_stripe_account_id  text                     default null::text
 )
   returns text
   language plpgsql
@@ -4865,12 +7680,16 @@ begin
   perform billing.require(p_id <> '', 'p_id is missing');
   perform billing.require(p_type <> '', 'p_type is missing');
   perform billing.require(p_created is not null, 'p_created is missing');
+  -- The narrowest subject there is: a purchase, then an account, then a customer.
   insert into billing.stripe_events (
-    id, type, api_version, stripe_created_at, stripe_customer_id, payload, received_token
+    id, type, api_version, stripe_created_at, stripe_customer_id, purchase_id, stripe_account_id, payload, received_token
   )
   values (
-    p_id, p_type, p_api_version, p_created, p_stripe_customer_id, p_payload,
-    nextval('billing.sync_token_seq')
+    p_id, p_type, p_api_version, p_created,
+    case when p_purchase_id is null and p_stripe_account_id is null then p_stripe_customer_id end,
+    p_purchase_id,
+    case when p_purchase_id is null then p_stripe_account_id end,
+    p_payload, nextval('billing.sync_token_seq')
   )
   on conflict (id) do nothing;
   if found then
@@ -4882,11 +7701,11 @@ begin
 end;
 $function$;
 
-comment on function "public"."receive_stripe_event"(text, text, timestamp with time zone, jsonb, text, text) is 'Keeps an event. Answers new, or for one that is known pending (work on it), processed or ignored (done).';
+comment on function "public"."receive_stripe_event"(text, text, timestamp with time zone, jsonb, text, text, uuid, text) is 'Keeps an event under its narrowest subject: a purchase, an account or a customer. Answers new, or for one that is known pending (work on it), processed or ignored (done).';
 
-revoke all on function "public"."receive_stripe_event"(text, text, timestamp with time zone, jsonb, text, text) from public;
+revoke all on function "public"."receive_stripe_event"(text, text, timestamp with time zone, jsonb, text, text, uuid, text) from public;
 
-grant execute on function "public"."receive_stripe_event"(text, text, timestamp with time zone, jsonb, text, text) to "postgres", "service_role";
+grant execute on function "public"."receive_stripe_event"(text, text, timestamp with time zone, jsonb, text, text, uuid, text) to "postgres", "service_role";
 
 -- public/functions/reconcile_failed
 
@@ -4942,6 +7761,63 @@ revoke all on function "public"."reconciled"(bigint, text) from public;
 
 grant execute on function "public"."reconciled"(bigint, text) to "postgres", "service_role";
 
+-- public/functions/refund_failed
+
+create or replace function public.refund_failed (
+  p_id    uuid,
+  p_error text,
+  p_final boolean
+)
+  returns void
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_request billing.refund_requests;
+begin
+  update billing.refund_requests r set
+    attempts = r.attempts + 1,
+    last_error = left(p_error, 2000),
+    status = case when p_final or r.attempts + 1 >= 12 then 'failed' else 'pending' end,
+    next_attempt_at = now() + least(interval '1 minute' * power(2, r.attempts), interval '6 hours')
+  where r.id = p_id and r.status = 'pending'
+  returning * into v_request;
+  if v_request.status = 'failed' then
+    perform billing.report_problem('refund_failed', p_id::text, jsonb_build_object(
+      'purchase', v_request.purchase_id, 'amount_minor', v_request.amount_minor, 'error', v_request.last_error
+    ));
+  end if;
+end;
+$function$;
+
+comment on function "public"."refund_failed"(uuid, text, boolean) is 'It did not work: again later, or (p_final, or the twelfth time) a problem for an operator.';
+
+revoke all on function "public"."refund_failed"(uuid, text, boolean) from public;
+
+grant execute on function "public"."refund_failed"(uuid, text, boolean) to "postgres", "service_role";
+
+-- public/functions/refund_sent
+
+create or replace function public.refund_sent (
+  p_id     uuid,
+  p_refund text
+)
+  returns void
+  language sql
+  security definer
+  set search_path to ''
+  AS $function$
+  update billing.refund_requests r set status = 'sent', stripe_refund_id = p_refund, last_error = null
+  where r.id = p_id and r.status <> 'sent';
+$function$;
+
+comment on function "public"."refund_sent"(uuid, text) is 'Stripe has made this refund of the request.';
+
+revoke all on function "public"."refund_sent"(uuid, text) from public;
+
+grant execute on function "public"."refund_sent"(uuid, text) to "postgres", "service_role";
+
 -- public/functions/relink_customer
 
 create or replace function public.relink_customer (
@@ -4977,6 +7853,149 @@ comment on function "public"."relink_customer"(uuid, text, text) is 'Replaces th
 revoke all on function "public"."relink_customer"(uuid, text, text) from public;
 
 grant execute on function "public"."relink_customer"(uuid, text, text) to "postgres", "service_role";
+
+-- public/functions/search_listings
+
+create or replace function public.search_listings (
+  p_query    text    default ''::text,
+  p_sort     text    default 'newest'::text,
+  p_category text    default null::text,
+  p_kind     text    default null::text,
+  p_limit    integer default 24,
+  p_offset   integer default 0
+)
+  returns table (
+    id           uuid,
+    title        text,
+    description  text,
+    picture      text,
+    category     text,
+    kind         text,
+    price_minor  bigint,
+    currency     text,
+    seller_name  text,
+    sales_count  bigint,
+    sales_paused boolean,
+    published_at timestamp with time zone,
+    owned        boolean,
+    own          boolean,
+    total        bigint
+  )
+  language plpgsql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_query constant tsquery := billing.search_query(p_query);
+begin
+  perform billing.require(
+    p_sort in ('newest', 'popular', 'price_low', 'price_high', 'relevance'), 'p_sort is unknown'
+  );
+  perform billing.require(p_limit between 1 and 100, 'p_limit is not between 1 and 100');
+  perform billing.require(p_offset between 0 and 100000, 'p_offset is not between 0 and 100000');
+  return query
+  with page as (
+    select l.*, count(*) over () as total from public.listings l
+    where l.status = 'published'
+      and (v_query is null or l.search @@ v_query)
+      and (p_category is null or l.category = p_category)
+      and (p_kind is null or l.kind = p_kind)
+    order by
+      case p_sort when 'price_low' then l.price_minor when 'price_high' then -l.price_minor
+        when 'popular' then -l.sales_count end,
+      case when p_sort = 'relevance' then ts_rank(l.search, v_query) end desc nulls last,
+      l.published_at desc, l.id
+    limit p_limit offset p_offset
+  )
+  select p.id, p.title, p.description, c.data, p.category, p.kind, p.price_minor, p.currency, p.seller_name,
+    p.sales_count, p.sales_paused, p.published_at, billing.has_licence(p.id), billing.is_listing_seller(p.id), p.total
+  from page p left join public.listing_pictures c on c.listing_id = p.id
+  order by
+    case p_sort when 'price_low' then p.price_minor when 'price_high' then -p.price_minor
+      when 'popular' then -p.sales_count end,
+    case when p_sort = 'relevance' then ts_rank(p.search, v_query) end desc nulls last,
+    p.published_at desc, p.id;
+end;
+$function$;
+
+comment on function "public"."search_listings"(text, text, text, text, integer, integer) is 'What is published, a page of it: p_sort newest, popular, price_low, price_high (amounts as they stand, whatever the currency) or relevance. owned: the caller holds a licence; own: sells it; total: over all pages. For everybody.';
+
+revoke all on function "public"."search_listings"(text, text, text, text, integer, integer) from public;
+
+grant execute on function "public"."search_listings"(text, text, text, text, integer, integer) to "anon", "authenticated", "postgres";
+
+-- public/functions/seller_ledger
+
+create or replace function public.seller_ledger (
+  p_after uuid    default null::uuid,
+  p_limit integer default 50
+)
+  returns table (
+    seller_id   uuid,
+    account     text,
+    currency    text,
+    balance     bigint,
+    transferred bigint,
+    reversed    bigint,
+    fees        bigint,
+    fee_refunds bigint,
+    paid_out    bigint
+  )
+  language plpgsql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(p_limit between 1 and 1000, 'p_limit is not between 1 and 1000');
+  return query
+  with page as (
+    select s.id, s.stripe_account_id from public.sellers s
+    where s.stripe_account_id is not null and (p_after is null or s.id > p_after)
+      and exists (select from billing.ledger_accounts a where a.seller_id = s.id)
+    order by s.id limit p_limit
+  )
+  select p.id, p.stripe_account_id, a.currency, coalesce(sum(e.amount_minor), 0)::bigint,
+    coalesce(sum(e.amount_minor) filter (where t.kind = 'transfer'), 0)::bigint,
+    -coalesce(sum(e.amount_minor) filter (where t.kind = 'transfer_reversal'), 0)::bigint,
+    -coalesce(sum(e.amount_minor) filter (where t.kind = 'application_fee'), 0)::bigint,
+    coalesce(sum(e.amount_minor) filter (where t.kind = 'fee_refund'), 0)::bigint,
+    -coalesce(sum(e.amount_minor) filter (where t.kind in ('payout', 'payout_failed')), 0)::bigint
+  from page p
+  join billing.ledger_accounts a on a.seller_id = p.id and a.kind = 'creator'
+  left join billing.ledger_entries e on e.account_id = a.id
+  left join billing.ledger_transactions t on t.id = e.transaction_id
+  group by p.id, p.stripe_account_id, a.currency
+  order by p.id, a.currency;
+end;
+$function$;
+
+comment on function "public"."seller_ledger"(uuid, integer) is 'A page of the creators'' accounts as the ledger has them, by seller id, one row per currency; amounts positive, in minor units.';
+
+revoke all on function "public"."seller_ledger"(uuid, integer) from public;
+
+grant execute on function "public"."seller_ledger"(uuid, integer) to "postgres", "service_role";
+
+-- public/functions/seller_of_account
+
+create or replace function public.seller_of_account (
+  p_account text
+)
+  returns uuid
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select s.id from public.sellers s where s.stripe_account_id = p_account;
+$function$;
+
+comment on function "public"."seller_of_account"(text) is 'The seller of a connected account; null when it is not ours.';
+
+revoke all on function "public"."seller_of_account"(text) from public;
+
+grant execute on function "public"."seller_of_account"(text) to "postgres", "service_role";
 
 -- public/functions/set_overage
 
@@ -5028,6 +8047,28 @@ comment on function "public"."set_overage"(boolean, bigint) is 'The caller says 
 revoke all on function "public"."set_overage"(boolean, bigint) from public;
 
 grant execute on function "public"."set_overage"(boolean, bigint) to "authenticated", "postgres";
+
+-- public/functions/unsettled_purchases
+
+create or replace function public.unsettled_purchases (
+  p_user_id uuid
+)
+  returns SETOF uuid
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select p.id from public.purchases p
+  where p.buyer_id = p_user_id and p.status in ('open', 'processing') and p.checkout_session_id is not null
+  order by p.created_at desc limit 20;
+$function$;
+
+comment on function "public"."unsettled_purchases"(uuid) is 'Purchases of a user whose payment may have come about meanwhile.';
+
+revoke all on function "public"."unsettled_purchases"(uuid) from public;
+
+grant execute on function "public"."unsettled_purchases"(uuid) to "postgres", "service_role";
 
 -- public/functions/usage_failed
 
@@ -5293,23 +8334,65 @@ revoke all on function "public"."wanted_metered_items"(text) from public;
 
 grant execute on function "public"."wanted_metered_items"(text) to "postgres", "service_role";
 
+-- public/functions/withdraw_listing
+
+create or replace function public.withdraw_listing (
+  p_listing_id uuid
+)
+  returns jsonb
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_listing public.listings;
+begin
+  update public.listings l set status = case when l.version > 0 then 'withdrawn' else l.status end
+  where l.id = p_listing_id and l.seller_id = billing.my_seller_id()
+  returning * into v_listing;
+  if not found then
+    perform billing.raise_http(404, 'listing_not_found', 'There is no such listing.');
+  end if;
+  return to_jsonb(v_listing) - 'search';
+end;
+$function$;
+
+comment on function "public"."withdraw_listing"(uuid) is 'Ends the sale of a listing of the caller and answers it; licences stay. 404 listing_not_found.';
+
+revoke all on function "public"."withdraw_listing"(uuid) from public;
+
+grant execute on function "public"."withdraw_listing"(uuid) to "authenticated", "postgres";
+
+-- public/tables/agents.fk
+
+-- Foreign keys in a cross-table reference cycle are split out of their
+-- table's file: each file loads atomically, so keeping them inline would
+-- deadlock the loader (every file would need a table another pending file
+-- creates). These statements apply once all referenced tables exist.
+
+alter table "public"."agents"
+  add constraint "agents_source_listing_id_fkey" foreign key (source_listing_id) references public.listings(id);
+
 -- public/tables/agents
 
 create table "public"."agents" (
-  "id"           uuid                     not null default gen_random_uuid(),
-  "name"         text                     not null,
-  "instructions" text                     not null default ''::text,
-  "created_at"   timestamp with time zone not null default now(),
-  "updated_at"   timestamp with time zone not null default now(),
+  "id"                uuid                     not null default gen_random_uuid(),
+  "name"              text                     not null,
+  "instructions"      text                     not null default ''::text,
+  "created_at"        timestamp with time zone not null default now(),
+  "updated_at"        timestamp with time zone not null default now(),
+  "source_listing_id" uuid,
   constraint "agents_instructions_check" check ((char_length(instructions) <= 20000)),
   constraint "agents_name_check" check (((char_length(name) >= 1) AND (char_length(name) <= 100))),
   constraint "agents_pkey" primary key (id),
-  "user_id"      uuid                     not null default auth.uid(),
+  "user_id"           uuid                     not null default auth.uid(),
   constraint "agents_user_id_fkey" foreign key (user_id) references auth.users(id) on delete cascade
 );
 
 alter table "public"."agents"
   enable row level security;
+
+create index agents_source_listing_id_idx on public.agents using btree (source_listing_id);
 
 create trigger agents_after_delete_release
   after delete on public.agents referencing OLD table as old_rows
@@ -5325,6 +8408,8 @@ create trigger agents_before_update_touch
   before update on public.agents
   for each row
   execute function billing.touch_updated_at();
+
+comment on column "public"."agents"."source_listing_id" is 'The listing it was cloned from, by clone_listing() only. Readable while the licence lives; it counts as one''s own agent.';
 
 comment on table "public"."agents" is 'Agents of a user; the plan says how many may exist.';
 
@@ -5348,11 +8433,11 @@ create trigger agents_after_update_refuse
   when ((old.user_id IS DISTINCT FROM new.user_id))
   execute function billing.refuse_change();
 
-create policy "Owners change their agents" on "public"."agents"
+create policy "Owners change their agents, and clones while licensed" on "public"."agents"
   for update
   to "authenticated"
-  using ((user_id = ( select auth.uid() as uid)))
-  with check ((user_id = ( SELECT auth.uid() AS uid)));
+  using (((user_id = ( select auth.uid() as uid)) AND ((source_listing_id is null) or billing.has_licence(source_listing_id))))
+  with check (((user_id = ( SELECT auth.uid() AS uid)) AND ((source_listing_id IS NULL) OR billing.has_licence(source_listing_id))));
 
 create policy "Owners create agents" on "public"."agents"
   for insert
@@ -5364,10 +8449,10 @@ create policy "Owners delete their agents" on "public"."agents"
   to "authenticated"
   using ((user_id = ( select auth.uid() as uid)));
 
-create policy "Owners read their agents" on "public"."agents"
+create policy "Owners read their agents, and clones while licensed" on "public"."agents"
   for select
   to "authenticated"
-  using ((user_id = ( select auth.uid() as uid)));
+  using (((user_id = ( select auth.uid() as uid)) AND ((source_listing_id is null) or billing.has_licence(source_listing_id))));
 
 -- public/tables/conversations
 
@@ -5376,8 +8461,13 @@ create table "public"."conversations" (
   "title"      text                     not null default ''::text,
   "created_at" timestamp with time zone not null default now(),
   "updated_at" timestamp with time zone not null default now(),
+  "agent_id"   uuid,
+  "listing_id" uuid,
+  constraint "conversations_agent_id_fkey" foreign key (agent_id) references public.agents(id) on delete set null,
+  constraint "conversations_one_agent" check ((num_nonnulls(agent_id, listing_id) <= 1)),
   constraint "conversations_pkey" primary key (id),
   constraint "conversations_title_check" check ((char_length(title) <= 200)),
+  constraint "conversations_listing_id_fkey" foreign key (listing_id) references public.listings(id) on delete set null,
   "user_id"    uuid                     not null default auth.uid(),
   constraint "conversations_user_id_fkey" foreign key (user_id) references auth.users(id) on delete cascade,
   constraint "conversations_user_id_id_key" unique (user_id, id)
@@ -5386,16 +8476,28 @@ create table "public"."conversations" (
 alter table "public"."conversations"
   enable row level security;
 
+create index conversations_agent_id_idx on public.conversations using btree (agent_id);
+
+create index conversations_listing_id_idx on public.conversations using btree (listing_id);
+
 create trigger conversations_before_update_touch
   before update on public.conversations
   for each row
   execute function billing.touch_updated_at();
 
+comment on column "public"."conversations"."agent_id" is 'The agent of one''s own that answers.';
+
+comment on column "public"."conversations"."listing_id" is 'The bought agent that answers: its definition is read as the owner, so an ended licence ends it.';
+
 comment on column "public"."conversations"."updated_at" is 'Last change of the title or last answer. A question does not touch it: that would be a second row written on the hot path, and its answer follows anyway.';
 
 comment on table "public"."conversations" is 'Conversations of a user.';
 
+grant insert ("agent_id") on table "public"."conversations" to "authenticated";
+
 grant insert ("id") on table "public"."conversations" to "authenticated";
+
+grant insert ("listing_id") on table "public"."conversations" to "authenticated";
 
 grant insert ("title"), update ("title") on table "public"."conversations" to "authenticated";
 
@@ -5421,10 +8523,12 @@ create policy "Owners rename their conversations" on "public"."conversations"
   using ((user_id = ( select auth.uid() as uid)))
   with check ((user_id = ( SELECT auth.uid() AS uid)));
 
-create policy "Owners start conversations" on "public"."conversations"
+create policy "Owners start conversations, with agents they may use" on "public"."conversations"
   for insert
   to "authenticated"
-  with check ((user_id = ( SELECT auth.uid() AS uid)));
+  with check (((user_id = ( SELECT auth.uid() AS uid)) AND ((agent_id IS NULL) OR (EXISTS ( SELECT
+   FROM public.agents a
+  WHERE ((a.id = conversations.agent_id) AND (a.user_id = ( SELECT auth.uid() AS uid)))))) AND ((listing_id IS NULL) OR billing.has_licence(listing_id))));
 
 -- public/tables/credit_balances
 
@@ -5694,6 +8798,328 @@ grant select on table "public"."invoices" to "authenticated";
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."invoices" to "postgres";
 
 grant select on table "public"."invoices" to "service_role";
+
+-- public/tables/licences
+
+create table "public"."licences" (
+  "id"          uuid                     not null default gen_random_uuid(),
+  "user_id"     uuid                     not null,
+  "listing_id"  uuid                     not null,
+  "purchase_id" uuid                     not null,
+  "status"      text                     not null,
+  "reason"      text,
+  "valid_until" timestamp with time zone,
+  "created_at"  timestamp with time zone not null default now(),
+  "updated_at"  timestamp with time zone not null default now(),
+  constraint "licences_check" check (((status = 'active'::text) = (reason IS NULL))),
+  constraint "licences_pkey" primary key (id),
+  constraint "licences_purchase_id_key" unique (purchase_id),
+  constraint "licences_reason_check" check ((reason = ANY (ARRAY['refunded'::text, 'dispute_open'::text, 'dispute_lost'::text, 'canceled'::text, 'payment_failed'::text]))),
+  constraint "licences_status_check" check ((status = ANY (ARRAY['active'::text, 'suspended'::text, 'revoked'::text]))),
+  constraint "licences_user_id_fkey" foreign key (user_id) references auth.users(id) on delete cascade,
+  constraint "licences_listing_id_fkey" foreign key (listing_id) references public.listings(id),
+  constraint "licences_purchase_id_fkey" foreign key (purchase_id) references public.purchases(id)
+);
+
+alter table "public"."licences"
+  enable row level security;
+
+create index licences_listing_id_idx on public.licences using btree (listing_id);
+
+create index licences_user_id_listing_id_idx on public.licences using btree (user_id, listing_id);
+
+create trigger licences_before_update_touch
+  before update on public.licences
+  for each row
+  execute function billing.touch_updated_at();
+
+create policy "Owners read their licences" on "public"."licences"
+  for select
+  to "authenticated"
+  using ((user_id = ( select auth.uid() as uid)));
+
+comment on column "public"."licences"."valid_until" is 'When it ends by itself; null is never. A renewal moves it on.';
+
+comment on table "public"."licences" is 'The right to read, run and clone a definition, or to an add-on. Derived from the purchase.';
+
+grant select on table "public"."licences" to "authenticated";
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."licences" to "postgres";
+
+grant select on table "public"."licences" to "service_role";
+
+-- public/tables/listing_definitions
+
+create table "public"."listing_definitions" (
+  "listing_id"   uuid                     not null,
+  "version"      integer                  not null,
+  "name"         text                     not null,
+  "instructions" text                     not null,
+  "updated_at"   timestamp with time zone not null default now(),
+  constraint "listing_definitions_instructions_check" check (((char_length(instructions) >= 1) AND (char_length(instructions) <= 20000))),
+  constraint "listing_definitions_name_check" check (((char_length(name) >= 1) AND (char_length(name) <= 100))),
+  constraint "listing_definitions_pkey" primary key (listing_id),
+  constraint "listing_definitions_version_check" check ((version > 0)),
+  constraint "listing_definitions_listing_id_fkey" foreign key (listing_id) references public.listings(id) on delete cascade
+);
+
+alter table "public"."listing_definitions"
+  enable row level security;
+
+create policy "Sellers and licence holders read the definition" on "public"."listing_definitions"
+  for select
+  to "authenticated"
+  using ((billing.is_listing_seller(listing_id) or billing.has_licence(listing_id)));
+
+comment on table "public"."listing_definitions" is 'What buyers get: name and instructions at the last publication. Read by the seller and by whoever holds a licence.';
+
+grant select on table "public"."listing_definitions" to "authenticated";
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."listing_definitions" to "postgres";
+
+grant select on table "public"."listing_definitions" to "service_role";
+
+-- public/tables/listing_pictures
+
+create table "public"."listing_pictures" (
+  "listing_id" uuid not null,
+  "data"       text not null,
+  constraint "listing_pictures_data_check" check (((char_length(data) <= 150000) AND (data ~ '^data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/]+=*$'::text))),
+  constraint "listing_pictures_pkey" primary key (listing_id),
+  constraint "listing_pictures_listing_id_fkey" foreign key (listing_id) references public.listings(id) on delete cascade
+);
+
+alter table "public"."listing_pictures"
+  enable row level security;
+
+create policy "Creators add pictures" on "public"."listing_pictures"
+  for insert
+  to "authenticated"
+  with check (billing.is_listing_seller(listing_id));
+
+create policy "Creators change their pictures" on "public"."listing_pictures"
+  for update
+  to "authenticated"
+  using (billing.is_listing_seller(listing_id))
+  with check (billing.is_listing_seller(listing_id));
+
+create policy "Creators remove their pictures" on "public"."listing_pictures"
+  for delete
+  to "authenticated"
+  using (billing.is_listing_seller(listing_id));
+
+create policy "Everybody sees the pictures of what is published" on "public"."listing_pictures"
+  for select
+  to "anon"
+  using ((exists ( select
+   from public.listings l
+  where (l.id = listing_pictures.listing_id))));
+
+create policy "People see the pictures of the listings they read" on "public"."listing_pictures"
+  for select
+  to "authenticated"
+  using ((exists ( select
+   from public.listings l
+  where (l.id = listing_pictures.listing_id))));
+
+comment on table "public"."listing_pictures" is 'The picture of a listing, as a data URL of at most 150,000 characters.';
+
+grant select on table "public"."listing_pictures" to "anon";
+
+grant insert ("data"), update ("data") on table "public"."listing_pictures" to "authenticated";
+
+grant insert ("listing_id"), update ("listing_id") on table "public"."listing_pictures" to "authenticated";
+
+grant delete, select on table "public"."listing_pictures" to "authenticated";
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."listing_pictures" to "postgres";
+
+grant select on table "public"."listing_pictures" to "service_role";
+
+-- public/tables/listings.fk
+
+-- Foreign keys in a cross-table reference cycle are split out of their
+-- table's file: each file loads atomically, so keeping them inline would
+-- deadlock the loader (every file would need a table another pending file
+-- creates). These statements apply once all referenced tables exist.
+
+alter table "public"."listings"
+  add constraint "listings_agent_id_fkey" foreign key (agent_id) references public.agents(id) on delete set null;
+
+-- public/tables/listings
+
+create table "public"."listings" (
+  "id"               uuid                     not null default gen_random_uuid(),
+  "seller_id"        uuid,
+  "agent_id"         uuid,
+  "title"            text                     not null,
+  "description"      text                     not null default ''::text,
+  "category"         text                     not null default 'agent'::text,
+  "kind"             text                     not null default 'one_time'::text,
+  "price_minor"      bigint                   not null,
+  "currency"         text                     not null default 'usd'::text,
+  "grants_metric_id" text,
+  "grants_quantity"  bigint,
+  "status"           text                     not null default 'draft'::text,
+  "version"          integer                  not null default 0,
+  "sales_count"      bigint                   not null default 0,
+  "seller_name"      text                     not null default 'Tollgate'::text,
+  "sales_paused"     boolean                  not null default false,
+  "published_at"     timestamp with time zone,
+  "created_at"       timestamp with time zone not null default now(),
+  "updated_at"       timestamp with time zone not null default now(),
+  constraint "listings_add_ons_grant" check (((category = 'addon'::text) = (grants_metric_id IS NOT NULL))),
+  constraint "listings_category_check" check ((category = ANY (ARRAY['agent'::text, 'template'::text, 'addon'::text]))),
+  constraint "listings_creators_sell_agents" check (((seller_id IS NULL) OR (category = 'agent'::text))),
+  constraint "listings_description_check" check ((char_length(description) <= 5000)),
+  constraint "listings_grants_quantity_check" check ((grants_quantity > 0)),
+  constraint "listings_grants_whole" check (((grants_metric_id IS NULL) = (grants_quantity IS NULL))),
+  constraint "listings_kind_check" check ((kind = ANY (ARRAY['one_time'::text, 'monthly'::text]))),
+  constraint "listings_pkey" primary key (id),
+  constraint "listings_price_minor_check" check (((price_minor >= 50) AND (price_minor <= 99999999))),
+  constraint "listings_published_once" check (((status = 'draft'::text) OR ((version > 0) AND (published_at IS NOT NULL)))),
+  constraint "listings_sales_count_check" check ((sales_count >= 0)),
+  constraint "listings_status_check" check ((status = ANY (ARRAY['draft'::text, 'published'::text, 'withdrawn'::text]))),
+  constraint "listings_title_check" check (((char_length(TRIM(BOTH FROM title)) >= 1) AND (char_length(TRIM(BOTH FROM title)) <= 80))),
+  constraint "listings_version_check" check ((version >= 0)),
+  constraint "listings_currency_fkey" foreign key (currency) references public.marketplace_currencies(currency),
+  constraint "listings_grants_metric_id_fkey" foreign key (grants_metric_id) references public.metrics(id),
+  constraint "listings_seller_id_fkey" foreign key (seller_id) references public.sellers(id)
+);
+
+alter table "public"."listings"
+  enable row level security;
+
+alter table "public"."listings"
+  add column "search" tsvector generated always as
+    ((setweight(to_tsvector('simple'::regconfig, title), 'A'::"char") || setweight(to_tsvector('simple'::regconfig, description), 'B'::"char"))) stored;
+
+create index listings_agent_id_idx on public.listings using btree (agent_id);
+
+create index listings_currency_idx on public.listings using btree (currency);
+
+create index listings_grants_metric_id_idx on public.listings using btree (grants_metric_id);
+
+create index listings_published_at_idx on public.listings using btree (published_at)
+  where (status = 'published'::text);
+
+create index listings_search_idx on public.listings using gin (search);
+
+create index listings_seller_id_idx on public.listings using btree (seller_id);
+
+create trigger listings_before_insert_own
+  before insert on public.listings
+  for each row
+  when ((CURRENT_USER = 'authenticated'::name))
+  execute function billing.listing_of_caller();
+
+create trigger listings_before_update_touch
+  before update of title, description, agent_id, kind, price_minor, currency, status, version on public.listings
+  for each row
+  execute function billing.touch_updated_at();
+
+create trigger listings_before_write_check
+  before insert or update on public.listings
+  for each row
+  execute function billing.listing_written();
+
+create policy "Creators delete what was never published" on "public"."listings"
+  for delete
+  to "authenticated"
+  using (((seller_id = ( select billing.my_seller_id() as my_seller_id)) AND (version = 0)));
+
+create policy "Everybody reads what is published" on "public"."listings"
+  for select
+  to "anon"
+  using ((status = 'published'::text));
+
+create policy "People read what is published, theirs, or bought" on "public"."listings"
+  for select
+  to "authenticated"
+  using (((status = 'published'::text) or (seller_id = ( select billing.my_seller_id() as my_seller_id)) or billing.has_licence(id)));
+
+comment on column "public"."listings"."agent_id" is 'Where publish_listing() copies the definition from.';
+
+comment on column "public"."listings"."grants_quantity" is 'Of an add-on: by how much a licence raises the limit of grants_metric_id while it lives.';
+
+comment on column "public"."listings"."sales_count" is 'Purchases that were paid, whatever became of them.';
+
+comment on column "public"."listings"."sales_paused" is 'The creator cannot sell now; kept by the seller''s state.';
+
+comment on column "public"."listings"."seller_id" is 'Null is the platform itself ("the house").';
+
+comment on column "public"."listings"."seller_name" is 'Copied from the seller, whose row nobody else reads.';
+
+comment on column "public"."listings"."version" is 'Counts publications; 0 was never published and may be deleted.';
+
+comment on table "public"."listings" is 'Agents and templates for sale. A change never reaches what was bought: purchases copy.';
+
+grant select on table "public"."listings" to "anon";
+
+grant insert ("agent_id"), update ("agent_id") on table "public"."listings" to "authenticated";
+
+grant insert ("category") on table "public"."listings" to "authenticated";
+
+grant insert ("currency"), update ("currency") on table "public"."listings" to "authenticated";
+
+grant insert ("description"), update ("description") on table "public"."listings" to "authenticated";
+
+grant insert ("id") on table "public"."listings" to "authenticated";
+
+grant insert ("kind"), update ("kind") on table "public"."listings" to "authenticated";
+
+grant insert ("price_minor"), update ("price_minor") on table "public"."listings" to "authenticated";
+
+grant insert ("title"), update ("title") on table "public"."listings" to "authenticated";
+
+grant delete, select on table "public"."listings" to "authenticated";
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."listings" to "postgres";
+
+grant select on table "public"."listings" to "service_role";
+
+create policy "Creators change their listings" on "public"."listings"
+  for update
+  to "authenticated"
+  using ((seller_id = ( select billing.my_seller_id() as my_seller_id)))
+  with check (((seller_id = ( SELECT billing.my_seller_id() AS my_seller_id)) AND (category = 'agent'::text) AND ((agent_id IS NULL) OR (EXISTS ( SELECT
+   FROM public.agents a
+  WHERE ((a.id = listings.agent_id) AND (a.user_id = ( SELECT auth.uid() AS uid)) AND (a.source_listing_id IS NULL)))))));
+
+create policy "Creators offer their own agents" on "public"."listings"
+  for insert
+  to "authenticated"
+  with check (((seller_id = ( SELECT billing.my_seller_id() AS my_seller_id)) AND (category = 'agent'::text) AND ((agent_id IS NULL) OR (EXISTS ( SELECT
+   FROM public.agents a
+  WHERE ((a.id = listings.agent_id) AND (a.user_id = ( SELECT auth.uid() AS uid)) AND (a.source_listing_id IS NULL)))))));
+
+-- public/tables/marketplace_currencies
+
+create table "public"."marketplace_currencies" (
+  "currency"      text   not null,
+  "minimum_minor" bigint not null,
+  constraint "marketplace_currencies_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
+  constraint "marketplace_currencies_minimum_minor_check" check ((minimum_minor > 0)),
+  constraint "marketplace_currencies_pkey" primary key (currency)
+);
+
+alter table "public"."marketplace_currencies"
+  enable row level security;
+
+create policy "Everybody reads the currencies" on "public"."marketplace_currencies"
+  for select
+  to "anon", "authenticated"
+  using (true);
+
+comment on column "public"."marketplace_currencies"."minimum_minor" is 'The least Stripe charges (docs.stripe.com/currencies, "Minimum and maximum charge amounts").';
+
+comment on table "public"."marketplace_currencies" is 'Currencies a listing may have a price in.';
+
+grant select on table "public"."marketplace_currencies" to "anon", "authenticated";
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."marketplace_currencies" to "postgres";
+
+grant select on table "public"."marketplace_currencies" to "service_role";
 
 -- public/tables/messages
 
@@ -6129,6 +9555,203 @@ grant select on table "public"."prices" to "anon", "authenticated";
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."prices" to "postgres";
 
 grant select on table "public"."prices" to "service_role";
+
+-- public/tables/purchases
+
+create table "public"."purchases" (
+  "id"                     uuid                     not null default gen_random_uuid(),
+  "buyer_id"               uuid,
+  "listing_id"             uuid                     not null,
+  "seller_id"              uuid,
+  "kind"                   text                     not null,
+  "title"                  text                     not null,
+  "amount_minor"           bigint                   not null,
+  "currency"               text                     not null,
+  "fee_bps"                integer                  not null,
+  "fee_minor"              bigint                   not null,
+  "status"                 text                     not null default 'open'::text,
+  "holds"                  boolean                  not null default true,
+  "problem"                text,
+  "refunded_minor"         bigint                   not null default 0,
+  "attempt"                integer                  not null default 1,
+  "checkout_session_id"    text,
+  "session_status"         text,
+  "payment_status"         text,
+  "payment_intent_id"      text,
+  "charge_id"              text,
+  "stripe_subscription_id" text,
+  "subscription_status"    text,
+  "past_due_since"         timestamp with time zone,
+  "cancel_at"              timestamp with time zone,
+  "stripe_customer_id"     text,
+  "receipt_url"            text,
+  "current_period_end"     timestamp with time zone,
+  "cancel_at_period_end"   boolean                  not null default false,
+  "applied_token"          bigint                   not null default 0,
+  "checked_at"             timestamp with time zone not null default now(),
+  "paid_at"                timestamp with time zone,
+  "created_at"             timestamp with time zone not null default now(),
+  "updated_at"             timestamp with time zone not null default now(),
+  constraint "purchases_amount_minor_check" check ((amount_minor > 0)),
+  constraint "purchases_buyer_id_fkey" foreign key (buyer_id) references auth.users(id) on delete set null,
+  constraint "purchases_check1" check (((seller_id IS NOT NULL) OR (fee_minor = 0))),
+  constraint "purchases_checkout_session_id_key" unique (checkout_session_id),
+  constraint "purchases_check" check (((fee_minor >= 0) AND (fee_minor <= amount_minor))),
+  constraint "purchases_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
+  constraint "purchases_fee_bps_check" check (((fee_bps >= 0) AND (fee_bps <= 10000))),
+  constraint "purchases_kind_check" check ((kind = ANY (ARRAY['one_time'::text, 'monthly'::text]))),
+  constraint "purchases_listing_id_fkey" foreign key (listing_id) references public.listings(id),
+  constraint "purchases_payment_intent_id_key" unique (payment_intent_id),
+  constraint "purchases_pkey" primary key (id),
+  constraint "purchases_status_check"
+    check
+    ((status = ANY (ARRAY['open'::text, 'processing'::text, 'paid'::text, 'failed'::text, 'expired'::text, 'refunded'::text, 'partially_refunded'::text, 'disputed'::text,
+    'lost'::text, 'active'::text, 'past_due'::text, 'canceled'::text]))),
+  constraint "purchases_stripe_subscription_id_key" unique (stripe_subscription_id),
+  constraint "purchases_seller_id_fkey" foreign key (seller_id) references public.sellers(id)
+);
+
+alter table "public"."purchases"
+  enable row level security;
+
+create index purchases_buyer_id_created_at_idx on public.purchases using btree (buyer_id, created_at);
+
+create unique index purchases_buyer_id_listing_id_idx on public.purchases using btree (buyer_id, listing_id)
+  where holds;
+
+create index purchases_charge_id_idx on public.purchases using btree (charge_id);
+
+create index purchases_checked_at_idx on public.purchases using btree (checked_at);
+
+create index purchases_listing_id_idx on public.purchases using btree (listing_id);
+
+create index purchases_seller_id_idx on public.purchases using btree (seller_id);
+
+create trigger purchases_before_update_touch
+  before update on public.purchases
+  for each row
+  execute function billing.touch_updated_at();
+
+create policy "Buyers read their purchases" on "public"."purchases"
+  for select
+  to "authenticated"
+  using ((buyer_id = ( select auth.uid() as uid)));
+
+comment on column "public"."purchases"."applied_token" is 'Token of the snapshot applied last; see billing.sync_state.';
+
+comment on column "public"."purchases"."attempt" is 'Counts Checkout sessions; part of the idempotency key.';
+
+comment on column "public"."purchases"."checked_at" is 'When it was last handed out by due_purchases(), or applied.';
+
+comment on column "public"."purchases"."fee_minor" is 'Application fee of one payment; 0 for the house.';
+
+comment on column "public"."purchases"."holds" is 'Unfinished or alive: no other purchase of this listing by this buyer may begin.';
+
+comment on column "public"."purchases"."past_due_since" is 'When a sync first saw that a renewal has failed. The grace runs from here.';
+
+comment on column "public"."purchases"."problem" is 'What Stripe says that does not fit this row; then there is no licence.';
+
+comment on table "public"."purchases" is 'Purchases of listings. The row outlives its buyer (without a name) and its seller. A seller never reads it: the buyer stands in it; see public.my_sales().';
+
+grant select ("amount_minor") on table "public"."purchases" to "authenticated";
+
+grant select ("buyer_id") on table "public"."purchases" to "authenticated";
+
+grant select ("cancel_at_period_end") on table "public"."purchases" to "authenticated";
+
+grant select ("created_at") on table "public"."purchases" to "authenticated";
+
+grant select ("currency") on table "public"."purchases" to "authenticated";
+
+grant select ("current_period_end") on table "public"."purchases" to "authenticated";
+
+grant select ("id") on table "public"."purchases" to "authenticated";
+
+grant select ("kind") on table "public"."purchases" to "authenticated";
+
+grant select ("listing_id") on table "public"."purchases" to "authenticated";
+
+grant select ("paid_at") on table "public"."purchases" to "authenticated";
+
+grant select ("receipt_url") on table "public"."purchases" to "authenticated";
+
+grant select ("refunded_minor") on table "public"."purchases" to "authenticated";
+
+grant select ("status") on table "public"."purchases" to "authenticated";
+
+grant select ("title") on table "public"."purchases" to "authenticated";
+
+grant select ("updated_at") on table "public"."purchases" to "authenticated";
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."purchases" to "postgres";
+
+grant select on table "public"."purchases" to "service_role";
+
+-- public/tables/sellers
+
+create table "public"."sellers" (
+  "id"                uuid                     not null default gen_random_uuid(),
+  "user_id"           uuid,
+  "display_name"      text                     not null,
+  "stripe_account_id" text,
+  "status"            text                     not null default 'onboarding'::text,
+  "paused_reason"     text,
+  "requirements"      text[]                   not null default '{}'::text[],
+  "country"           text,
+  "fee_bps"           integer,
+  "activated_at"      timestamp with time zone,
+  "applied_token"     bigint                   not null default 0,
+  "created_at"        timestamp with time zone not null default now(),
+  "updated_at"        timestamp with time zone not null default now(),
+  constraint "sellers_country_check" check ((country ~ '^[A-Z]{2}$'::text)),
+  constraint "sellers_display_name_check" check (((char_length(display_name) >= 1) AND (char_length(display_name) <= 100))),
+  constraint "sellers_fee_bps_check" check (((fee_bps >= 0) AND (fee_bps <= 10000))),
+  constraint "sellers_pkey" primary key (id),
+  constraint "sellers_status_check" check ((status = ANY (ARRAY['onboarding'::text, 'active'::text, 'paused'::text, 'closed'::text]))),
+  constraint "sellers_stripe_account_id_check" check ((stripe_account_id ~ '^acct_\w+$'::text)),
+  constraint "sellers_stripe_account_id_key" unique (stripe_account_id),
+  constraint "sellers_user_id_fkey" foreign key (user_id) references auth.users(id) on delete set null,
+  constraint "sellers_user_id_key" unique (user_id)
+);
+
+alter table "public"."sellers"
+  enable row level security;
+
+create trigger sellers_after_update_listings
+  after update on public.sellers
+  for each row
+  when (((old.status <> new.status) OR (old.display_name <> new.display_name) OR (old.user_id IS DISTINCT FROM new.user_id)))
+  execute function billing.seller_changed();
+
+create trigger sellers_before_update_close
+  before update on public.sellers
+  for each row
+  execute function billing.seller_changing();
+
+create policy "Creators read their own row" on "public"."sellers"
+  for select
+  to "authenticated"
+  using ((user_id = ( select auth.uid() as uid)));
+
+comment on column "public"."sellers"."activated_at" is 'When transfers were first active; before that it is onboarding, not paused.';
+
+comment on column "public"."sellers"."applied_token" is 'Token of the snapshot applied last; see billing.sync_state.';
+
+comment on column "public"."sellers"."fee_bps" is 'Overrides the platform''s fee, by billing.set_seller_fee(). What was bought keeps its fee.';
+
+comment on column "public"."sellers"."paused_reason" is 'In plain words, why nothing can be sold; null while active.';
+
+comment on column "public"."sellers"."requirements" is 'What Stripe still wants to know.';
+
+comment on column "public"."sellers"."user_id" is 'Null once the account was deleted; then the seller is closed.';
+
+comment on table "public"."sellers" is 'Creators. The row outlives its user: what was sold, and the ledger, point at it. What everybody may see of a creator, the name, comes with the listing.';
+
+grant select on table "public"."sellers" to "authenticated";
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."sellers" to "postgres";
+
+grant select on table "public"."sellers" to "service_role";
 
 -- public/tables/subscriptions
 

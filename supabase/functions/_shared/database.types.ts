@@ -6,31 +6,49 @@ export type Database = {
           Tables: {
             "agents": {
                   Row: {
-                    "created_at": string,"id": string,"instructions": string,"name": string,"updated_at": string,"user_id": string
+                    "created_at": string,"id": string,"instructions": string,"name": string,"source_listing_id": string | null,"updated_at": string,"user_id": string
                   }
                   ComputedFields: never
                   Insert: {
-                    "created_at"?: string,"id"?: string,"instructions"?: string,"name": string,"updated_at"?: string,"user_id"?: string
+                    "created_at"?: string,"id"?: string,"instructions"?: string,"name": string,"source_listing_id"?: string | null,"updated_at"?: string,"user_id"?: string
                   }
                   Update: {
-                    "created_at"?: string,"id"?: string,"instructions"?: string,"name"?: string,"updated_at"?: string,"user_id"?: string
+                    "created_at"?: string,"id"?: string,"instructions"?: string,"name"?: string,"source_listing_id"?: string | null,"updated_at"?: string,"user_id"?: string
                   }
                   Relationships: [
-                    
+                    {
+      foreignKeyName: "agents_source_listing_id_fkey"
+      columns: ["source_listing_id"]
+isOneToOne: false
+      referencedRelation: "listings"
+      referencedColumns: ["id"]
+    }
                   ]
                 },"conversations": {
                   Row: {
-                    "created_at": string,"id": string,"title": string,"updated_at": string,"user_id": string
+                    "agent_id": string | null,"created_at": string,"id": string,"listing_id": string | null,"title": string,"updated_at": string,"user_id": string
                   }
                   ComputedFields: never
                   Insert: {
-                    "created_at"?: string,"id"?: string,"title"?: string,"updated_at"?: string,"user_id"?: string
+                    "agent_id"?: string | null,"created_at"?: string,"id"?: string,"listing_id"?: string | null,"title"?: string,"updated_at"?: string,"user_id"?: string
                   }
                   Update: {
-                    "created_at"?: string,"id"?: string,"title"?: string,"updated_at"?: string,"user_id"?: string
+                    "agent_id"?: string | null,"created_at"?: string,"id"?: string,"listing_id"?: string | null,"title"?: string,"updated_at"?: string,"user_id"?: string
                   }
                   Relationships: [
-                    
+                    {
+      foreignKeyName: "conversations_agent_id_fkey"
+      columns: ["agent_id"]
+isOneToOne: false
+      referencedRelation: "agents"
+      referencedColumns: ["id"]
+    },{
+      foreignKeyName: "conversations_listing_id_fkey"
+      columns: ["listing_id"]
+isOneToOne: false
+      referencedRelation: "listings"
+      referencedColumns: ["id"]
+    }
                   ]
                 },"credit_balances": {
                   Row: {
@@ -159,6 +177,124 @@ isOneToOne: false
       referencedRelation: "customers"
       referencedColumns: ["user_id"]
     }
+                  ]
+                },"licences": {
+                  Row: {
+                    "created_at": string,"id": string,"listing_id": string,"purchase_id": string,"reason": string | null,"status": string,"updated_at": string,"user_id": string,"valid_until": string | null
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "created_at"?: string,"id"?: string,"listing_id": string,"purchase_id": string,"reason"?: string | null,"status": string,"updated_at"?: string,"user_id": string,"valid_until"?: string | null
+                  }
+                  Update: {
+                    "created_at"?: string,"id"?: string,"listing_id"?: string,"purchase_id"?: string,"reason"?: string | null,"status"?: string,"updated_at"?: string,"user_id"?: string,"valid_until"?: string | null
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "licences_listing_id_fkey"
+      columns: ["listing_id"]
+isOneToOne: false
+      referencedRelation: "listings"
+      referencedColumns: ["id"]
+    },{
+      foreignKeyName: "licences_purchase_id_fkey"
+      columns: ["purchase_id"]
+isOneToOne: true
+      referencedRelation: "purchases"
+      referencedColumns: ["id"]
+    }
+                  ]
+                },"listing_definitions": {
+                  Row: {
+                    "instructions": string,"listing_id": string,"name": string,"updated_at": string,"version": number
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "instructions": string,"listing_id": string,"name": string,"updated_at"?: string,"version": number
+                  }
+                  Update: {
+                    "instructions"?: string,"listing_id"?: string,"name"?: string,"updated_at"?: string,"version"?: number
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "listing_definitions_listing_id_fkey"
+      columns: ["listing_id"]
+isOneToOne: true
+      referencedRelation: "listings"
+      referencedColumns: ["id"]
+    }
+                  ]
+                },"listing_pictures": {
+                  Row: {
+                    "data": string,"listing_id": string
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "data": string,"listing_id": string
+                  }
+                  Update: {
+                    "data"?: string,"listing_id"?: string
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "listing_pictures_listing_id_fkey"
+      columns: ["listing_id"]
+isOneToOne: true
+      referencedRelation: "listings"
+      referencedColumns: ["id"]
+    }
+                  ]
+                },"listings": {
+                  Row: {
+                    "agent_id": string | null,"category": string,"created_at": string,"currency": string,"description": string,"grants_metric_id": string | null,"grants_quantity": number | null,"id": string,"kind": string,"price_minor": number,"published_at": string | null,"sales_count": number,"sales_paused": boolean,"search": unknown,"seller_id": string | null,"seller_name": string,"status": string,"title": string,"updated_at": string,"version": number
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "agent_id"?: string | null,"category"?: string,"created_at"?: string,"currency"?: string,"description"?: string,"grants_metric_id"?: string | null,"grants_quantity"?: number | null,"id"?: string,"kind"?: string,"price_minor": number,"published_at"?: string | null,"sales_count"?: number,"sales_paused"?: boolean,"search"?: never,"seller_id"?: string | null,"seller_name"?: string,"status"?: string,"title": string,"updated_at"?: string,"version"?: number
+                  }
+                  Update: {
+                    "agent_id"?: string | null,"category"?: string,"created_at"?: string,"currency"?: string,"description"?: string,"grants_metric_id"?: string | null,"grants_quantity"?: number | null,"id"?: string,"kind"?: string,"price_minor"?: number,"published_at"?: string | null,"sales_count"?: number,"sales_paused"?: boolean,"search"?: never,"seller_id"?: string | null,"seller_name"?: string,"status"?: string,"title"?: string,"updated_at"?: string,"version"?: number
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "listings_agent_id_fkey"
+      columns: ["agent_id"]
+isOneToOne: false
+      referencedRelation: "agents"
+      referencedColumns: ["id"]
+    },{
+      foreignKeyName: "listings_currency_fkey"
+      columns: ["currency"]
+isOneToOne: false
+      referencedRelation: "marketplace_currencies"
+      referencedColumns: ["currency"]
+    },{
+      foreignKeyName: "listings_grants_metric_id_fkey"
+      columns: ["grants_metric_id"]
+isOneToOne: false
+      referencedRelation: "metrics"
+      referencedColumns: ["id"]
+    },{
+      foreignKeyName: "listings_seller_id_fkey"
+      columns: ["seller_id"]
+isOneToOne: false
+      referencedRelation: "sellers"
+      referencedColumns: ["id"]
+    }
+                  ]
+                },"marketplace_currencies": {
+                  Row: {
+                    "currency": string,"minimum_minor": number
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "currency": string,"minimum_minor": number
+                  }
+                  Update: {
+                    "currency"?: string,"minimum_minor"?: number
+                  }
+                  Relationships: [
+                    
                   ]
                 },"messages": {
                   Row: {
@@ -372,6 +508,46 @@ isOneToOne: false
       referencedColumns: ["id"]
     }
                   ]
+                },"purchases": {
+                  Row: {
+                    "amount_minor": number,"applied_token": number,"attempt": number,"buyer_id": string | null,"cancel_at": string | null,"cancel_at_period_end": boolean,"charge_id": string | null,"checked_at": string,"checkout_session_id": string | null,"created_at": string,"currency": string,"current_period_end": string | null,"fee_bps": number,"fee_minor": number,"holds": boolean,"id": string,"kind": string,"listing_id": string,"paid_at": string | null,"past_due_since": string | null,"payment_intent_id": string | null,"payment_status": string | null,"problem": string | null,"receipt_url": string | null,"refunded_minor": number,"seller_id": string | null,"session_status": string | null,"status": string,"stripe_customer_id": string | null,"stripe_subscription_id": string | null,"subscription_status": string | null,"title": string,"updated_at": string
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "amount_minor": number,"applied_token"?: number,"attempt"?: number,"buyer_id"?: string | null,"cancel_at"?: string | null,"cancel_at_period_end"?: boolean,"charge_id"?: string | null,"checked_at"?: string,"checkout_session_id"?: string | null,"created_at"?: string,"currency": string,"current_period_end"?: string | null,"fee_bps": number,"fee_minor": number,"holds"?: boolean,"id"?: string,"kind": string,"listing_id": string,"paid_at"?: string | null,"past_due_since"?: string | null,"payment_intent_id"?: string | null,"payment_status"?: string | null,"problem"?: string | null,"receipt_url"?: string | null,"refunded_minor"?: number,"seller_id"?: string | null,"session_status"?: string | null,"status"?: string,"stripe_customer_id"?: string | null,"stripe_subscription_id"?: string | null,"subscription_status"?: string | null,"title": string,"updated_at"?: string
+                  }
+                  Update: {
+                    "amount_minor"?: number,"applied_token"?: number,"attempt"?: number,"buyer_id"?: string | null,"cancel_at"?: string | null,"cancel_at_period_end"?: boolean,"charge_id"?: string | null,"checked_at"?: string,"checkout_session_id"?: string | null,"created_at"?: string,"currency"?: string,"current_period_end"?: string | null,"fee_bps"?: number,"fee_minor"?: number,"holds"?: boolean,"id"?: string,"kind"?: string,"listing_id"?: string,"paid_at"?: string | null,"past_due_since"?: string | null,"payment_intent_id"?: string | null,"payment_status"?: string | null,"problem"?: string | null,"receipt_url"?: string | null,"refunded_minor"?: number,"seller_id"?: string | null,"session_status"?: string | null,"status"?: string,"stripe_customer_id"?: string | null,"stripe_subscription_id"?: string | null,"subscription_status"?: string | null,"title"?: string,"updated_at"?: string
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "purchases_listing_id_fkey"
+      columns: ["listing_id"]
+isOneToOne: false
+      referencedRelation: "listings"
+      referencedColumns: ["id"]
+    },{
+      foreignKeyName: "purchases_seller_id_fkey"
+      columns: ["seller_id"]
+isOneToOne: false
+      referencedRelation: "sellers"
+      referencedColumns: ["id"]
+    }
+                  ]
+                },"sellers": {
+                  Row: {
+                    "activated_at": string | null,"applied_token": number,"country": string | null,"created_at": string,"display_name": string,"fee_bps": number | null,"id": string,"paused_reason": string | null,"requirements": (string)[],"status": string,"stripe_account_id": string | null,"updated_at": string,"user_id": string | null
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "activated_at"?: string | null,"applied_token"?: number,"country"?: string | null,"created_at"?: string,"display_name": string,"fee_bps"?: number | null,"id"?: string,"paused_reason"?: string | null,"requirements"?: (string)[],"status"?: string,"stripe_account_id"?: string | null,"updated_at"?: string,"user_id"?: string | null
+                  }
+                  Update: {
+                    "activated_at"?: string | null,"applied_token"?: number,"country"?: string | null,"created_at"?: string,"display_name"?: string,"fee_bps"?: number | null,"id"?: string,"paused_reason"?: string | null,"requirements"?: (string)[],"status"?: string,"stripe_account_id"?: string | null,"updated_at"?: string,"user_id"?: string | null
+                  }
+                  Relationships: [
+                    
+                  ]
                 },"subscriptions": {
                   Row: {
                     "cancel_at": string | null,"cancel_at_period_end": boolean,"canceled_at": string | null,"currency": string | null,"current_period_end": string | null,"current_period_start": string | null,"ended_at": string | null,"id": string,"past_due_since": string | null,"pending_change_at": string | null,"pending_price_lookup_key": string | null,"plan_id": string | null,"price_lookup_key": string | null,"quantity": number,"status": string,"stripe_created_at": string | null,"synced_at": string,"trial_end": string | null,"user_id": string
@@ -407,6 +583,12 @@ isOneToOne: false
             "apply_customer_snapshot":
 { Args: { "p_cause"?: string,"p_invoices"?: Json,"p_metering"?: Json,"p_stripe_customer_id": string,"p_subscriptions": Json,"p_token": number }; Returns: Json
                            },
+"apply_purchase_snapshot":
+{ Args: { "p_purchase_id": string,"p_snapshot": Json,"p_token": number }; Returns: Json
+                           },
+"apply_seller_snapshot":
+{ Args: { "p_account": string,"p_snapshot": Json,"p_token": number }; Returns: Json
+                           },
 "begin_checkout":
 { Args: { "p_lookup_key": string,"p_user_id": string }; Returns: number
                            },
@@ -415,8 +597,14 @@ isOneToOne: false
               "changed_at": string,"token": number
             }[]
                            },
+"begin_purchase":
+{ Args: { "p_listing_id": string,"p_user_id": string }; Returns: Json
+                           },
 "begin_reconcile":
 { Args: Record<PropertyKey, never>; Returns: Json
+                           },
+"begin_seller":
+{ Args: { "p_country": string,"p_display_name": string,"p_user_id": string }; Returns: Json
                            },
 "begin_sync":
 { Args: { "p_stripe_customer_id": string }; Returns: number
@@ -427,6 +615,22 @@ isOneToOne: false
 "claim_usage":
 { Args: { "p_limit"?: number,"p_stripe_customer_id"?: string }; Returns: number
                            },
+"clone_listing":
+{ Args: { "p_listing_id": string }; Returns: {
+              "created_at": string,
+"id": string,
+"instructions": string,
+"name": string,
+"source_listing_id": string | null,
+"updated_at": string,
+"user_id": string
+            }
+                          SetofOptions: {
+        from: "*"
+        to: "agents"
+        isOneToOne: true
+        isSetofReturn: false
+      } },
 "close_checkout":
 { Args: { "p_attempt": number,"p_user_id": string }; Returns: undefined
                            },
@@ -445,13 +649,27 @@ isOneToOne: false
 "customers_without_metered_items":
 { Args: { "p_limit"?: number }; Returns: string[]
                            },
+"discard_copies":
+{ Args: { "p_listing_id": string }; Returns: number
+                           },
+"dispute_work":
+{ Args: { "p_limit": number }; Returns: {
+              "action": string,"amount_minor": number,"attempts": number,"charge_id": string,"currency": string,"destination": string,"dispute_id": string,"purchase_id": string
+            }[]
+                           },
+"due_purchases":
+{ Args: { "p_limit": number }; Returns: string[]
+                           },
 "due_stripe_events":
 { Args: { "p_limit": number }; Returns: {
-              "id": string,"stripe_customer_id": string,"type": string
+              "id": string,"purchase_id": string,"stripe_account_id": string,"stripe_customer_id": string,"type": string
             }[]
                            },
 "end_plan_change":
 { Args: { "p_changed": boolean,"p_token": number,"p_user_id": string }; Returns: undefined
+                           },
+"end_purchase_attempt":
+{ Args: { "p_attempt": number,"p_purchase_id": string }; Returns: number
                            },
 "end_reconcile":
 { Args: { "p_done": boolean,"p_error"?: string,"p_run": number }; Returns: Json
@@ -462,11 +680,19 @@ isOneToOne: false
 "fail_stripe_event":
 { Args: { "p_error": string,"p_id": string }; Returns: undefined
                            },
+"find_purchase":
+{ Args: { "p_charge"?: string,"p_payment_intent"?: string,"p_purchase_id"?: string,"p_session"?: string,"p_subscription"?: string }; Returns: string
+                           },
 "finish_stripe_event":
 { Args: { "p_id": string,"p_outcome": string }; Returns: undefined
                            },
 "is_current_checkout":
 { Args: { "p_attempt": number,"p_user_id": string }; Returns: boolean
+                           },
+"lease_refunds":
+{ Args: { "p_limit": number }; Returns: {
+              "amount_minor": number,"attempts": number,"charge_id": string,"currency": string,"fee_minor": number,"id": string,"purchase_id": string,"reason": string,"seller_id": string
+            }[]
                            },
 "lease_usage":
 { Args: { "p_limit"?: number,"p_stripe_customer_id"?: string }; Returns: {
@@ -476,13 +702,39 @@ isOneToOne: false
 "link_customer":
 { Args: { "p_stripe_customer_id": string,"p_user_id": string }; Returns: string
                            },
+"link_seller_account":
+{ Args: { "p_account": string,"p_seller_id": string }; Returns: string
+                           },
 "mark_notifications_read":
 { Args: { "p_up_to"?: number }; Returns: number
+                           },
+"my_earnings":
+{ Args: { "p_currency": string,"p_from": string,"p_to": string }; Returns: {
+              "day": string,"earned_minor": number,"gross_minor": number,"sales": number
+            }[]
                            },
 "my_entitlements":
 { Args: Record<PropertyKey, never>; Returns: Json
                            },
+"my_library":
+{ Args: Record<PropertyKey, never>; Returns: {
+              "amount_minor": number,"cancel_at_period_end": boolean,"category": string,"copies": number,"created_at": string,"currency": string,"current_period_end": string,"description": string,"kind": string,"licence_id": string,"listing_id": string,"listing_status": string,"paid_at": string,"picture": string,"purchase_id": string,"purchase_status": string,"reason": string,"receipt_url": string,"reference": string,"refunded_minor": number,"seller_name": string,"status": string,"title": string,"valid_until": string,"version": number
+            }[]
+                           },
 "my_overage":
+{ Args: Record<PropertyKey, never>; Returns: Json
+                           },
+"my_payouts":
+{ Args: Record<PropertyKey, never>; Returns: {
+              "amount_minor": number,"arrival_date": string,"created_at": string,"currency": string,"id": string,"status": string
+            }[]
+                           },
+"my_sales":
+{ Args: { "p_from": string,"p_to": string }; Returns: {
+              "amount_minor": number,"currency": string,"day": string,"earned_minor": number,"fee_minor": number,"listing_id": string,"reference": string,"status": string,"title": string
+            }[]
+                           },
+"my_seller":
 { Args: Record<PropertyKey, never>; Returns: Json
                            },
 "my_usage":
@@ -496,14 +748,34 @@ isOneToOne: false
 "next_sync_token":
 { Args: Record<PropertyKey, never>; Returns: number
                            },
+"note_dispute_work":
+{ Args: { "p_amount_minor"?: number,"p_dispute_id": string,"p_done"?: string,"p_error"?: string }; Returns: undefined
+                           },
+"note_ledger_check":
+{ Args: { "p_currency": string,"p_ledger_minor": number,"p_note"?: string,"p_stripe_minor": number,"p_subject": string }; Returns: number
+                           },
+"note_purchase_session":
+{ Args: { "p_attempt": number,"p_purchase_id": string,"p_session_id": string }; Returns: string
+                           },
 "note_reconcile_page":
 { Args: { "p_cursor": string,"p_events": Json,"p_listed": boolean,"p_run": number }; Returns: number
                            },
 "note_usage_check":
 { Args: { "p_metric_id": string,"p_note"?: string,"p_period_start": string,"p_stripe": number,"p_stripe_customer_id": string }; Returns: string
                            },
+"platform_ledger":
+{ Args: Record<PropertyKey, never>; Returns: {
+              "balance": number,"currency": string,"kind": string
+            }[]
+                           },
+"publish_listing":
+{ Args: { "p_listing_id": string }; Returns: Json
+                           },
+"purchase_terms":
+{ Args: { "p_purchase_id": string }; Returns: Json
+                           },
 "receive_stripe_event":
-{ Args: { "p_api_version"?: string,"p_created": string,"p_id": string,"p_payload": Json,"p_stripe_customer_id"?: string,"p_type": string }; Returns: string
+{ Args: { "p_api_version"?: string,"p_created": string,"p_id": string,"p_payload": Json,"p_purchase_id"?: string,"p_stripe_account_id"?: string,"p_stripe_customer_id"?: string,"p_type": string }; Returns: string
                            },
 "reconcile_failed":
 { Args: { "p_reason": string,"p_run": number,"p_stripe_customer_id": string }; Returns: undefined
@@ -511,11 +783,33 @@ isOneToOne: false
 "reconciled":
 { Args: { "p_run": number,"p_stripe_customer_id": string }; Returns: undefined
                            },
+"refund_failed":
+{ Args: { "p_error": string,"p_final": boolean,"p_id": string }; Returns: undefined
+                           },
+"refund_sent":
+{ Args: { "p_id": string,"p_refund": string }; Returns: undefined
+                           },
 "relink_customer":
 { Args: { "p_gone": string,"p_stripe_customer_id": string,"p_user_id": string }; Returns: string
                            },
+"search_listings":
+{ Args: { "p_category"?: string,"p_kind"?: string,"p_limit"?: number,"p_offset"?: number,"p_query"?: string,"p_sort"?: string }; Returns: {
+              "category": string,"currency": string,"description": string,"id": string,"kind": string,"own": boolean,"owned": boolean,"picture": string,"price_minor": number,"published_at": string,"sales_count": number,"sales_paused": boolean,"seller_name": string,"title": string,"total": number
+            }[]
+                           },
+"seller_ledger":
+{ Args: { "p_after"?: string,"p_limit"?: number }; Returns: {
+              "account": string,"balance": number,"currency": string,"fee_refunds": number,"fees": number,"paid_out": number,"reversed": number,"seller_id": string,"transferred": number
+            }[]
+                           },
+"seller_of_account":
+{ Args: { "p_account": string }; Returns: string
+                           },
 "set_overage":
 { Args: { "p_cap_minor"?: number,"p_enabled": boolean }; Returns: Json
+                           },
+"unsettled_purchases":
+{ Args: { "p_user_id": string }; Returns: string[]
                            },
 "usage_failed":
 { Args: { "p_error": string,"p_id": number,"p_lease"?: number,"p_not_accepted"?: boolean,"p_retry_at"?: string }; Returns: undefined
@@ -543,6 +837,9 @@ isOneToOne: false
 { Args: { "p_stripe_customer_id": string }; Returns: {
               "currency": string,"item_id": string,"lookup_key": string,"metric_id": string,"subscription_id": string,"unit_amount_minor": number
             }[]
+                           },
+"withdraw_listing":
+{ Args: { "p_listing_id": string }; Returns: Json
                            }
           }
           Enums: {
