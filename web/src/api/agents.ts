@@ -5,7 +5,7 @@ import { fromRest } from "../lib/errors.ts";
 import type { Agent } from "../lib/records.ts";
 import { db, rest } from "./client.ts";
 
-const AGENT_COLUMNS = "id,name,instructions,updated_at";
+const AGENT_COLUMNS = "id,name,instructions,updated_at,source_listing_id";
 
 export async function listAgents(): Promise<Agent[]> {
   const rows = await rest(db().from("agents").select(AGENT_COLUMNS).order("created_at"));
@@ -14,6 +14,7 @@ export async function listAgents(): Promise<Agent[]> {
     name: row.name,
     instructions: row.instructions,
     updatedAt: parseTime(row.updated_at) ?? 0,
+    sourceListingId: row.source_listing_id,
   }));
 }
 

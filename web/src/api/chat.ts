@@ -5,17 +5,34 @@ import { messageAnswer, toMessage } from "../lib/answers.ts";
 import { parseTime } from "../lib/dates.ts";
 import { fromRest } from "../lib/errors.ts";
 import { type Cursor, isBefore } from "../lib/paging.ts";
-import type { Conversation, Message } from "../lib/records.ts";
+import type { AgentRef, Conversation, Message } from "../lib/records.ts";
 import { call, db, rest } from "./client.ts";
 
 /** One page of a conversation; PostgREST would silently cut a longer answer at its own maximum. */
 export const MESSAGES_PER_PAGE = 60;
 const CONVERSATIONS_SHOWN = 200;
-const CONVERSATION_COLUMNS = "id,title,updated_at";
+const CONVERSATION_COLUMNS = "id,title,updated_at,listing_id,agent_id";
 const MESSAGE_COLUMNS = "id,conversation_id,role,content,reply_to,created_at";
 
-function toConversation(row: { id: string; title: string; updated_at: string }): Conversation {
-  return { id: row.id, title: row.title, updatedAt: parseTime(row.updated_at) ?? 0 };
+interface ConversationRow {
+  id: string;
+  title: string;
+  updated_at: string;
+  listing_id: string | null;
+  agent_id: string | null;
+}
+
+function toConversation(row: ConversationRow): Conversation {
+  return {
+    id: row.id,
+    title: row.title,
+    updatedAt: parseTime(row.updated_at) ?? 0,
+    agent: row.listing_id
+      ? { kind: "listing", id: row.listing_id }
+      : row.agent_id
+      ? { kind: "agent", id: row.agent_id }
+      : null,
+  };
 }
 
 export async function listConversations(): Promise<Conversation[]> {
@@ -33,8 +50,17 @@ export async function getConversation(id: string): Promise<Conversation | null> 
 }
 
 /** The id is ours, so that a repeat after a lost answer finds the first try instead of a second row. */
-export async function createConversation(id: string, title: string): Promise<void> {
-  const { error, status } = await db().from("conversations").insert({ id, title });
+export async function createConversation(
+  id: string,
+  title: string,
+  agent: AgentRef | null,
+): Promise<void> {
+  const { error, status } = await db().from("conversations").insert({
+    id,
+    title,
+    ...(agent?.kind === "listing" && { listing_id: agent.id }),
+    ...(agent?.kind === "agent" && { agent_id: agent.id }),
+  });
   if (error && status !== 409) throw fromRest(error, status);
 }
 

@@ -7,5 +7,8 @@ export * from "./agents.ts";
 export * from "./auth.ts";
 export * from "./billing.ts";
 export * from "./chat.ts";
+export * from "./library.ts";
+export * from "./marketplace.ts";
 export * from "./overage.ts";
 export * from "./plans.ts";
+export * from "./seller.ts";

@@ -13,6 +13,8 @@ import {
 const NOW = Date.UTC(2026, 10, 22, 12);
 const DAY = 86_400_000;
 const once: LibraryItem = {
+  id: "p1",
+  reference: "9F3A21BC",
   licenceId: "l1",
   listingId: "a",
   title: "Proofreader",

@@ -6,9 +6,13 @@ import { formatExact } from "./money.ts";
 import type { Tone } from "./subscription.ts";
 
 export interface LibraryItem {
+  /** Of the purchase. */
+  id: string;
   /** null while the payment is not through: there is no licence yet. */
   licenceId: string | null;
   listingId: string;
+  /** A short name of the purchase, which its seller and support know too. */
+  reference: string;
   title: string;
   category: Category;
   kind: Kind;

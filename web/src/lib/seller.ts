@@ -1,7 +1,7 @@
 /** Selling: the creator's account in plain words, the form of a listing, sales and earnings. Pure. */
 
 import { type Cell, toCsv } from "./csv.ts";
-import type { Kind } from "./marketplace.ts";
+import type { Kind, Listing } from "./marketplace.ts";
 import { formatMoney, minorToDecimal, parseMoney } from "./money.ts";
 import type { Tone } from "./subscription.ts";
 import { addDays, countDays, type Day, type Range } from "./usage-history.ts";
@@ -22,6 +22,7 @@ export interface Seller {
   /** What Stripe still wants, in its words. */
   requirements: string[];
   displayName: string;
+  country: string | null;
   /** The marketplace's part, in hundredths of a percent. */
   feeBps: number;
   balances: Balance[];
@@ -52,7 +53,16 @@ export interface Payout {
   currency: string;
   status: string;
   createdAt: number;
-  arrivesAt: number | null;
+  arrivesOn: Day | null;
+}
+
+/** A listing as its seller has it. */
+export interface OwnListing extends Listing {
+  /** null once that agent is deleted; what was published stays. */
+  agentId: string | null;
+  /** Counts publications; 0: never. */
+  version: number;
+  updatedAt: number;
 }
 
 // ---------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ function Items({ items }: { items: LibraryItem[] }) {
     <ul aria-label="Bought" className="divide-y divide-line border-y border-line">
       {inOrder(items, now).map((item) => (
         <LibraryRow
-          key={item.licenceId ?? item.listingId}
+          key={item.id}
           item={item}
           picture={pictureOf(item.listingId)}
           now={now}
@@ -71,7 +71,11 @@ function Nothing() {
 
 function ListSkeleton() {
   return (
-    <div role="status" aria-label="Loading the library" className="grid gap-6 border-t border-line pt-5">
+    <div
+      role="status"
+      aria-label="Loading the library"
+      className="grid gap-6 border-t border-line pt-5"
+    >
       {[0, 1].map((index) => (
         <div key={index} className="flex gap-5">
           <Skeleton className="aspect-video w-36 rounded-xl max-sm:w-24" />

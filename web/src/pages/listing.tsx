@@ -67,7 +67,8 @@ function Cancelled() {
   );
 }
 
-const COLUMNS = "grid grid-cols-[minmax(0,1fr)] gap-x-10 gap-y-8 lg:grid-cols-[minmax(0,1fr)_20.5rem]";
+const COLUMNS =
+  "grid grid-cols-[minmax(0,1fr)] gap-x-10 gap-y-8 lg:grid-cols-[minmax(0,1fr)_20.5rem]";
 
 function Details({ listing, isOwn }: { listing: Listing; isOwn: boolean }) {
   const { id, title, description, salesCount, category } = listing;

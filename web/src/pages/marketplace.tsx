@@ -1,11 +1,7 @@
 import { ChevronLeft, ChevronRight, SearchX, Store } from "lucide-react";
 import { useEffect, useRef } from "react";
 import { Link } from "react-router";
-import {
-  CARD_GRID,
-  CardSkeletons,
-  ListingCard,
-} from "../components/marketplace/listing-card.tsx";
+import { CARD_GRID, CardSkeletons, ListingCard } from "../components/marketplace/listing-card.tsx";
 import { SearchControls } from "../components/marketplace/search-controls.tsx";
 import { ErrorNotice } from "../components/notice.tsx";
 import { Page } from "../components/page.tsx";
@@ -120,7 +116,11 @@ function Pages(
             </Link>
           </Button>
         )
-        : <Button variant="outline" disabled><ChevronLeft aria-hidden />Previous</Button>}
+        : (
+          <Button variant="outline" disabled>
+            <ChevronLeft aria-hidden />Previous
+          </Button>
+        )}
       <span className="min-w-24 text-center text-muted">{`Page ${page} of ${count}`}</span>
       {page < count
         ? (
@@ -131,7 +131,11 @@ function Pages(
             </Link>
           </Button>
         )
-        : <Button variant="outline" disabled>Next<ChevronRight aria-hidden /></Button>}
+        : (
+          <Button variant="outline" disabled>
+            Next<ChevronRight aria-hidden />
+          </Button>
+        )}
     </nav>
   );
 }

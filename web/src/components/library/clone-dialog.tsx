@@ -14,27 +14,25 @@ export function CloneDialog({ item, onClose }: { item: LibraryItem; onClose: () 
   const clone = useClone();
   return (
     <DialogFrame open onOpenChange={() => !clone.isPending && onClose()}>
-      {clone.isSuccess
-        ? <Cloned name={clone.data} onClose={onClose} />
-        : (
-          <DialogStep
-            title={`Clone “${item.title}”?`}
-            description="You get a copy among your agents, to change as you like."
-          >
-            <ul className="grid list-disc gap-1.5 pl-5 text-sm text-muted">
-              <li>It takes one place among the agents of your plan.</li>
-              <li>It is yours to use while your licence lives, and locked when that ends.</li>
-              <li>What the creator changes later does not reach your copy.</li>
-            </ul>
-            <Refusal error={clone.error} />
-            <DialogFooter>
-              <Button variant="outline" disabled={clone.isPending} onClick={onClose}>Not now</Button>
-              <Button pending={clone.isPending} onClick={() => clone.mutate(item.listingId)}>
-                Clone to my agents
-              </Button>
-            </DialogFooter>
-          </DialogStep>
-        )}
+      {clone.isSuccess ? <Cloned name={clone.data} onClose={onClose} /> : (
+        <DialogStep
+          title={`Clone “${item.title}”?`}
+          description="You get a copy among your agents, to change as you like."
+        >
+          <ul className="grid list-disc gap-1.5 pl-5 text-sm text-muted">
+            <li>It takes one place among the agents of your plan.</li>
+            <li>It is yours to use while your licence lives, and locked when that ends.</li>
+            <li>What the creator changes later does not reach your copy.</li>
+          </ul>
+          <Refusal error={clone.error} />
+          <DialogFooter>
+            <Button variant="outline" disabled={clone.isPending} onClick={onClose}>Not now</Button>
+            <Button pending={clone.isPending} onClick={() => clone.mutate(item.listingId)}>
+              Clone to my agents
+            </Button>
+          </DialogFooter>
+        </DialogStep>
+      )}
     </DialogFrame>
   );
 }

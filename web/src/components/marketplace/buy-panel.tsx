@@ -5,7 +5,7 @@ import { useLibraryItem } from "../../hooks/use-library.ts";
 import { useBuy } from "../../hooks/use-marketplace.ts";
 import { useNow } from "../../hooks/use-now.ts";
 import { useSession } from "../../hooks/use-session.tsx";
-import { licenceState, type LibraryItem, type Offer, offerOf } from "../../lib/library.ts";
+import { type LibraryItem, licenceState, type Offer, offerOf } from "../../lib/library.ts";
 import { formatMoney } from "../../lib/money.ts";
 import { type Listing, priceText, whatYouGet } from "../../lib/marketplace.ts";
 import { newChatPath, withNext } from "../../lib/paths.ts";
@@ -120,7 +120,9 @@ function Way({ listing, offer, item, now }: WayProps) {
 function ownText({ status, salesPaused }: Listing): string {
   if (status === "draft") return "A draft: nobody else can see it.";
   if (status === "withdrawn") return "Withdrawn: it is not sold, and buyers keep it.";
-  return salesPaused ? "Sales are paused; your seller page says why." : "This is how others see it.";
+  return salesPaused
+    ? "Sales are paused; your seller page says why."
+    : "This is how others see it.";
 }
 
 function Told(

@@ -49,17 +49,20 @@ export const CARD_GRID =
 export function CardSkeletons() {
   return (
     <div role="status" aria-label="Loading listings" className={CARD_GRID}>
-      {Array.from({ length: 6 }, (_, index) => (
-        <div key={index} className="overflow-hidden rounded-2xl border border-line bg-card">
-          <Skeleton className="aspect-video rounded-none" />
-          <div className="grid gap-1 p-4">
-            <Skeleton className="h-6 w-3/5" />
-            <Skeleton className="h-5 w-2/5" />
-            <Skeleton className="mt-1 h-10 w-full" />
-            <Skeleton className="mt-2 h-6 w-16" />
+      {Array.from(
+        { length: 6 },
+        (_, index) => (
+          <div key={index} className="overflow-hidden rounded-2xl border border-line bg-card">
+            <Skeleton className="aspect-video rounded-none" />
+            <div className="grid gap-1 p-4">
+              <Skeleton className="h-6 w-3/5" />
+              <Skeleton className="h-5 w-2/5" />
+              <Skeleton className="mt-1 h-10 w-full" />
+              <Skeleton className="mt-2 h-6 w-16" />
+            </div>
           </div>
-        </div>
-      ))}
+        ),
+      )}
     </div>
   );
 }
