@@ -248,8 +248,8 @@ class StackBuilder {
   }
 
   /**
-   * The signing secrets of the endpoints that bring Stripe's events to us: first that of the ordinary events, then that of thin
-   * ones. With real Stripe they were given.
+   * The signing secrets of the endpoints that bring Stripe's events to us: first that of the ordinary events, then those of
+   * connected accounts' and of thin ones. With real Stripe they were given.
    */
   async #webhook(sandbox: Sandbox | null): Promise<string> {
     const { stripe, dataDir } = this.#options;
@@ -257,8 +257,9 @@ class StackBuilder {
     if (!sandbox) return "";
     const url = `${this.#urls.api}/functions/v1/stripe-webhook`;
     const stripeApi = this.#stripeClient();
-    const secret = await ensureWebhook(stripeApi, url, dataDir);
-    return `${secret},${await ensureEventDestination(stripeApi, url, dataDir)}`;
+    const own = await ensureWebhook(stripeApi, url, dataDir);
+    const connected = await ensureWebhook(stripeApi, url, dataDir, { connect: true });
+    return [own, connected, await ensureEventDestination(stripeApi, url, dataDir)].join(",");
   }
 
   async #catalogue(database: Database, sandbox: Sandbox | null): Promise<void> {

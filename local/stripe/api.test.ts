@@ -47,7 +47,7 @@ Deno.test("an endpoint the sandbox does not have is Stripe's own 404 and a log l
     assert.ok(
       log.some((line) => line.includes("no such endpoint in the sandbox: POST /v1/issuing/cards")),
     );
-    assert.equal((await refusal(stripe.balance.retrieve())).statusCode, 404);
+    assert.equal((await refusal(stripe.topups.list())).statusCode, 404);
   }, { log: (line) => log.push(line) });
 });
 

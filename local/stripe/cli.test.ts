@@ -55,6 +55,16 @@ const TRIGGERS = [
   "subscription_schedule.released",
   "subscription_schedule.updated",
   "test_helpers.test_clock.deleted",
+  // Marketplace money.
+  "account.updated",
+  "charge.refund.updated",
+  "checkout.session.async_payment_failed",
+  "checkout.session.async_payment_succeeded",
+  "payout.created",
+  "payout.updated",
+  "transfer.created",
+  "transfer.reversed",
+  "transfer.updated",
 ];
 /** Names of the CLI that are no events: what they lead to. */
 const MEANT: Record<string, string> = {
@@ -89,6 +99,13 @@ Deno.test("stripe trigger succeeds for each fixture and the endpoint gets the si
     const hook = await receiver(() => secret);
     secret =
       (await stripe.webhookEndpoints.create({ url: hook.url, enabled_events: ["*"] })).secret ?? "";
+    let connectSecret = "";
+    const connect = await receiver(() => connectSecret);
+    connectSecret = (await stripe.webhookEndpoints.create({
+      url: connect.url,
+      enabled_events: ["*"],
+      connect: true,
+    })).secret ?? "";
     for (const trigger of TRIGGERS) {
       await t.step(trigger, async () => {
         const before = hook.events.length;
@@ -98,12 +115,18 @@ Deno.test("stripe trigger succeeds for each fixture and the endpoint gets the si
         const wanted = MEANT[trigger] ?? trigger;
         await eventually(
           `${wanted} at the endpoint`,
-          () => Promise.resolve(hook.events.slice(before).some((event) => event.type === wanted)),
+          () =>
+            Promise.resolve(
+              [...hook.events.slice(before), ...connect.events].some((event) =>
+                event.type === wanted
+              ),
+            ),
         );
       });
     }
     await hook.close();
-  });
+    await connect.close();
+  }, { asyncDelaySeconds: 1 });
   await Deno.remove(home, { recursive: true });
 });
 

@@ -81,6 +81,8 @@ export interface CheckoutView {
   taxes: { name: string; amount: number; inclusive: boolean }[] | null;
   /** The page asks for the address, which decides the tax. */
   collects_address: boolean;
+  /** What the page offers beside a card; paid later. */
+  bank_debit: "sepa_debit" | "us_bank_account" | null;
   address: { country: string; postal_code: string | null } | null;
   /** Code and name of every country, when the address is asked for. */
   countries: [string, string][];
@@ -221,12 +223,61 @@ export interface InvoiceView {
   awaiting_authentication: boolean;
 }
 
+/** The form of a connected account, opened by its link. */
+export interface OnboardingView {
+  visit: string;
+  account: string;
+  merchant_name: string;
+  /** It was submitted or left; only its end is shown. */
+  done: boolean;
+  countries: [string, string][];
+  /** Two capital letters, or empty. What the platform has said is not asked again. */
+  country: string;
+  country_is_fixed: boolean;
+  entity_type: "company" | "individual";
+  entity_is_fixed: boolean;
+  given_name: string;
+  surname: string;
+  registered_name: string;
+  bank_last4: string | null;
+  /** What is due, as paths into the account. */
+  missing: string[];
+  refresh_url: string;
+  return_url: string | null;
+}
+
+export interface OnboardingInput {
+  country: string;
+  entity_type: "company" | "individual";
+  given_name: string;
+  surname: string;
+  registered_name: string;
+  /** A test account number or IBAN. */
+  bank: string;
+}
+
+/** A bank account to debit: a test IBAN, or a US test account number. */
+export interface BankInput {
+  number: string;
+  name?: string;
+}
+
 export interface Hosted {
+  /** Uses up the link. `refresh`: it was used or is too old, so the platform must make a new one. null: never existed. */
+  openAccountLink(
+    account: string,
+    token: string,
+  ): { visit: string } | { refresh: string } | null;
+  getOnboardingView(visit: string): OnboardingView | null;
+  /** A refusal names the field in its `param`. */
+  submitOnboarding(visit: string, input: OnboardingInput): void;
+  leaveOnboarding(visit: string): void;
+
   getCheckoutView(sessionId: string): CheckoutView | null;
   /** Pays or sets up with a new `card`, or with `saved_card` (an id of `saved_cards`). `email` is needed when the session has none. */
   payCheckout(
     sessionId: string,
-    input: { card?: CardInput; saved_card?: string; email?: string },
+    input: { card?: CardInput; bank?: BankInput; saved_card?: string; email?: string },
   ): PayOutcome;
   /** The person's answer to the bank's challenge. Refusal is `declined`; the session stays open. */
   confirmAuthentication(sessionId: string, approve: boolean): PayOutcome;

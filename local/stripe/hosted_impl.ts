@@ -1,9 +1,10 @@
 /** The hosted pages' operations over the same billing code the API uses. */
-import { StripeError } from "./engine/errors.ts";
+import { invalid, StripeError } from "./engine/errors.ts";
 import type { Settings } from "./engine/settings.ts";
 import type { Store } from "./engine/store.ts";
 import { newId, type PaymentMethod } from "./engine/types.ts";
 import { Work } from "./engine/work.ts";
+import { bankTypeFor, createBankMethod } from "./billing/bank_debits.ts";
 import { cardProblem } from "./billing/cards.ts";
 import {
   answerChallenge,
@@ -18,7 +19,13 @@ import { attemptPayment, type PaymentOutcome } from "./billing/invoices.ts";
 import { createCardMethod } from "./billing/methods.ts";
 import { bankVerdict } from "./billing/payments.ts";
 import { checkoutView, invoiceView, portalView } from "./billing/views.ts";
-import type { CardInput, Hosted, PayOutcome, PlanChangeOutcome } from "./hosted.ts";
+import {
+  leaveOnboarding,
+  onboardingView,
+  openLink,
+  submitOnboarding,
+} from "./billing/onboarding.ts";
+import type { BankInput, CardInput, Hosted, PayOutcome, PlanChangeOutcome } from "./hosted.ts";
 import * as portal from "./billing/portal.ts";
 import { activeCode } from "./resources/coupons.ts";
 import { detach } from "./resources/payment_methods.ts";
@@ -55,6 +62,11 @@ export function createHosted(store: Store, settings: Settings, onCommit: () => v
     action(new Work(store, settings, { id: null, idempotency_key: null }));
 
   return {
+    openAccountLink: (account, token) => run((work) => openLink(work, account, token)),
+    getOnboardingView: (visit) => look((work) => onboardingView(work, visit)),
+    submitOnboarding: (visit, input) => run((work) => submitOnboarding(work, visit, input)),
+    leaveOnboarding: (visit) => run((work) => leaveOnboarding(work, visit)),
+
     getCheckoutView: (id) =>
       look((work) => {
         const session = work.find("checkout.session", id);
@@ -66,6 +78,8 @@ export function createHosted(store: Store, settings: Settings, onCommit: () => v
         const email = input.email ?? null;
         const method = input.saved_card !== undefined
           ? savedCard(work, id, input.saved_card)
+          : input.bank
+          ? newBank(work, id, input.bank, email)
           : newCard(work, input.card, email);
         return "outcome" in method
           ? method
@@ -183,6 +197,16 @@ function newCard(
   const exp_year = card.exp_year < 100 ? 2000 + card.exp_year : card.exp_year;
   return createCardMethod(work, { ...card, exp_year }, {
     billing: { email, name: card.name ?? null },
+  });
+}
+
+/** Refused with a `StripeError` when it is no test account. */
+function newBank(work: Work, id: string, bank: BankInput, email: string | null): PaymentMethod {
+  const session = work.require("checkout.session", id);
+  const type = session.mode === "payment" ? bankTypeFor(session.currency) : null;
+  if (!type) throw invalid("This Checkout Session does not take bank debits.");
+  return createBankMethod(work, type, bank.number, {
+    billing: { email: session.customer_email ?? email, name: bank.name ?? null },
   });
 }
 

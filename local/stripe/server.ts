@@ -71,7 +71,7 @@ function start(options: SandboxOptions): StripeSandbox {
   }
   const core = { store, settings, scheduler, onCommit };
   mountSandbox(app, core);
-  mountControl(app, { store, settings, deliverer, faults });
+  mountControl(app, { store, settings, deliverer, faults, onCommit });
   const hosted = createHosted(store, settings, onCommit);
   mountPages(app, hosted, storeOperator(core));
 

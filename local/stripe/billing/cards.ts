@@ -25,11 +25,33 @@ export interface TestCard {
   authentication?: "always" | "until_set_up";
   /** The charge succeeds and is disputed at once. */
   disputed?: "fraudulent" | "product_not_received" | "inquiry";
+  /** What becomes of a refund some time later; it begins as pending when it will succeed. */
+  refunds?: "fail_later" | "succeed_later";
+  /** The money is available at once, and Stripe takes no fee of it. */
+  isAvailable?: boolean;
   names: readonly string[];
 }
 
 const CARDS: readonly TestCard[] = [
-  { number: "4242424242424242", brand: "visa", names: ["visa", "us", "bypassPending"] },
+  { number: "4242424242424242", brand: "visa", names: ["visa", "us"] },
+  {
+    number: "4000000000000077",
+    brand: "visa",
+    isAvailable: true,
+    names: ["bypassPending"],
+  },
+  {
+    number: "4000000000005126",
+    brand: "visa",
+    refunds: "fail_later",
+    names: ["refundFail"],
+  },
+  {
+    number: "4000000000007726",
+    brand: "visa",
+    refunds: "succeed_later",
+    names: ["pendingRefund"],
+  },
   { number: "4000056655665556", brand: "visa", names: ["visa_debit"] },
   { number: "5555555555554444", brand: "mastercard", names: ["mastercard"] },
   { number: "378282246310005", brand: "amex", names: ["amex"] },

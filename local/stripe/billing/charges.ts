@@ -1,72 +1,131 @@
-/** Charges and refunds. */
-import { invalid } from "../engine/errors.ts";
-import {
-  type Charge,
-  newId,
-  type PaymentIntent,
-  type PaymentMethod,
-  type Refund,
-} from "../engine/types.ts";
+/** Charges. */
+import type { Charge, PaymentIntent, PaymentMethod } from "../engine/types.ts";
+import { newId } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
+import { processingFee, record } from "./balance.ts";
 import type { Decline } from "./cards.ts";
+import { chargeObject } from "./charge_object.ts";
+import { testCardOf } from "./methods.ts";
+import { availableOn } from "./balance.ts";
+import { sendShare } from "./transfers.ts";
+import { worldNow } from "../engine/work.ts";
 
+export type ChargeResult = { kind: "paid" } | { kind: "pending" } | {
+  kind: "failed";
+  decline: Decline;
+};
+
+/** A charge and its event; what was paid and captured moves money at once. */
 export function createCharge(
   work: Work,
   intent: PaymentIntent,
   method: PaymentMethod,
-  decline: Decline | null,
+  result: ChargeResult,
 ): Charge {
-  const captured = decline === null && intent.capture_method !== "manual";
+  const decline = result.kind === "failed" ? result.decline : null;
+  const captured = result.kind === "paid" && intent.capture_method !== "manual";
   const clock = work.clockOf(intent.customer);
-  const id = newId("ch_");
-  const charge: Charge = {
-    id,
-    object: "charge",
+  const made = {
+    id: newId("ch_"),
     amount: intent.amount,
+    created: work.now(clock),
+    currency: intent.currency,
+  };
+  const group = intent.transfer_data ? `group_${intent.id}` : null;
+  const charge: Charge = {
+    ...chargeObject(made),
     amount_captured: captured ? intent.amount : 0,
-    amount_refunded: 0,
-    application: null,
-    application_fee: null,
-    application_fee_amount: null,
-    balance_transaction: null,
+    application_fee_amount: intent.application_fee_amount,
     billing_details: method.billing_details,
     calculated_statement_descriptor: "TOLLGATE SANDBOX",
     captured,
-    created: work.now(clock),
-    currency: intent.currency,
     customer: intent.customer,
     description: intent.description,
-    disputed: false,
-    failure_balance_transaction: null,
     failure_code: decline?.code ?? null,
     failure_message: decline?.message ?? null,
-    fraud_details: {},
-    livemode: false,
     metadata: intent.metadata,
-    on_behalf_of: null,
     outcome: outcomeOf(decline),
-    paid: decline === null,
+    paid: result.kind === "paid",
     payment_intent: intent.id,
     payment_method: method.id,
-    payment_method_details: { type: "card", card: chargedCard(intent, method) },
+    payment_method_details: paidWith(intent, method),
     receipt_email: intent.receipt_email,
-    receipt_number: null,
-    receipt_url: null,
-    refunded: false,
-    review: null,
     shipping: intent.shipping,
-    source: null,
-    source_transfer: null,
-    statement_descriptor: null,
-    statement_descriptor_suffix: null,
-    status: decline === null ? "succeeded" : "failed",
-    transfer_data: null,
-    transfer_group: null,
+    status: {
+      paid: "succeeded",
+      pending: "pending",
+      failed: "failed",
+    }[result.kind] as Charge["status"],
+    transfer_data: intent.transfer_data
+      ? {
+        amount: intent.transfer_data.amount ?? null,
+        destination: intent.transfer_data.destination,
+      }
+      : null,
+    transfer_group: intent.transfer_group ?? group,
   };
-  return work.create("charge", charge, {}, {
-    clock,
-    event: decline ? "charge.failed" : "charge.succeeded",
+  // Stripe tells of the charge first and fills in where its money went a moment later, unless capture is `automatic`.
+  const isLater = intent.capture_method === "automatic_async";
+  const event = { paid: "charge.succeeded", pending: "charge.pending", failed: "charge.failed" }[
+    result.kind
+  ] as "charge.succeeded";
+  if (!captured || isLater) {
+    work.create("charge", charge, {}, { clock, event });
+    return captured ? settle(work, charge.id, "charge.updated") : charge;
+  }
+  work.create("charge", charge, {}, { clock });
+  const done = settle(work, charge.id);
+  work.emit(event, done);
+  return done;
+}
+
+/** Its money comes into the balance, and a connected account's share goes on from there. */
+export function settle(work: Work, id: string, event?: "charge.updated"): Charge {
+  const charge = work.require("charge", id);
+  const method = charge.payment_method ? work.find("payment_method", charge.payment_method) : null;
+  const isBypassing = method ? testCardOf(work, method)?.isAvailable ?? false : false;
+  const now = worldNow(work.store);
+  const entry = record(work, {
+    type: charge.payment_method_details?.type === "card" ? "charge" : "payment",
+    reporting_category: "charge",
+    amount: charge.amount_captured,
+    currency: charge.currency,
+    source: id,
+    description: charge.description,
+    // Money for tests, as it was asked for: at once and without a fee.
+    ...(isBypassing
+      ? {}
+      : { available_on: availableOn(now), fees: processingFee(charge.amount_captured) }),
   });
+  const paid = work.change("charge", id, { balance_transaction: entry.id });
+  const done = sendShare(work, paid);
+  if (event) {
+    const previous = {
+      balance_transaction: null,
+      ...(done.transfer ? { application_fee: null, transfer: null } : {}),
+    };
+    work.emit(event, done, previous);
+  }
+  return done;
+}
+
+type Details = NonNullable<Charge["payment_method_details"]>;
+
+function paidWith(intent: PaymentIntent, method: PaymentMethod): Details {
+  if (method.sepa_debit) {
+    const { generated_from: _, ...debit } = method.sepa_debit;
+    return { type: "sepa_debit", sepa_debit: { ...debit, mandate: null } };
+  }
+  if (method.us_bank_account) {
+    const { account_holder_type, account_type, bank_name, fingerprint, last4, routing_number } =
+      method.us_bank_account;
+    const known = { account_holder_type, account_type, bank_name, fingerprint, last4 };
+    return {
+      type: "us_bank_account",
+      us_bank_account: { ...known, payment_reference: null, routing_number },
+    };
+  }
+  return { type: "card", card: chargedCard(intent, method) };
 }
 
 type ChargedCard = NonNullable<NonNullable<Charge["payment_method_details"]>["card"]>;
@@ -110,60 +169,4 @@ function outcomeOf(decline: Decline | null): Charge["outcome"] {
       : "Payment complete.",
     type: decline ? "issuer_declined" : "authorized",
   };
-}
-
-export function refund(
-  work: Work,
-  charge: Charge,
-  amount: number,
-  reason: Refund["reason"],
-  metadata: Record<string, string>,
-) {
-  const left = charge.amount_captured - charge.amount_refunded;
-  if (left === 0) {
-    throw invalid(
-      `Charge ${charge.id} has already been refunded.`,
-      undefined,
-      "charge_already_refunded",
-    );
-  }
-  if (amount > left) {
-    throw invalid(
-      `Refund amount (${amount}) is greater than unrefunded amount on charge (${left})`,
-      "amount",
-    );
-  }
-  const clock = work.clockOf(charge.customer);
-  const created = work.create(
-    "refund",
-    {
-      id: newId("re_"),
-      object: "refund",
-      amount,
-      balance_transaction: null,
-      charge: charge.id,
-      created: work.now(clock),
-      currency: charge.currency,
-      customer: charge.customer,
-      customer_account: null,
-      metadata,
-      payment_intent: charge.payment_intent,
-      payment_method: charge.payment_method,
-      reason,
-      receipt_number: null,
-      source_transfer_reversal: null,
-      status: "succeeded",
-      transfer_reversal: null,
-    },
-    {},
-    { clock, event: "refund.created" },
-  );
-  const amount_refunded = charge.amount_refunded + amount;
-  work.change(
-    "charge",
-    charge.id,
-    { amount_refunded, refunded: amount_refunded === charge.amount },
-    "charge.refunded",
-  );
-  return created;
 }

@@ -9,6 +9,8 @@ import type {
 } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import type { Decline } from "./cards.ts";
+import { requireRecipient } from "./accounts.ts";
+import { bankTypeFor } from "./bank_debits.ts";
 import { createIntent, createSetup } from "./intents.ts";
 import { amountFor, upfront } from "./amounts.ts";
 import { couponOf, redeem, type Redemption, spread, termsOf } from "./discounts.ts";
@@ -238,6 +240,13 @@ function withAddress(work: Work, session: CheckoutSession, method: PaymentMethod
 }
 
 function run(work: Work, session: CheckoutSession, by: Pay): CheckoutOutcome {
+  const offered = session.mode === "payment" ? bankTypeFor(session.currency) : null;
+  if (by.method.type !== "card" && by.method.type !== offered) {
+    throw invalid(
+      `The payment method type \`${by.method.type}\` is not available for this Checkout Session.`,
+      "payment_method",
+    );
+  }
   if (session.mode === "setup") return runSetup(work, session, by);
   if (session.mode === "payment") return runPayment(work, session, by);
   return runSubscription(work, session, by);
@@ -279,7 +288,10 @@ function runPayment(work: Work, session: CheckoutSession, by: Pay): CheckoutOutc
     complete(work, session.id, by, { customer, payment_status: "no_payment_required" });
     return { outcome: "succeeded" };
   }
+  const bank = bankTypeFor(session.currency);
   const intent = session.payment_intent ?? createIntent(work, {
+    ...details?.connect,
+    payment_method_types: bank ? ["card", bank] : ["card"],
     amount: session.amount_total ?? 0,
     currency: session.currency ?? "usd",
     customer,
@@ -293,9 +305,10 @@ function runPayment(work: Work, session: CheckoutSession, by: Pay): CheckoutOutc
   const done = confirmPayment(work, intent, by);
   if (done.status === "requires_action") return { outcome: "requires_action" };
   if (done.status === "requires_payment_method") return declined(done.last_payment_error);
+  const payment_status = done.status === "processing" ? "unpaid" as const : "paid" as const;
   keepAddress(work, session, customer);
   redeemFor(work, session, customer);
-  complete(work, session.id, by, { customer, payment_status: "paid" });
+  complete(work, session.id, by, { customer, payment_status });
   return { outcome: "succeeded" };
 }
 
@@ -345,6 +358,8 @@ function setUp(
  */
 function runSubscription(work: Work, session: CheckoutSession, by: Pay): CheckoutOutcome {
   const due = session.amount_total ?? 0;
+  const { transfer_data: share } = work.hidden("checkout.session", session.id).subscription ?? {};
+  if (share) requireRecipient(work, share.destination, "transfer_data[destination]");
   if (by.approved === false) return declined(REFUSED_CHALLENGE);
   const verdict = bankVerdict(work, by.method, by.approved ?? false, due === 0);
   if (verdict.kind === "authenticate") return { outcome: "requires_action" };
@@ -400,6 +415,8 @@ function subscribe(work: Work, session: CheckoutSession, customer: string, by: P
     description: details?.description,
     metadata: details?.metadata,
     missing_payment_method: details?.missing_payment_method,
+    application_fee_percent: details?.application_fee_percent ?? null,
+    transfer_data: details?.transfer_data ?? null,
     trial_end: days !== null ? now + days * 86_400 : details?.trial_end,
   });
 }

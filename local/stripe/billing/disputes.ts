@@ -1,9 +1,13 @@
 /** Disputes, as the test cards that bring one make them. https://docs.stripe.com/disputes */
+import { invalid } from "../engine/errors.ts";
 import { type Charge, type Dispute, newId } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
+import { type Entry, record } from "./balance.ts";
 import type { TestCard } from "./cards.ts";
 
 const DAY = 86_400;
+/** Taken with the disputed amount, and kept whoever wins. */
+const DISPUTE_FEE = 1500;
 
 export function createDispute(
   work: Work,
@@ -79,8 +83,32 @@ export function createDispute(
   };
   work.change("charge", charge.id, { disputed: true }, "charge.updated");
   work.create("dispute", dispute, {}, { clock, event: "charge.dispute.created" });
-  if (!isInquiry) work.emit("charge.dispute.funds_withdrawn", dispute);
-  return dispute;
+  return isInquiry ? dispute : withdraw(work, dispute);
+}
+
+/** The platform pays, whoever got the money of the charge; a transfer stays where it is. */
+function withdraw(work: Work, dispute: Dispute): Dispute {
+  const description = "Dispute fee";
+  const fees = [{ amount: DISPUTE_FEE, application: null, description, type: "stripe_fee" }];
+  const done = move(work, dispute, {
+    amount: -dispute.amount,
+    reporting_category: "dispute",
+    description: `Chargeback withdrawal for ${dispute.charge}`,
+    fees,
+  });
+  work.emit("charge.dispute.funds_withdrawn", done);
+  return done;
+}
+
+function move(
+  work: Work,
+  dispute: Dispute,
+  entry: Pick<Entry, "amount" | "description" | "fees" | "reporting_category">,
+): Dispute {
+  const { currency, id } = dispute;
+  const moved = record(work, { ...entry, currency, source: id, type: "adjustment" });
+  const balance_transactions = [...dispute.balance_transactions, moved];
+  return work.change("dispute", id, { balance_transactions });
 }
 
 /** The merchant's answer: test evidence `winning_evidence` or `losing_evidence` decides at once, as in Stripe's test mode. */
@@ -95,19 +123,52 @@ export function submit(work: Work, dispute: Dispute, text: string | null): Dispu
   const status = isInquiry ? "warning_under_review" : "under_review";
   const patch = { evidence_details, status } as const;
   const sent = work.change("dispute", dispute.id, patch, "charge.dispute.updated");
-  if (text === "winning_evidence") {
-    const won = work.change("dispute", dispute.id, {
-      is_charge_refundable: true,
-      status: isInquiry ? "warning_closed" : "won",
-    }, "charge.dispute.closed");
-    if (!isInquiry) work.emit("charge.dispute.funds_reinstated", won);
-    return won;
-  }
+  if (text === "winning_evidence") return win(work, sent);
   return text === "losing_evidence" ? lose(work, sent) : sent;
+}
+
+export function win(work: Work, dispute: Dispute): Dispute {
+  const isInquiry = dispute.status.startsWith("warning");
+  const won = work.change("dispute", dispute.id, {
+    is_charge_refundable: true,
+    status: isInquiry ? "warning_closed" : "won",
+  });
+  const paid = isInquiry ? won : move(work, won, {
+    amount: dispute.amount,
+    reporting_category: "dispute_reversal",
+    description: `Chargeback reversal for ${dispute.charge}`,
+  });
+  work.emit("charge.dispute.closed", paid);
+  if (!isInquiry) work.emit("charge.dispute.funds_reinstated", paid);
+  return paid;
 }
 
 /** Accepting a dispute is losing it; an inquiry is only closed. */
 export function lose(work: Work, dispute: Dispute): Dispute {
   const status = dispute.status.startsWith("warning") ? "warning_closed" : "lost";
   return work.change("dispute", dispute.id, { status }, "charge.dispute.closed");
+}
+
+/** By hand: what a test card does, of any charge that was paid. */
+export function openDispute(
+  work: Work,
+  id: string,
+  kind: NonNullable<TestCard["disputed"]>,
+): Dispute {
+  const charge = work.require("charge", id);
+  if (charge.status !== "succeeded" || charge.disputed) {
+    throw invalid(`Charge ${id} is not paid, or disputed already.`);
+  }
+  return createDispute(work, charge, kind);
+}
+
+const DECIDED = ["lost", "warning_closed", "won"];
+
+/** By hand: the bank decides. */
+export function decideDispute(work: Work, id: string, outcome: "lost" | "won"): Dispute {
+  const dispute = work.require("dispute", id);
+  if (DECIDED.includes(dispute.status)) {
+    throw invalid(`This dispute is already closed: its status is ${dispute.status}.`);
+  }
+  return outcome === "won" ? win(work, dispute) : lose(work, dispute);
 }

@@ -9,6 +9,10 @@ export const PENDING_LIFETIME = 23 * 3600;
 
 type Rules = { [K in Kind]?: (object: Objects[K], hidden: Hidden<K>) => number | null };
 const RULES: Rules = {
+  "balance_transaction": ({ status, available_on }) => status === "pending" ? available_on : null,
+  "payment_intent": (_intent, { settles_at }) => settles_at ?? null,
+  "payout": (_payout, { settles_at }) => settles_at,
+  "refund": (_refund, { settles_at }) => settles_at ?? null,
   "billing.credit_grant": (grant, { expired }) =>
     expired || grant.voided_at !== null ? null : grant.expires_at,
   "checkout.session": (session) => session.status === "open" ? session.expires_at : null,

@@ -1,8 +1,8 @@
 /** New payment and setup intents. */
-import { newId, type PaymentIntent, type SetupIntent } from "../engine/types.ts";
+import { type ConnectSpec, newId, type PaymentIntent, type SetupIntent } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 
-export interface IntentSpec {
+export interface IntentSpec extends ConnectSpec {
   amount: number;
   currency: string;
   customer: string | null;
@@ -30,7 +30,7 @@ export function createIntent(work: Work, spec: IntentSpec): PaymentIntent {
     amount_details: { tip: {} },
     amount_received: 0,
     application: null,
-    application_fee_amount: null,
+    application_fee_amount: spec.application_fee_amount ?? null,
     automatic_payment_methods: spec.payment_method_types
       ? null
       : { allow_redirects: "always", enabled: true },
@@ -66,8 +66,8 @@ export function createIntent(work: Work, spec: IntentSpec): PaymentIntent {
     statement_descriptor: null,
     statement_descriptor_suffix: null,
     status: spec.payment_method ? "requires_confirmation" : "requires_payment_method",
-    transfer_data: null,
-    transfer_group: null,
+    transfer_data: spec.transfer_data ?? null,
+    transfer_group: spec.transfer_group ?? (spec.transfer_data ? `group_${id}` : null),
   };
   const hidden = { invoice: spec.invoice ?? null };
   return work.create("payment_intent", intent, hidden, { clock, event: "payment_intent.created" });

@@ -1,7 +1,14 @@
 /** An invoice's life: draft → open → paid, void or uncollectible, and the payment between. */
 import { invalid } from "../engine/errors.ts";
-import { type Invoice, newId, type PaymentIntent, type PaymentMethod } from "../engine/types.ts";
+import {
+  type ConnectSpec,
+  type Invoice,
+  newId,
+  type PaymentIntent,
+  type PaymentMethod,
+} from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
+import { capabilityOf } from "./accounts.ts";
 import { applyCredits, reinstateCredits } from "./credits.ts";
 import { useUp } from "./discounts.ts";
 import { totals } from "./drafts.ts";
@@ -86,6 +93,7 @@ function applyBalance(total: number, balance: number): { due: number; after: num
 function openPayment(work: Work, invoice: Invoice): PaymentIntent {
   const sub = subscriptionOf(invoice);
   const intent = createIntent(work, {
+    ...shareOf(work, invoice),
     amount: invoice.amount_due,
     currency: invoice.currency,
     customer: invoice.customer,
@@ -121,6 +129,31 @@ function openPayment(work: Work, invoice: Invoice): PaymentIntent {
   return intent;
 }
 
+/** What of it goes to the connected account of its subscription, as the subscription stands when the payment is made. */
+function shareOf(work: Work, invoice: Invoice): ConnectSpec {
+  const id = subscriptionOf(invoice);
+  const sub = id ? work.find("subscription", id) : null;
+  if (!sub?.transfer_data) return {};
+  const { destination, amount_percent } = sub.transfer_data;
+  const part = (percent: number) => Math.round((invoice.amount_due * percent) / 100);
+  const fee = part(sub.application_fee_percent ?? 0);
+  return {
+    application_fee_amount: fee > 0 ? fee : null,
+    transfer_data: {
+      destination,
+      ...(amount_percent == null ? {} : { amount: part(amount_percent) }),
+    },
+  };
+}
+
+/** Its money cannot go where it should: the attempt fails before any bank is asked. */
+function isStuck(work: Work, intent: string): boolean {
+  const { transfer_data } = work.require("payment_intent", intent);
+  const to = transfer_data ? work.store.find("v2.core.account", transfer_data.destination) : null;
+  return transfer_data !== null && transfer_data !== undefined &&
+    (!to || to.closed === true || capabilityOf(to)?.status !== "active");
+}
+
 /** The method an automatic charge uses: the invoice's, the subscription's, the customer's; null when there is none. */
 export function defaultMethod(work: Work, invoice: Invoice): PaymentMethod | null {
   const sub = subscriptionOf(invoice);
@@ -152,6 +185,10 @@ export function attemptPayment(work: Work, id: string, by: Payment = {}): Paymen
     return "no_method";
   }
   const known = work.hidden("invoice", id).payment_intent ?? openPayment(work, invoice).id;
+  if (isStuck(work, known)) {
+    failed(work, invoice, by.automatic ?? false, quiet);
+    return "failed";
+  }
   const intent = confirmPayment(work, known, {
     method,
     approved: by.approved,

@@ -121,6 +121,9 @@ export function attach(
       param,
     );
   }
+  if (method.type !== "card") {
+    throw invalid("The sandbox keeps cards only: a bank account pays once.", param);
+  }
   const card = testCardOf(work, method);
   const refused = card ? card.refuses : NOT_A_TEST_CARD;
   if (refused) throw cardError(refused, {});

@@ -2,8 +2,10 @@
 import type { PaymentIntent, PaymentMethod, SetupIntent } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import type { Decline } from "./cards.ts";
+import { isBankType, startDebit } from "./bank_debits.ts";
 import { createCharge } from "./charges.ts";
 import { createDispute } from "./disputes.ts";
+import { checkConnect } from "./transfers.ts";
 import { attach, NOT_A_TEST_CARD, testCardOf } from "./methods.ts";
 
 type Verdict = { kind: "ok" } | { kind: "authenticate" } | { kind: "refused"; decline: Decline };
@@ -39,9 +41,17 @@ export interface Confirmation {
   approved?: boolean;
 }
 
+/** A destination can be lost between the promise and the payment. */
+export const intentConnect = (intent: PaymentIntent) => ({
+  application_fee_amount: intent.application_fee_amount,
+  transfer_data: intent.transfer_data,
+});
+
 /** Confirms an intent and leaves it `succeeded`, `requires_capture`, `requires_action` or `requires_payment_method`. */
 export function confirmPayment(work: Work, intentId: string, by: Confirmation): PaymentIntent {
   const intent = work.change("payment_intent", intentId, { payment_method: by.method.id });
+  checkConnect(work, intentConnect(intent), intent.amount);
+  if (isBankType(by.method.type)) return startDebit(work, intent, by.method);
   const verdict: Verdict = by.approved === false
     ? { kind: "refused", decline: AUTHENTICATION_FAILED }
     : bankVerdict(work, by.method, by.approved ?? false, false);
@@ -65,7 +75,7 @@ function failPayment(
   method: PaymentMethod,
   decline: Decline,
 ): PaymentIntent {
-  const charge = createCharge(work, intent, method, decline);
+  const charge = createCharge(work, intent, method, { kind: "failed", decline });
   const { code, message, decline_code } = decline;
   return work.change("payment_intent", intent.id, {
     last_payment_error: {
@@ -84,7 +94,7 @@ function failPayment(
 }
 
 function succeedPayment(work: Work, intent: PaymentIntent, method: PaymentMethod): PaymentIntent {
-  const charge = createCharge(work, intent, method, null);
+  const charge = createCharge(work, intent, method, { kind: "paid" });
   if (intent.setup_future_usage && intent.customer && method.customer === null) {
     attach(work, method.id, intent.customer);
   }

@@ -26,6 +26,8 @@ export type MissingMethod = "cancel" | "create_invoice" | "pause";
 export interface SubscriptionSpec {
   customer: string;
   items: { price: string; quantity?: number; metadata?: Record<string, string> }[];
+  application_fee_percent?: number | null;
+  transfer_data?: Subscription["transfer_data"];
   automatic_tax?: boolean;
   default_payment_method?: string | null;
   payment_behavior?: PaymentBehavior;
@@ -191,7 +193,7 @@ function newSubscription(spec: SubscriptionSpec, made: Made): Subscription {
     id: made.id,
     object: "subscription",
     application: null,
-    application_fee_percent: null,
+    application_fee_percent: spec.application_fee_percent ?? null,
     automatic_tax: taxSwitch(spec.automatic_tax ?? false),
     billing_cycle_anchor: made.anchor,
     billing_cycle_anchor_config: null,
@@ -241,7 +243,7 @@ function newSubscription(spec: SubscriptionSpec, made: Made): Subscription {
     start_date: made.now,
     status: made.trialEnd !== null ? "trialing" : "incomplete",
     test_clock: made.clock === "" ? null : made.clock,
-    transfer_data: null,
+    transfer_data: spec.transfer_data ?? null,
     trial_end: made.trialEnd,
     trial_settings: {
       end_behavior: {

@@ -1,4 +1,5 @@
 /** What the hosted pages show: flat, ready for a template, nothing to look up. */
+import { bankTypeFor } from "./bank_debits.ts";
 import type {
   CardView,
   CheckoutView,
@@ -101,6 +102,7 @@ export function checkoutView(work: Work, session: CheckoutSession): CheckoutView
     amount_total: session.amount_total ?? 0,
     taxes: taxViews(work, session, priced),
     collects_address: hidden.tax?.collects ?? false,
+    bank_debit: session.mode === "payment" ? bankTypeFor(session.currency) : null,
     countries: hidden.tax?.collects ? countryNames() : [],
     address: hidden.tax?.address ??
       (customer?.address?.country

@@ -1,6 +1,9 @@
 /** The HTTP side of faults and delivery control, for tests. */
 import type { Context, Hono } from "hono";
 import { z } from "zod";
+import { setTransfers } from "../billing/accounts.ts";
+import { decideDispute, openDispute } from "../billing/disputes.ts";
+import { StripeError } from "../engine/errors.ts";
 import type { Deliverer } from "../engine/deliver.ts";
 import { Work, worldNow } from "../engine/work.ts";
 import type { Store } from "../engine/store.ts";
@@ -15,6 +18,7 @@ import {
   setDeliveryMode,
 } from "./delivery.ts";
 import { type Faults, faultSchema } from "./faults.ts";
+import { accountState } from "./accounts.ts";
 import { usageState } from "./usage.ts";
 
 interface Parts {
@@ -22,6 +26,7 @@ interface Parts {
   settings: Settings;
   deliverer: Deliverer;
   faults: Faults;
+  onCommit: () => void;
 }
 
 const idsSchema = z.strictObject({ ids: z.array(z.string()), at_once: z.boolean().default(false) });
@@ -30,7 +35,10 @@ const discardSchema = z.union([
   z.strictObject({ all: z.literal(true) }),
 ]);
 
-export function mountControl(app: Hono, { store, settings, deliverer, faults }: Parts): void {
+export function mountControl(
+  app: Hono,
+  { store, settings, deliverer, faults, onCommit }: Parts,
+): void {
   app.get("/_sandbox/faults", (c) => c.json({ data: faults.list() }));
   app.post("/_sandbox/faults", (c) => read(c, faultSchema, (fault) => c.json(faults.add(fault))));
   app.delete("/_sandbox/faults", (c) => c.json({ cleared: faults.clear() }));
@@ -71,11 +79,53 @@ export function mountControl(app: Hono, { store, settings, deliverer, faults }: 
       return c.json({ discarded: store.transaction(() => discard(store, ids)) });
     }));
 
+  const act = (c: Context, run: (work: Work) => unknown): Response => {
+    try {
+      const work = new Work(store, settings, { id: null, idempotency_key: null });
+      const done = store.transaction(() => run(work));
+      onCommit();
+      return c.json(done ?? {});
+    } catch (error) {
+      if (error instanceof StripeError) {
+        return refuse(c, error.status === 404 ? 404 : 400, error.message);
+      }
+      throw error;
+    }
+  };
+  app.post("/_sandbox/accounts/:id", (c) =>
+    read(
+      c,
+      z.strictObject({ transfers: z.enum(["active", "restricted"]) }),
+      ({ transfers }) => act(c, (work) => setTransfers(work, c.req.param("id"), transfers)),
+    ));
+  app.post("/_sandbox/charges/:id/dispute", (c) =>
+    read(
+      c,
+      z.strictObject({
+        reason: z.enum(["fraudulent", "product_not_received", "inquiry"]).default("fraudulent"),
+      }),
+      ({ reason }) => act(c, (work) => openDispute(work, c.req.param("id"), reason)),
+    ));
+  app.post("/_sandbox/disputes/:id", (c) =>
+    read(
+      c,
+      z.strictObject({ outcome: z.enum(["won", "lost"]) }),
+      ({ outcome }) => act(c, (work) => decideDispute(work, c.req.param("id"), outcome)),
+    ));
+
   /** The truth, past every fault: what a correct copy must say in the end. */
   app.get("/_sandbox/state", (c) => {
     const customer = c.req.query("customer");
     const where: Record<string, string> = customer === undefined ? {} : { customer };
     const work = new Work(store, settings, { id: null, idempotency_key: null });
+    const account = c.req.query("account");
+    if (account !== undefined) {
+      return c.json({
+        change: store.change,
+        now: worldNow(store),
+        ...accountState(work, account),
+      });
+    }
     return c.json({
       change: store.change,
       now: worldNow(store),

@@ -123,6 +123,7 @@ export function listPage<K extends Kind>(
   }
   const found = work.store.list(kind, {
     ...query,
+    account: work.account,
     created: page.created,
     after: page.starting_after,
     before: page.ending_before,

@@ -84,8 +84,9 @@ export class Api {
     if (!/^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$/.test(version)) {
       throw invalid(`Invalid Stripe API version: ${version}`);
     }
-    const account = request.headers.get("stripe-account");
-    if (account !== null) throw noAccount(account);
+    // `/v2` says with its context what `/v1` says with the account.
+    const account = request.headers.get("stripe-account") ??
+      (request.headers.get("stripe-context") || null);
     const text = await request.text();
     if (!found) {
       this.settings.log(
@@ -93,22 +94,24 @@ export class Api {
       );
       throw unrecognized(request.method, url.pathname);
     }
+    const acting = account === null ? "" : this.#actingAs(account, found.route);
     const raw = this.#decode(request, url, text);
     if (key === null && asOf !== null) {
       return this.store.rehearse(() => {
         this.store.goBackTo(asOf);
-        return this.#run(found, raw, { id, idempotency_key: null });
+        return this.#run(found, raw, { id, idempotency_key: null }, acting);
       });
     }
     if (key === null) {
       const origin = { id, idempotency_key: null };
-      return await this.#limits.hold(found.route, raw, () => this.#run(found, raw, origin));
+      return await this.#limits.hold(found.route, raw, () => this.#run(found, raw, origin, acting));
     }
     if (key === "" || key.length > 255) {
       throw invalid("Idempotency keys must be between 1 and 255 characters long.", undefined);
     }
     const fingerprint = `${request.method} ${url.pathname}?${url.search} ${text}`;
-    const kept = isV2(url.pathname) ? V2_KEY + key : key;
+    // Keys are each account's own.
+    const kept = `${acting === "" ? "" : `${acting} `}${isV2(url.pathname) ? V2_KEY : ""}${key}`;
     const stored = this.#idempotency.begin(kept, fingerprint);
     if (stored) return { status: stored.status, body: stored.body, replayOf: stored.requestId };
     try {
@@ -121,10 +124,21 @@ export class Api {
         if (isV2(url.pathname) && done.status >= 400) return;
         this.#idempotency.save(kept, fingerprint, done.status, done.body, id);
       };
-      return await this.#limits.hold(found.route, raw, () => this.#run(found, raw, origin, save));
+      const run = () => this.#run(found, raw, origin, acting, save);
+      return await this.#limits.hold(found.route, raw, run);
     } finally {
       this.#idempotency.end(kept);
     }
+  }
+
+  /** Who acts. An account that is not there or closed is refused, and so is what the sandbox cannot do for one. */
+  #actingAs(account: string, route: Route): string {
+    const found = this.store.find("v2.core.account", account);
+    if (!found || found.closed) throw noAccount(account);
+    if (route.forAccounts) return account;
+    throw invalid(
+      `The sandbox has no ${route.method} ${route.path} for connected accounts (Stripe-Account).`,
+    );
   }
 
   #decode(request: Request, url: URL, text: string): { [key: string]: Raw } {
@@ -134,20 +148,22 @@ export class Api {
       return { ...query, ...decodeJson(text) };
     }
     const form = decodeForm([url.search.slice(1), text].filter((part) => part !== "").join("&"));
-    return modernize(this.store, url.pathname, form, request.headers.get("stripe-version"));
+    const asked = { method: request.method, path: url.pathname };
+    return modernize(this.store, asked, form, request.headers.get("stripe-version"));
   }
 
   #run(
     found: { route: Route; ids: string[] },
     raw: { [key: string]: Raw },
     origin: { id: string; idempotency_key: string | null },
+    account: string,
     onDone: (answer: Answer) => void = () => {},
   ): Answer {
     const { expand: rawExpand, ...form } = raw;
     const params = isV2(found.route.path) ? raw : form;
     const paths = params === raw ? [] : expandParam.read(rawExpand, "expand") ?? [];
     const run = found.route.prepare(params, found.ids);
-    const work = new Work(this.store, this.settings, origin);
+    const work = new Work(this.store, this.settings, origin, account);
     try {
       return this.store.transaction(() => {
         const done = this.#attempt(() => expand(work, this.rendering, run(work), paths));

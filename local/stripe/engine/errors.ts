@@ -66,7 +66,7 @@ export function unrecognized(method: string, path: string): StripeError {
   return new StripeError(404, { type: "invalid_request_error", message });
 }
 
-/** The sandbox has no connected accounts; acting as the platform instead would be an invented success. */
+/** Acting as the platform instead would be an invented success. */
 export function noAccount(account: string): StripeError {
   return new StripeError(403, {
     type: "invalid_request_error",

@@ -1,7 +1,12 @@
 /** Where an object can be fetched, as a thin event says it. */
-import type { AlertTriggered, Kind, Objects, RelatedObject } from "./types.ts";
+import type { Account, AlertTriggered, Kind, Objects, RelatedObject } from "./types.ts";
 
 const PATHS: Partial<Record<string, string>> = {
+  "account": "/v1/accounts",
+  "application_fee": "/v1/application_fees",
+  "payout": "/v1/payouts",
+  "transfer": "/v1/transfers",
+  "v2.core.account": "/v2/core/accounts",
   "billing.credit_balance_transaction": "/v1/billing/credit_balance_transactions",
   "billing.credit_grant": "/v1/billing/credit_grants",
   "billing.meter": "/v1/billing/meters",
@@ -28,7 +33,9 @@ const PATHS: Partial<Record<string, string>> = {
 };
 
 /** Undefined for what has no address of its own. */
-export function relatedTo(object: Objects[Kind] | AlertTriggered): RelatedObject | undefined {
+export function relatedTo(
+  object: Objects[Kind] | AlertTriggered | Account,
+): RelatedObject | undefined {
   const path = PATHS[object.object];
   if (path === undefined || !("id" in object)) return undefined;
   return { id: object.id, type: object.object, url: `${path}/${object.id}` };

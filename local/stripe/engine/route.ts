@@ -24,7 +24,13 @@ export interface Route {
   guard?(raw: { [key: string]: Raw }, store: Store): Guard | null;
   /** Let in by the token of a meter event session, not by the secret key. */
   isSession?: boolean;
+  /** Also answers for a connected account (`Stripe-Account`). */
+  forAccounts?: boolean;
 }
+
+/** These routes also answer for a connected account. */
+export const forAccounts = (...routes: Route[]): Route[] =>
+  routes.map((each) => ({ ...each, forAccounts: true }));
 
 export function route<S extends Shape>(
   method: Method,
@@ -44,7 +50,9 @@ export function route<S extends Shape>(
 
 export function retrieveRoute<K extends Kind>(kind: K, path: string): Route {
   return route("GET", `${path}/:id`, {}, (work, _params, id) => {
-    if (work.store.isDeleted(kind, id)) return { id, object: kind, deleted: true };
+    if (work.account === "" && work.store.isDeleted(kind, id)) {
+      return { id, object: kind, deleted: true };
+    }
     return work.require(kind, id);
   });
 }

@@ -3,9 +3,13 @@
  * real time plus an offset that `POST /_sandbox/clock` moves forward. Each due step is one transaction; between steps
  * the clock stands exactly at the step's due time, so a renewal three months ahead sees the dates Stripe would show.
  */
+import { release } from "../billing/balance.ts";
+import { settleDebit } from "../billing/bank_debits.ts";
 import { expireCheckout } from "../billing/checkout.ts";
 import { endGrant } from "../billing/credits.ts";
 import { report } from "../billing/meter_reports.ts";
+import { settlePayout } from "../billing/payouts.ts";
+import { settleRefund } from "../billing/refunds.ts";
 import { stepSchedule } from "../billing/schedules.ts";
 import { stepInvoice, stepSubscription } from "../billing/lifecycle.ts";
 import type { Settings } from "./settings.ts";
@@ -99,6 +103,10 @@ export class Scheduler {
         if (kind === "promotion_code") {
           work.change("promotion_code", id, { active: false }, "promotion_code.updated");
         }
+        if (kind === "balance_transaction") release(work, id);
+        if (kind === "payout") settlePayout(work, id);
+        if (kind === "payment_intent") settleDebit(work, id);
+        if (kind === "refund") settleRefund(work, id);
         if (kind === "invoice") stepInvoice(work, id);
         if (kind === "checkout.session") expireCheckout(work, id);
         const after = this.store.sql("select due_at from objects where id = ?").get(id);

@@ -22,6 +22,8 @@ export interface Settings {
   meterEventsPerSecond: number;
   /** How many seconds of invalid meter events one error report gathers (Stripe: ten). */
   meterReportSeconds: number;
+  /** How long a bank debit is on its way, and a refund that does not succeed at once, in seconds of the sandbox's time. */
+  asyncDelaySeconds: number;
   log: (line: string) => void;
 }
 
@@ -38,4 +40,5 @@ export const DEFAULTS = {
   meterLatencyMs: 10,
   meterEventsPerSecond: 1000,
   meterReportSeconds: 2,
+  asyncDelaySeconds: 3,
 } as const;

@@ -15,7 +15,8 @@ create table if not exists objects (
   clock text not null default '',
   due_at integer,
   data text not null,
-  hidden text not null default '{}'
+  hidden text not null default '{}',
+  account text not null default ''
 ) strict;
 create index if not exists objects_kind_idx on objects (kind, seq);
 create index if not exists objects_customer_idx on objects (kind, json_extract(data, '$.customer'));
@@ -88,6 +89,7 @@ create table if not exists history (
 /** Columns that came later than their table: a data folder of an older version gets them on opening. */
 const ADDED: readonly { table: string; column: string; type: string }[] = [
   { table: "deliveries", column: "copies", type: "integer not null default 1" },
+  { table: "objects", column: "account", type: "text not null default ''" },
 ];
 
 /** How many changes back a stale read can reach. */
@@ -102,6 +104,8 @@ export interface ListQuery {
   after?: string;
   before?: string;
   limit: number;
+  /** Whose objects: a connected account's, or the platform's own. */
+  account?: string;
 }
 
 export class Store {
@@ -181,7 +185,7 @@ export class Store {
       "insert or ignore into history (change, id, customer, before) " +
         "select ?, id, coalesce(json_extract(data, '$.customer'), iif(kind = 'customer', id, null)), " +
         "json_object('seq', seq, 'kind', kind, 'created', created, 'clock', clock, 'due_at', due_at, 'data', data, " +
-        "'hidden', hidden) from objects where id = ?",
+        "'hidden', hidden, 'account', account) from objects where id = ?",
     ).run(this.#change, id);
   }
 
@@ -210,8 +214,12 @@ export class Store {
       const was = JSON.parse(String(row.before));
       this.sql("delete from tombstones where id = ?").run(id);
       this.sql(
-        "insert into objects (seq, id, kind, created, clock, due_at, data, hidden) values (?, ?, ?, ?, ?, ?, ?, ?)",
-      ).run(was.seq, id, was.kind, was.created, was.clock, was.due_at, was.data, was.hidden);
+        "insert into objects (seq, id, kind, created, clock, due_at, data, hidden, account) " +
+          "values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      ).run(
+        ...[was.seq, id, was.kind, was.created, was.clock, was.due_at, was.data, was.hidden],
+        was.account ?? "",
+      );
     }
   }
 
@@ -227,6 +235,12 @@ export class Store {
   find<K extends Kind>(kind: K, id: string): Objects[K] | null {
     const row = this.sql("select data from objects where id = ? and kind = ?").get(id, kind);
     return row ? JSON.parse(String(row.data)) : null;
+  }
+
+  /** Whose it is: a connected account's, or "" for the platform's own. */
+  accountOf(id: string): string {
+    const row = this.sql("select account from objects where id = ?").get(id);
+    return row ? String(row.account) : "";
   }
 
   kindOf(id: string): string | null {
@@ -245,11 +259,19 @@ export class Store {
   }
 
   insert(
-    row: { id: string; kind: Kind; created: number; clock: string; data: unknown; hidden: unknown },
+    row: {
+      id: string;
+      kind: Kind;
+      created: number;
+      clock: string;
+      data: unknown;
+      hidden: unknown;
+      account?: string;
+    },
   ): void {
     this.#remember(row.id, customerOf(row.kind, row.id, row.data), true);
     this.sql(
-      "insert into objects (id, kind, created, clock, data, hidden) values (?, ?, ?, ?, ?, ?)",
+      "insert into objects (id, kind, created, clock, data, hidden, account) values (?, ?, ?, ?, ?, ?, ?)",
     )
       .run(
         row.id,
@@ -258,6 +280,7 @@ export class Store {
         row.clock,
         JSON.stringify(row.data),
         JSON.stringify(row.hidden),
+        row.account ?? "",
       );
   }
 
@@ -281,8 +304,8 @@ export class Store {
 
   /** The newest first, as all of Stripe's lists; `null` when the cursor is unknown. */
   list<K extends Kind>(kind: K, query: ListQuery): { data: Objects[K][]; hasMore: boolean } | null {
-    const parts = ["kind = ?"];
-    const args: Scalar[] = [kind];
+    const parts = ["kind = ?", "account = ?"];
+    const args: Scalar[] = [kind, query.account ?? ""];
     const add = (sql: string, ...values: Scalar[]) => {
       parts.push(sql);
       args.push(...values);
@@ -317,8 +340,8 @@ export class Store {
   }
 
   /** All of them, oldest first: for the sandbox's own use, never an answer. */
-  all<K extends Kind>(kind: K, where: Record<string, Scalar>): Objects[K][] {
-    return (this.list(kind, { where, limit: 10_000 })?.data ?? []).reverse();
+  all<K extends Kind>(kind: K, where: Record<string, Scalar>, account = ""): Objects[K][] {
+    return (this.list(kind, { where, limit: 10_000, account })?.data ?? []).reverse();
   }
 
   meta(name: string): string | null {

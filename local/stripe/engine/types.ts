@@ -52,6 +52,18 @@ export type CreditSummary = Wire<Stripe.Billing.CreditBalanceSummary>;
 export type AlertTriggered = Wire<Stripe.Billing.AlertTriggered>;
 export type TestClock = Wire<Stripe.TestHelpers.TestClock>;
 export type WebhookEndpoint = Wire<Stripe.WebhookEndpoint>;
+/** Money between the platform and its connected accounts. */
+export type Account = Wire<Stripe.Account>;
+export type AccountV2 = Wire<Stripe.V2.Core.Account>;
+export type AccountLink = Wire<Stripe.V2.Core.AccountLink>;
+export type ApplicationFee = Wire<Stripe.ApplicationFee>;
+export type Balance = Wire<Stripe.Balance>;
+export type BalanceTransaction = Wire<Stripe.BalanceTransaction>;
+export type BankAccount = Wire<Stripe.BankAccount>;
+export type FeeRefund = Wire<Stripe.FeeRefund>;
+export type Payout = Wire<Stripe.Payout>;
+export type Transfer = Wire<Stripe.Transfer>;
+export type TransferReversal = Wire<Stripe.TransferReversal>;
 export type EventDestination = Wire<Stripe.V2.Core.EventDestination>;
 
 /** The SDK opens its enums with `string & {}` for words of later versions; what the sandbox says must be a known one. */
@@ -69,6 +81,8 @@ export type EventType = Wire<Stripe.WebhookEndpointCreateParams.EnabledEvent>;
 export interface StripeEvent {
   id: string;
   object: "event";
+  /** The connected account it happened on; absent for the platform's own. */
+  account?: string;
   api_version: string;
   created: number;
   data: { object: unknown; previous_attributes?: Record<string, unknown> };
@@ -92,6 +106,8 @@ export interface ThinEvent extends Wire<Omit<Stripe.V2.Core.EventBase, "type">> 
 }
 
 export interface Objects {
+  "application_fee": ApplicationFee;
+  "balance_transaction": BalanceTransaction;
   "billing.alert": Alert;
   "billing.credit_balance_transaction": CreditTransaction;
   "billing.credit_grant": CreditGrant;
@@ -105,11 +121,13 @@ export interface Objects {
   "discount": Discount;
   "dispute": Dispute;
   "event": StripeEvent;
+  "fee_refund": FeeRefund;
   "invoice": Invoice;
   "invoice_payment": InvoicePayment;
   "invoiceitem": InvoiceItem;
   "payment_intent": PaymentIntent;
   "payment_method": PaymentMethod;
+  "payout": Payout;
   "price": Price;
   "product": Product;
   "promotion_code": PromotionCode;
@@ -119,6 +137,10 @@ export interface Objects {
   "subscription_schedule": Schedule;
   "tax.registration": TaxRegistration;
   "test_helpers.test_clock": TestClock;
+  "transfer": Transfer;
+  "transfer_reversal": TransferReversal;
+  "v2.core.account": AccountV2;
+  "v2.core.account_link": AccountLink & { id: string };
   "v2.core.event": ThinEvent;
   "v2.core.event_destination": EventDestination;
   "webhook_endpoint": WebhookEndpoint;
@@ -127,6 +149,10 @@ export type Kind = keyof Objects;
 
 /** What the sandbox must remember beside an object and Stripe does not show. */
 export interface HiddenByKind {
+  "payout": { fails: { code: string; message: string } | null; settles_at: number | null };
+  "refund": RefundHidden;
+  "v2.core.account": AccountHidden;
+  "v2.core.account_link": { token: string; visit: string | null; done: boolean };
   /** The customers it has fired for, and the last meter event that was there before it watched. */
   "billing.alert": { triggered: string[]; after: number };
   /** Its end has come, by time or by request: what was left is debited. */
@@ -140,17 +166,44 @@ export interface HiddenByKind {
   /** Shown only when expanded. */
   "price": { tiers?: PriceTier[]; currency_options?: Record<string, PriceOption> };
   "payment_method": { card: string; authenticated: boolean };
-  "payment_intent": { invoice: string | null };
+  "payment_intent": PaymentIntentHidden;
   "subscription": SubscriptionHidden;
   /** `subscription_schedule.expiring` is sent once. */
   "subscription_schedule": { warned: boolean };
   "test_helpers.test_clock": { target: number | null };
   "v2.core.event_destination": { secret: string; url: string };
-  "webhook_endpoint": { secret: string };
+  /** `connect`: gets the events of connected accounts, not the platform's own. */
+  "webhook_endpoint": { secret: string; connect?: boolean };
   "billing_portal.session": { waiting: PortalWaiting | null; made_ms?: number };
 }
 export type Hidden<K extends Kind> = K extends keyof HiddenByKind ? HiddenByKind[K]
   : Record<never, never>;
+
+export interface AccountHidden {
+  /** How it was made: an account of `/v1` has a type of its own. */
+  type: "custom" | "express" | "none" | "standard";
+  /** The hosted form was filled in to the end. */
+  submitted: boolean;
+  bank: BankAccount | null;
+  /** Why payouts to this bank fail, for test numbers that do. */
+  payout_failure: { code: string; message: string } | null;
+  /** Set by hand (operator, control): no transfers whatever was submitted. */
+  disabled: boolean;
+  /** `/v1` capabilities that are asked for and that `/v2` has no configuration for here. */
+  card_payments: boolean;
+}
+
+export interface RefundHidden {
+  /** What becomes of it, and when, in the sandbox's own time. */
+  outcome?: "failed" | "succeeded" | null;
+  settles_at?: number | null;
+}
+
+export interface PaymentIntentHidden {
+  invoice: string | null;
+  /** A bank debit under way: what becomes of it, and when, in the sandbox's own time. */
+  settles_at?: number | null;
+}
 
 /** Shown only when expanded: the products a coupon is for, its amounts in other currencies. */
 export interface CouponHidden {
@@ -161,6 +214,13 @@ export type Terms =
   & Pick<Coupon, "amount_off" | "currency" | "duration" | "percent_off">
   & CouponHidden;
 
+/** What makes a payment a destination charge. */
+export interface ConnectSpec {
+  application_fee_amount?: number | null;
+  transfer_data?: { destination: string; amount?: number } | null;
+  transfer_group?: string | null;
+}
+
 export interface CheckoutHidden {
   lines: { price: string; quantity?: number; id: string }[];
   subscription: {
@@ -169,6 +229,8 @@ export interface CheckoutHidden {
     trial_end: number | null;
     trial_period_days: number | null;
     missing_payment_method: "cancel" | "create_invoice" | "pause";
+    application_fee_percent?: number | null;
+    transfer_data?: Subscription["transfer_data"];
   } | null;
   payment: {
     description: string | null;
@@ -176,6 +238,7 @@ export interface CheckoutHidden {
     receipt_email: string | null;
     setup_future_usage: "off_session" | "on_session" | null;
     shipping: PaymentIntent["shipping"];
+    connect?: ConnectSpec;
   } | null;
   /** What automatic tax needs: whether the page asks for the address, the one given there, and whether the customer keeps it. */
   tax?: {

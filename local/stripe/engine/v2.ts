@@ -129,10 +129,11 @@ export function v2Page<K extends Kind>(
   url: string,
   page: { limit?: number; page?: string },
   query: Pick<ListQuery, "where" | "anyOf" | "created">,
+  account = "",
 ): V2List<Objects[K]> {
   const cursor = page.page === undefined ? {} : readCursor(page.page);
   const limit = page.limit ?? 20;
-  const found = store.list(kind, { ...query, ...cursor, limit });
+  const found = store.list(kind, { ...query, ...cursor, limit, account });
   if (!found) throw invalidField("page", "Invalid page token.");
   const [first, last] = [found.data[0], found.data.at(-1)];
   const link = (to: Cursor) => `${url}?page=${btoa(JSON.stringify(to))}&limit=${limit}`;

@@ -7,6 +7,7 @@ import type { Store } from "./store.ts";
 import { relatedTo } from "./related.ts";
 import { type ThinType, thinTypeOf } from "./thin_types.ts";
 import {
+  type Account,
   type AlertTriggered,
   API_VERSION,
   type EventDestination,
@@ -36,10 +37,24 @@ const NOUNS: Partial<Record<Kind, string>> = {
   "billing.credit_grant": "credit grant",
   "billing.meter": "billing meter",
   "billing_portal.configuration": "configuration",
+  "application_fee": "fee",
+  "balance_transaction": "balance transaction",
+  "v2.core.account": "account",
 };
 
 export class Work {
-  constructor(readonly store: Store, readonly settings: Settings, readonly origin: Origin) {}
+  constructor(
+    readonly store: Store,
+    readonly settings: Settings,
+    readonly origin: Origin,
+    /** The connected account whose objects these are (`Stripe-Account`), or "" for the platform. */
+    readonly account = "",
+  ) {}
+
+  /** The same work on another account's books. */
+  as(account: string): Work {
+    return new Work(this.store, this.settings, this.origin, account);
+  }
 
   /** Now, in Unix seconds: the frozen time of the test clock, or the sandbox's own (possibly moved) time. */
   now(clock = ""): number {
@@ -55,12 +70,13 @@ export class Work {
   }
 
   find<K extends Kind>(kind: K, id: string): Objects[K] | null {
-    return this.store.find(kind, id);
+    const found = this.store.find(kind, id);
+    return found && this.store.accountOf(id) === this.account ? found : null;
   }
 
   /** The object, or Stripe's `resource_missing` naming the parameter that held the id. */
   require<K extends Kind>(kind: K, id: string, param = "id"): Objects[K] {
-    const found = this.store.find(kind, id);
+    const found = this.find(kind, id);
     if (!found) throw missing(NOUNS[kind] ?? kind, id, param);
     return found;
   }
@@ -76,7 +92,9 @@ export class Work {
     options: { clock?: string; event?: EventType } = {},
   ): Objects[K] {
     const created = createdAt(data) ?? this.now(options.clock);
-    this.store.insert({ id: data.id, kind, created, clock: options.clock ?? "", data, hidden });
+    const { account } = this;
+    const clock = options.clock ?? "";
+    this.store.insert({ id: data.id, kind, created, clock, data, hidden, account });
     this.store.update(data.id, data, hidden, dueAt(kind, data, hidden));
     if (options.event) this.emit(options.event, data);
     return data;
@@ -119,13 +137,14 @@ export class Work {
 
   emit(
     type: EventType,
-    object: Objects[Kind] | AlertTriggered,
+    object: Objects[Kind] | AlertTriggered | Account,
     previous?: Record<string, unknown>,
   ): void {
     const created = worldNow(this.store);
     const event: StripeEvent = {
       id: newId("evt_"),
       object: "event",
+      ...(this.account === "" ? {} : { account: this.account }),
       api_version: API_VERSION,
       created,
       data: previous ? { object, previous_attributes: previous } : { object },
@@ -135,7 +154,8 @@ export class Work {
       type,
     };
     for (const endpoint of this.store.all("webhook_endpoint", { status: "enabled" })) {
-      if (!wants(endpoint, type)) continue;
+      const { connect = false } = this.store.hidden("webhook_endpoint", endpoint.id);
+      if (connect !== (this.account !== "") || !wants(endpoint, type)) continue;
       event.pending_webhooks += 1;
       enqueue(this.store, event, endpoint.id);
     }
@@ -162,6 +182,7 @@ export class Work {
     const event: ThinEvent = {
       id: newId("evt_test_"),
       object: "v2.core.event",
+      ...(this.account === "" ? {} : { context: this.account }),
       created: iso(now * 1000 + Date.now() % 1000),
       livemode: false,
       type,
@@ -179,7 +200,9 @@ export class Work {
   }
 
   #destinations(event_payload: EventDestination["event_payload"]): EventDestination[] {
-    return this.store.all("v2.core.event_destination", { event_payload, status: "enabled" });
+    const from = this.account === "" ? "@self" : "@accounts";
+    return this.store.all("v2.core.event_destination", { event_payload, status: "enabled" })
+      .filter((each) => each.events_from?.includes(from));
   }
 }
 

@@ -64,7 +64,11 @@ function payWith(kit: Kit, view: CheckoutView, form: URLSearchParams): string {
     kit.flashes.leave(path, { problems, values: keepable(form) });
   if ("problems" in read) return again(read.problems);
   const tried = attempt(() => kit.hosted.payCheckout(view.id, read.input));
-  if ("refused" in tried) return again([{ field: null, message: tried.refused.message }]);
+  if ("refused" in tried) {
+    const { message, param = "" } = tried.refused.body;
+    const isBank = param.startsWith("sepa_debit") || param.startsWith("us_bank_account");
+    return again([{ field: isBank ? "bank_number" : null, message }]);
+  }
   return after(path, view, tried.value, again);
 }
 
@@ -116,7 +120,8 @@ function readPayment(
 ): { input: Payment } | { problems: Problem[] } {
   const method = form.get("method") ?? "new";
   const saved = view.saved_cards.find((card) => card.id === method);
-  const card = saved ? { saved_card: saved.id } : readCard(form);
+  const isBank = method === "bank" && view.bank_debit !== null;
+  const card = saved ? { saved_card: saved.id } : isBank ? readBank(form) : readCard(form);
   const email = (form.get("email") ?? "").trim();
   const problems: Problem[] = [];
   if (view.email_is_editable && !/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email)) {
@@ -128,6 +133,17 @@ function readPayment(
   if ("problems" in card) problems.push(...card.problems);
   if ("problems" in card || problems.length > 0) return { problems };
   return { input: view.email_is_editable ? { ...card, email } : card };
+}
+
+function readBank(
+  form: URLSearchParams,
+): { bank: { number: string; name?: string } } | { problems: Problem[] } {
+  const number = (form.get("bank_number") ?? "").trim();
+  if (number === "") {
+    return { problems: [{ field: "bank_number", message: "Enter your account number." }] };
+  }
+  const name = (form.get("name") ?? "").trim();
+  return { bank: { number, ...(name === "" ? {} : { name }) } };
 }
 
 /** Where an outcome leads. The success address is the core's: the session's own, with its id filled in. */

@@ -34,6 +34,7 @@ export function checkoutPage(view: CheckoutView, path: string, flash: Flash): Ht
               ${email(view, flash)}
               ${savedCards(view, flash)}
               <div class="new-card">${cardFields(flash, view.customer_name)}</div>
+              ${bankDebit(view, flash)}
               <button class="button primary wide">${verb(view)}</button>
               ${consent(view)}
             </form>
@@ -210,7 +211,7 @@ function promotion(view: CheckoutView, path: string, flash: Flash): Html | "" {
 }
 
 function savedCards(view: CheckoutView, flash: Flash): Html | "" {
-  if (view.saved_cards.length === 0) return "";
+  if (view.saved_cards.length === 0 && !view.bank_debit) return "";
   const chosen = flash.values?.method ?? "new";
   return html`<fieldset class="choices">
     <legend>How would you like to pay?</legend>
@@ -230,8 +231,46 @@ function savedCards(view: CheckoutView, flash: Flash): Html | "" {
   }
     <label class="choice">
       <input type="radio" name="method" value="new" ${chosen === "new" ? html`checked` : ""}>
-      <span><strong>Another card</strong></span>
+      <span><strong>${view.saved_cards.length > 0 ? "Another card" : "Card"}</strong></span>
     </label>
+    ${
+    view.bank_debit
+      ? html`
+        <label class="choice">
+          <input type="radio" name="method" value="bank" ${chosen === "bank" ? html`checked` : ""}>
+          <span><strong>${BANK_NAMES[
+            view.bank_debit
+          ]}</strong> <span class="quiet">takes a moment to be paid</span></span>
+        </label>
+      `
+      : ""
+  }
+  </fieldset>`;
+}
+
+const BANK_NAMES = { sepa_debit: "SEPA direct debit", us_bank_account: "US bank account" };
+
+/** Only used when it is chosen; the card's fields are ignored then. */
+function bankDebit(view: CheckoutView, flash: Flash): Html | "" {
+  if (!view.bank_debit) return "";
+  const isSepa = view.bank_debit === "sepa_debit";
+  const hint = isSepa
+    ? "AT61 1904 3002 3457 3201 is paid, AT86 1904 3002 3547 3202 fails."
+    : "000123456789 is paid, 000111111113 fails.";
+  return html`<fieldset class="bank-debit">
+    <legend>${BANK_NAMES[view.bank_debit]}</legend>
+    ${
+    field(
+      {
+        name: "bank_number",
+        label: isSepa ? "IBAN" : "Account number",
+        autocomplete: "off",
+        required: false,
+        hint,
+      },
+      flash,
+    )
+  }
   </fieldset>`;
 }
 

@@ -11,13 +11,14 @@ import { mountInvoice } from "./invoice.ts";
 import { Kit } from "./kit.ts";
 import { ASSETS, message } from "./layout.ts";
 import type { Operator } from "./operator.ts";
+import { mountOnboarding } from "./onboarding.ts";
 import { mountOperator } from "./operator_pages.ts";
 import { mountPortal } from "./portal.ts";
 
 export type { Operator } from "./operator.ts";
 export { storeOperator } from "./operator_store.ts";
 
-const PAGES = ["/", "/c/pay/*", "/p/session/*", "/i/*", "/_sandbox", "/_sandbox/ui/*"];
+const PAGES = ["/", "/c/pay/*", "/p/session/*", "/i/*", "/setup/*", "/_sandbox", "/_sandbox/ui/*"];
 
 /** Registers the pages' routes and nothing else; every other path stays the caller's. */
 export function mountPages(app: Hono, hosted: Hosted, operator?: Operator): void {
@@ -27,6 +28,7 @@ export function mountPages(app: Hono, hosted: Hosted, operator?: Operator): void
   mountCheckout(app, kit);
   mountPortal(app, kit);
   mountInvoice(app, kit);
+  mountOnboarding(app, kit);
   mountOperator(app, kit, operator);
   mountAssets(app);
 }

@@ -53,7 +53,40 @@ export interface EndpointRow {
   enabled_events: string[];
 }
 
+export interface AccountRow {
+  id: string;
+  name: string | null;
+  email: string | null;
+  closed: boolean;
+  /** The status of its transfers; `none` when they were not asked for. */
+  transfers: string;
+  /** How many requirements are due. */
+  missing: number;
+  balances: { currency: string; available: number; pending: number }[];
+  transfers_count: number;
+  payouts_count: number;
+}
+
+export interface PaymentRow {
+  id: string;
+  amount: number;
+  currency: string;
+  created: number;
+  status: string;
+  refunded: number;
+  destination: string | null;
+  fee: number;
+  dispute: { id: string; status: string } | null;
+}
+
 export interface Operator {
+  /** `active` also completes the onboarding, with test data. */
+  setTransfers(account: string, wanted: "active" | "restricted"): void;
+  openDispute(charge: string): void;
+  decideDispute(dispute: string, outcome: "lost" | "won"): void;
+  accounts(limit: number): AccountRow[];
+  payments(limit: number): PaymentRow[];
+
   // Actions may throw a `StripeError` whose message can be shown.
   /** Delivers the event to the endpoint once more, now. */
   resend(deliveryId: string): void | Promise<void>;

@@ -5,6 +5,7 @@ import { moment } from "./format.ts";
 import { formOf, type Kit } from "./kit.ts";
 import { message } from "./layout.ts";
 import type { Flash } from "./memory.ts";
+import { accountsPage, paymentsPage } from "./operator_money.ts";
 import type { Operator } from "./operator.ts";
 import {
   clocksPage,
@@ -51,6 +52,22 @@ export function mountOperator(app: Hono, kit: Kit, operator: Operator | undefine
     const to = timeOf(form);
     await op.advanceClock(c.req.param("clock") ?? "", to);
     return `The clock moves to ${moment(to)}.`;
+  });
+  get(`${UI}/accounts`, (c, op, flash) => c.html(accountsPage(op.accounts(PER_PAGE), flash)));
+  get(`${UI}/payments`, (c, op, flash) => c.html(paymentsPage(op.payments(PER_PAGE), flash)));
+  post(`${UI}/accounts/:account`, `${UI}/accounts`, (c, op, form) => {
+    const wanted = form.get("transfers") === "active" ? "active" : "restricted";
+    op.setTransfers(c.req.param("account") ?? "", wanted);
+    return wanted === "active" ? "The account can get transfers." : "Transfers are disabled.";
+  });
+  post(`${UI}/payments/:charge/dispute`, `${UI}/payments`, (c, op) => {
+    op.openDispute(c.req.param("charge") ?? "");
+    return "The payment is disputed.";
+  });
+  post(`${UI}/disputes/:dispute`, `${UI}/payments`, (c, op, form) => {
+    const outcome = form.get("outcome") === "won" ? "won" : "lost";
+    op.decideDispute(c.req.param("dispute") ?? "", outcome);
+    return `The dispute is ${outcome}.`;
   });
   post(`${UI}/time`, `${UI}/clocks`, async (_c, op, form) => {
     const to = timeOf(form);

@@ -6,7 +6,10 @@ import type { Settings } from "../engine/settings.ts";
 import type { Scalar, Store } from "../engine/store.ts";
 import { newId, type StripeEvent, type Subscription } from "../engine/types.ts";
 import { Work, worldNow } from "../engine/work.ts";
+import { setTransfers } from "../billing/accounts.ts";
+import { decideDispute, openDispute } from "../billing/disputes.ts";
 import { resend, systemRoutes } from "../resources/system.ts";
+import { accounts, payments } from "./operator_money_store.ts";
 import type {
   AttemptRow,
   ClockRow,
@@ -27,6 +30,11 @@ export interface Core {
 export function storeOperator(core: Core): Operator {
   const { store } = core;
   return {
+    setTransfers: (id, wanted) => write(core, (work) => void setTransfers(work, id, wanted)),
+    openDispute: (id) => write(core, (work) => void openDispute(work, id, "fraudulent")),
+    decideDispute: (id, outcome) => write(core, (work) => void decideDispute(work, id, outcome)),
+    accounts: (limit) => accounts(store, core.settings, limit),
+    payments: (limit) => payments(store, limit),
     resend: (id) => resendDelivery(core, id),
     advanceClock: (id, time) => advanceClock(core, id, time),
     advanceWorld: (time) => advanceWorld(core, time),

@@ -12,17 +12,24 @@ import type {
   EventRow,
 } from "./operator.ts";
 
-const UI = "/_sandbox/ui";
-const TABS = [["events", "Events"], ["deliveries", "Deliveries"], ["clocks", "Time"], [
-  "customers",
-  "Customers",
-]] as const;
+export const UI = "/_sandbox/ui";
+const TABS = [
+  ["events", "Events"],
+  ["deliveries", "Deliveries"],
+  ["clocks", "Time"],
+  [
+    "customers",
+    "Customers",
+  ],
+  ["accounts", "Accounts"],
+  ["payments", "Payments"],
+] as const;
 type Tab = typeof TABS[number][0];
 
-const when = (seconds: number): Html =>
+export const when = (seconds: number): Html =>
   html`<time datetime="${iso(seconds)}">${moment(seconds)}</time>`;
 
-function operatorPage(tab: Tab, title: string, flash: Flash, content: Html): Html {
+export function operatorPage(tab: Tab, title: string, flash: Flash, content: Html): Html {
   const header = html`
     <a class="merchant" href="/">Sandbox</a>
     <nav class="tabs" aria-label="Sandbox">${TABS.map(([key, label]) =>
@@ -38,7 +45,12 @@ function operatorPage(tab: Tab, title: string, flash: Flash, content: Html): Htm
   });
 }
 
-function table(label: string, columns: readonly string[], rows: Html[], empty: string): Html {
+export function table(
+  label: string,
+  columns: readonly string[],
+  rows: Html[],
+  empty: string,
+): Html {
   if (rows.length === 0) return html`<p class="card empty">${empty}</p>`;
   return html`
     <div class="card table" role="region" aria-label="Table: ${label}" tabindex="0">
@@ -75,6 +87,8 @@ export function indexPage(endpoints: EndpointRow[] | null): Html {
           <li><a href="${UI}/deliveries">Deliveries</a>: what your webhook was sent, and what it answered</li>
           <li><a href="${UI}/clocks">Time</a>: move it to the next invoice</li>
           <li><a href="${UI}/customers">Customers</a></li>
+          <li><a href="${UI}/accounts">Accounts</a>: who gets a share, and whether they can</li>
+          <li><a href="${UI}/payments">Payments</a>: and what a bank does with them</li>
         </ul>
       </section>
     </div>

@@ -41,8 +41,10 @@ import { checkQuantity, currencyOf } from "../billing/subscriptions.ts";
 import { cardError, resolveMethod } from "../billing/methods.ts";
 import { checkTaxReady, customerPlace, noLocation } from "../billing/tax.ts";
 import { createPrice } from "./prices.ts";
+import { checkPercents, connectPercents, percentFields } from "./subscription_connect.ts";
+import { checkConnect } from "../billing/transfers.ts";
 import { newSession } from "./checkout_object.ts";
-import { shippingOf, shippingParam } from "./intents.ts";
+import { connectShape, shippingOf, shippingParam } from "./intents.ts";
 import { automatic_tax } from "./tax.ts";
 
 const HOUR = 3600;
@@ -116,9 +118,12 @@ const createShape = {
     receipt_email: str(),
     setup_future_usage: oneOf("off_session", "on_session"),
     shipping: shippingParam(),
+    ...connectShape,
+    transfer_group: str(),
   }),
   payment_method_collection: oneOf("always"),
   subscription_data: obj({
+    ...connectPercents,
     description: str(500),
     metadata: metadata(),
     trial_end: time(),
@@ -159,6 +164,7 @@ function create(work: Work, p: Create): CheckoutSession {
       ...(each.quantity === undefined ? {} : { quantity: each.quantity }),
     })),
     subscription: p.mode !== "subscription" ? null : {
+      ...percentFields(p.subscription_data ?? {}),
       description: p.subscription_data?.description ?? null,
       metadata: mergeMetadata({}, p.subscription_data?.metadata),
       missing_payment_method:
@@ -173,6 +179,11 @@ function create(work: Work, p: Create): CheckoutSession {
       receipt_email: p.payment_intent_data?.receipt_email ?? null,
       setup_future_usage: p.payment_intent_data?.setup_future_usage ?? null,
       shipping: shippingOf(p.payment_intent_data?.shipping),
+      connect: {
+        application_fee_amount: p.payment_intent_data?.application_fee_amount ?? null,
+        transfer_data: p.payment_intent_data?.transfer_data ?? null,
+        transfer_group: p.payment_intent_data?.transfer_group ?? null,
+      },
     },
     ...(p.automatic_tax?.enabled ? { tax: taxOf(p, customer) } : {}),
     waiting: null,
@@ -202,6 +213,13 @@ function create(work: Work, p: Create): CheckoutSession {
   }
   const priced = pricedLines(work, detailed, currency ?? "", discount ?? null, isTrial);
   const due = dueNow(priced, isTrial);
+  if (p.mode === "payment") {
+    const at = (name: string) => `payment_intent_data[${name}]`;
+    checkConnect(work, p.payment_intent_data ?? {}, due.total, at);
+  }
+  if (p.mode === "subscription") {
+    checkPercents(work, p.subscription_data ?? {}, (name) => `subscription_data[${name}]`);
+  }
   const session = newSession(work, p, {
     id,
     now,

@@ -2,6 +2,7 @@
 import { mergeMetadata } from "../engine/params.ts";
 import type { CheckoutSession } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
+import { bankTypeFor } from "../billing/bank_debits.ts";
 import type { Create } from "./checkout.ts";
 
 interface Made {
@@ -15,6 +16,12 @@ interface Made {
   total: number | null;
   discount: number;
   discounts: NonNullable<CheckoutSession["discounts"]>;
+}
+
+/** What the page offers: a card, and for a payment the currency's bank debit. */
+function methodTypes(mode: Create["mode"], currency: string | null): string[] {
+  const bank = mode === "payment" ? bankTypeFor(currency) : null;
+  return bank ? ["card", bank] : ["card"];
 }
 
 export function newSession(work: Work, p: Create, made: Made): CheckoutSession {
@@ -92,7 +99,7 @@ export function newSession(work: Work, p: Create, made: Made): CheckoutSession {
     payment_method_collection: p.mode === "subscription" ? "always" : "if_required",
     payment_method_configuration_details: null,
     payment_method_options: {},
-    payment_method_types: ["card"],
+    payment_method_types: methodTypes(p.mode, made.currency),
     payment_status: made.total === 0 || made.total === null ? "no_payment_required" : "unpaid",
     permissions: null,
     recovered_from: null,

@@ -3,7 +3,7 @@ import { arr, int, obj, required, str, url, type Values } from "../engine/params
 import { mergeMetadata } from "../engine/params.ts";
 import { EVENT_TYPES } from "../engine/event_types.ts";
 import { relatedTo } from "../engine/related.ts";
-import { type Route, route } from "../engine/route.ts";
+import { forAccounts, type Route, route } from "../engine/route.ts";
 import { THIN_TYPES } from "../engine/thin_types.ts";
 import { API_VERSION, type EventDestination, newId } from "../engine/types.ts";
 import {
@@ -67,8 +67,8 @@ function create(work: Work, p: Create) {
     throw invalidField("type", "The sandbox delivers to webhook endpoints only.");
   }
   if (!p.webhook_endpoint) throw invalidField("webhook_endpoint", "Field is required.");
-  const foreign = p.events_from?.find((from) => from !== "@self");
-  if (foreign) throw invalidField("events_from[0]", "The sandbox has no other accounts.");
+  const foreign = p.events_from?.find((from) => from.startsWith("@organization"));
+  if (foreign) throw invalidField("events_from", "The sandbox has no organization.");
   const isThin = p.event_payload === "thin";
   if (isThin && p.snapshot_api_version !== undefined) {
     throw invalidField("snapshot_api_version", "Thin events have no API version.");
@@ -176,7 +176,7 @@ function readBound(raw: unknown, path: string): number | undefined {
 }
 
 const eventRoutes: Route[] = [
-  route("GET", "/v2/core/events", {
+  ...forAccounts(route("GET", "/v2/core/events", {
     ...pageShape,
     created: obj({ gt: bound, gte: bound, lt: bound, lte: bound }),
     limit: int(1, 100),
@@ -189,13 +189,13 @@ const eventRoutes: Route[] = [
       : { "related_object.id": p.object_id };
     const anyOf: Record<string, string[]> = p.types ? { type: p.types } : {};
     const query = { where, anyOf, created: p.created };
-    return v2Page(work.store, "v2.core.event", "/v2/core/events", p, query);
-  }),
-  route("GET", "/v2/core/events/:id", {}, (work, _p, id) => {
+    return v2Page(work.store, "v2.core.event", "/v2/core/events", p, query, work.account);
+  })),
+  ...forAccounts(route("GET", "/v2/core/events/:id", {}, (work, _p, id) => {
     const found = work.find("v2.core.event", id);
     if (!found) throw v2Error(404, "not_found", `No such event: '${id}'`);
     return found;
-  }),
+  })),
 ];
 
 export const v2CoreRoutes: Route[] = [...destinationRoutes, ...eventRoutes];

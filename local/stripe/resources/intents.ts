@@ -20,9 +20,12 @@ import {
 import { listRoute, retrieveRoute, type Route, route } from "../engine/route.ts";
 import type { PaymentIntent } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
+import { checkCurrency } from "../billing/bank_debits.ts";
+import { settle } from "../billing/charges.ts";
 import { createIntent } from "../billing/intents.ts";
 import { cardError, EMPTY_ADDRESS, resolveMethod } from "../billing/methods.ts";
 import { confirmPayment } from "../billing/payments.ts";
+import { checkConnect } from "../billing/transfers.ts";
 
 export const shippingParam = () =>
   obj({
@@ -48,9 +51,16 @@ export function shippingOf(
   };
 }
 
+function noDestination(): never {
+  throw invalid(
+    "You cannot set `transfer_data[amount]` on a PaymentIntent that was made without `transfer_data[destination]`.",
+    "transfer_data",
+  );
+}
+
 const CANCEL_REASONS = ["abandoned", "duplicate", "fraudulent", "requested_by_customer"] as const;
 
-export const types = arr(oneOf("card"));
+export const types = arr(oneOf("card", "sepa_debit", "us_bank_account"));
 
 export const automatic = obj({
   enabled: required(bool()),
@@ -67,6 +77,13 @@ const paymentFields = {
   receipt_email: unset(str()),
   setup_future_usage: unset(oneOf("off_session", "on_session")),
   shipping: shippingParam(),
+  transfer_group: str(),
+};
+
+/** Of a destination charge, on creation; an update cannot change where the money goes. */
+export const connectShape = {
+  application_fee_amount: int(1),
+  transfer_data: obj({ amount: int(1), destination: required(str()) }),
 };
 
 const paymentCreate = {
@@ -79,6 +96,13 @@ const paymentCreate = {
   currency: required(currency()),
   off_session: bool(),
   return_url: url(),
+  ...connectShape,
+};
+
+const updateShape = {
+  ...paymentFields,
+  application_fee_amount: int(1),
+  transfer_data: obj({ amount: int(1) }),
 };
 
 const confirmShape = { off_session: bool(), payment_method: str(), return_url: url() };
@@ -95,6 +119,8 @@ function createPayment(work: Work, p: Values<typeof paymentCreate>): PaymentInte
       "payment_intent_unexpected_state",
     );
   }
+  checkCurrency(p.payment_method_types ?? [], p.currency);
+  checkConnect(work, p, p.amount);
   const intent = createIntent(work, {
     ...p,
     customer: p.customer ?? null,
@@ -125,6 +151,13 @@ function confirmNow(work: Work, id: string, p: Values<typeof confirmShape>): Pay
     );
   }
   const method = resolveMethod(work, wanted, "payment_method");
+  if (!intent.payment_method_types.includes(method.type)) {
+    throw invalid(
+      `The PaymentMethod provided (${method.type}) is not allowed for this PaymentIntent. Please attach a PaymentMethod ` +
+        `of one of the following types: ${intent.payment_method_types.join(", ")}.`,
+      "payment_method",
+    );
+  }
   const done = confirmPayment(work, id, { method });
   if (
     done.status === "requires_payment_method" ||
@@ -145,7 +178,14 @@ function confirmNow(work: Work, id: string, p: Values<typeof confirmShape>): Pay
   return done;
 }
 
-function capture(work: Work, amount: number | undefined, id: string): PaymentIntent {
+const captureShape = {
+  amount_to_capture: int(1),
+  application_fee_amount: int(1),
+  transfer_data: obj({ amount: int(1) }),
+};
+
+function capture(work: Work, p: Values<typeof captureShape>, id: string): PaymentIntent {
+  const amount = p.amount_to_capture;
   const intent = work.require("payment_intent", id);
   if (intent.status !== "requires_capture") {
     throw invalid(
@@ -161,15 +201,23 @@ function capture(work: Work, amount: number | undefined, id: string): PaymentInt
       "amount_to_capture",
     );
   }
+  const connect = {
+    application_fee_amount: p.application_fee_amount ?? intent.application_fee_amount,
+    transfer_data: intent.transfer_data && { ...intent.transfer_data, ...p.transfer_data },
+  };
+  checkConnect(work, connect, captured);
   if (intent.latest_charge) {
-    work.change(
-      "charge",
-      intent.latest_charge,
-      { amount_captured: captured, captured: true },
-      "charge.captured",
-    );
+    const { transfer_data: data } = connect;
+    work.change("charge", intent.latest_charge, {
+      amount_captured: captured,
+      application_fee_amount: connect.application_fee_amount,
+      captured: true,
+      transfer_data: data && { amount: data.amount ?? null, destination: data.destination },
+    });
+    work.emit("charge.captured", settle(work, intent.latest_charge));
   }
   return work.change("payment_intent", id, {
+    ...connect,
     amount_capturable: 0,
     amount_received: captured,
     status: "succeeded",
@@ -207,7 +255,7 @@ function cancelPayment(
 
 export const intentRoutes: Route[] = [
   route("POST", "/v1/payment_intents", paymentCreate, createPayment),
-  route("POST", "/v1/payment_intents/:id", paymentFields, (work, p, id) => {
+  route("POST", "/v1/payment_intents/:id", updateShape, (work, p, id) => {
     const old = work.require("payment_intent", id);
     if (old.status === "succeeded" || old.status === "canceled") {
       const only = Object.entries(p).every(([key, value]) =>
@@ -224,7 +272,16 @@ export const intentRoutes: Route[] = [
     const method = p.payment_method === undefined
       ? old.payment_method
       : resolveMethod(work, p.payment_method, "payment_method").id;
+    const connect = {
+      application_fee_amount: given(p.application_fee_amount, old.application_fee_amount),
+      transfer_data: p.transfer_data && !old.transfer_data
+        ? noDestination()
+        : old.transfer_data && { ...old.transfer_data, ...p.transfer_data },
+    };
+    checkConnect(work, connect, given(p.amount, old.amount));
     return work.change("payment_intent", id, {
+      ...connect,
+      transfer_group: given(p.transfer_group, old.transfer_group),
       amount: given(p.amount, old.amount),
       customer: given(p.customer, old.customer),
       description: given(p.description, old.description),
@@ -249,8 +306,8 @@ export const intentRoutes: Route[] = [
   route(
     "POST",
     "/v1/payment_intents/:id/capture",
-    { amount_to_capture: int(1) },
-    (work, p, id) => capture(work, p.amount_to_capture, id),
+    captureShape,
+    (work, p, id) => capture(work, p, id),
   ),
   route(
     "POST",

@@ -16,6 +16,7 @@ import {
 import { listRoute, retrieveRoute, type Route, route } from "../engine/route.ts";
 import type { PaymentMethod } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
+import { createBankMethod } from "../billing/bank_debits.ts";
 import { cardProblem } from "../billing/cards.ts";
 import {
   type Address,
@@ -55,7 +56,14 @@ const billingDetails = obj({
 });
 
 const methodShape = {
-  type: required(oneOf("card")),
+  type: required(oneOf("card", "sepa_debit", "us_bank_account")),
+  sepa_debit: obj({ iban: required(str()) }),
+  us_bank_account: obj({
+    account_holder_type: oneOf("company", "individual"),
+    account_number: required(str()),
+    account_type: oneOf("checking", "savings"),
+    routing_number: required(str()),
+  }),
   allow_redisplay: oneOf("always", "limited", "unspecified"),
   billing_details: billingDetails,
   card: obj({
@@ -80,6 +88,13 @@ function billing(p: Values<typeof methodShape>["billing_details"]) {
 function createMethod(work: Work, p: Values<typeof methodShape>): PaymentMethod {
   const { token, number, exp_month, exp_year, cvc } = p.card ?? {};
   const options = { billing: billing(p.billing_details), metadata: mergeMetadata({}, p.metadata) };
+  if (p.type !== "card") {
+    const number = p.type === "sepa_debit" ? p.sepa_debit?.iban : p.us_bank_account?.account_number;
+    if (number === undefined) {
+      throw invalid(`Missing required param: ${p.type}.`, p.type, "parameter_missing");
+    }
+    return createBankMethod(work, p.type, number, options);
+  }
   if (token !== undefined) {
     return createCardMethod(work, cardFromToken(work, token, "card[token]"), options);
   }

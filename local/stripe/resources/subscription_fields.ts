@@ -20,6 +20,7 @@ import type { Subscription } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { periodEnd } from "../billing/due.ts";
 import { taxSwitch } from "../billing/tax.ts";
+import { checkPercents, connectPercents, percentFields } from "./subscription_connect.ts";
 import { FEEDBACK } from "./portal_configurations.ts";
 import { automatic_tax } from "./tax.ts";
 
@@ -65,6 +66,7 @@ export const payment_behavior = oneOf(
 
 export const createShape = {
   ...common,
+  ...connectPercents,
   payment_behavior: oneOf("allow_incomplete", "default_incomplete", "error_if_incomplete"),
   billing_mode: obj({ type: required(oneOf("flexible")) }),
   cancel_at: time(),
@@ -79,6 +81,8 @@ const cancelAt = wordOr("max_period_end", wordOr("min_period_end", time()));
 
 export const updateShape = {
   ...common,
+  application_fee_percent: unset(connectPercents.application_fee_percent),
+  transfer_data: unset(connectPercents.transfer_data),
   billing_cycle_anchor: obj({ type: required(oneOf("now", "unchanged")) }),
   cancel_at: unset(cancelAt),
   items: arr(obj({
@@ -101,6 +105,7 @@ export function simpleFields(
 ): Partial<Subscription> {
   return {
     ...cancellationFields(work, old, p),
+    ...connectFields(work, old, p),
     automatic_tax: p.automatic_tax ? taxSwitch(p.automatic_tax.enabled) : old.automatic_tax,
     collection_method: given(p.collection_method, old.collection_method),
     days_until_due: given(p.days_until_due, old.days_until_due),
@@ -118,6 +123,21 @@ export function simpleFields(
       ? { end_behavior: { billing_cycle_anchor: null, ...p.trial_settings.end_behavior } }
       : old.trial_settings,
   };
+}
+
+/** Empty texts take them away; what is asked for must fit what stays. */
+function connectFields(work: Work, old: Subscription, p: Values<typeof updateShape>) {
+  if (p.application_fee_percent === undefined && p.transfer_data === undefined) return {};
+  const data = p.transfer_data === undefined ? old.transfer_data : p.transfer_data;
+  const fee = given(p.application_fee_percent, old.application_fee_percent);
+  const wanted = {
+    application_fee_percent: fee ?? undefined,
+    transfer_data: data
+      ? { amount_percent: data.amount_percent ?? undefined, destination: data.destination }
+      : undefined,
+  };
+  checkPercents(work, wanted);
+  return percentFields(wanted);
 }
 
 /** `cancel_at_period_end: true` also fills `cancel_at` with the period's end; false or an empty `cancel_at` takes both back. */

@@ -26,6 +26,7 @@ import { followSubscription } from "../billing/schedules.ts";
 import { isEnded, onInvoiceFailed } from "../billing/status.ts";
 import { createSubscription, currencyOf, withoutWrites } from "../billing/subscriptions.ts";
 import { checkTaxable, checkTaxReady } from "../billing/tax.ts";
+import { checkPercents, percentFields } from "./subscription_connect.ts";
 import {
   cancellation,
   checkPending,
@@ -74,7 +75,9 @@ function create(work: Work, p: Values<typeof createShape>): Subscription {
     const currency = currencyOf(work, customer, prices, p.currency?.toLowerCase()) ?? "usd";
     checkTaxable(work, p.customer, method, prices, currency);
   }
+  checkPercents(work, p);
   return createSubscription(work, {
+    ...percentFields(p),
     automatic_tax: p.automatic_tax?.enabled,
     customer: p.customer,
     items: p.items.map((item) => ({ ...item, metadata: mergeMetadata({}, item.metadata) })),

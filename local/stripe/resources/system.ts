@@ -14,7 +14,7 @@ import {
 } from "../engine/params.ts";
 import { EVENT_TYPES } from "../engine/event_types.ts";
 import { listPage, pagination, where } from "../engine/answer.ts";
-import { listRoute, retrieveRoute, type Route, route } from "../engine/route.ts";
+import { forAccounts, listRoute, retrieveRoute, type Route, route } from "../engine/route.ts";
 import { newId, type TestClock } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { cancelNow } from "../billing/lifecycle.ts";
@@ -59,7 +59,7 @@ const webhookRoutes: Route[] = [
       metadata: mergeMetadata({}, p.metadata),
       status: "enabled",
       url: p.url,
-    }, { secret });
+    }, { secret, connect: p.connect ?? false });
     // Shown this once, as at Stripe: no later answer has it.
     return { ...endpoint, secret };
   }),
@@ -92,8 +92,9 @@ const webhookRoutes: Route[] = [
 
 /** Puts an event back into the queue of every endpoint that wants it (or of one). */
 export function resend(work: Work, eventId: string, endpointId?: string): number {
-  const thin = work.find("v2.core.event", eventId);
-  const { type } = thin ?? work.require("event", eventId);
+  const own = work.as(work.store.accountOf(eventId));
+  const thin = own.find("v2.core.event", eventId);
+  const { type } = thin ?? own.require("event", eventId);
   const destinations = work.store.all("v2.core.event_destination", {
     event_payload: thin ? "thin" : "snapshot",
     status: "enabled",
@@ -115,17 +116,18 @@ export function resend(work: Work, eventId: string, endpointId?: string): number
 }
 
 export function countPending(work: Work, eventId: string): void {
+  const own = work.as(work.store.accountOf(eventId));
   const row = work.store.sql(
     "select count(*) as n from deliveries where event_id = ? and state <> 'delivered'",
   ).get(eventId);
-  if (work.find("event", eventId)) {
-    work.change("event", eventId, { pending_webhooks: Number(row?.n ?? 0) });
+  if (own.find("event", eventId)) {
+    own.change("event", eventId, { pending_webhooks: Number(row?.n ?? 0) });
   }
 }
 
 const eventRoutes: Route[] = [
-  retrieveRoute("event", "/v1/events"),
-  route("GET", "/v1/events", {
+  ...forAccounts(retrieveRoute("event", "/v1/events")),
+  ...forAccounts(route("GET", "/v1/events", {
     ...pagination,
     delivery_success: bool(),
     type: str(),
@@ -149,7 +151,7 @@ const eventRoutes: Route[] = [
       anyOf,
       above,
     });
-  }),
+  })),
   // What `stripe events resend` calls.
   route(
     "POST",

@@ -3,6 +3,10 @@ import type { Rendering } from "../engine/answer.ts";
 import { listOf } from "../engine/answer.ts";
 import type { Route } from "../engine/route.ts";
 import { lineItems } from "../billing/checkout.ts";
+import { accountRoutes } from "./accounts_v1.ts";
+import { accountV2Routes } from "./accounts_v2.ts";
+import { balanceRoutes } from "./balance.ts";
+import { moneyRoutes } from "./transfers.ts";
 import { alertRoutes } from "./alerts.ts";
 import { customerTax } from "../billing/tax.ts";
 import { catalogueRoutes } from "./catalogue.ts";
@@ -30,6 +34,10 @@ import { taxRoutes } from "./tax.ts";
 
 export const routes: readonly Route[] = [
   ...catalogueRoutes,
+  ...accountRoutes,
+  ...accountV2Routes,
+  ...balanceRoutes,
+  ...moneyRoutes,
   // Before the customers: a longer path of theirs is here.
   ...couponRoutes,
   ...customerRoutes,
@@ -67,7 +75,16 @@ export const rendering: Rendering = {
     ],
     "billing.credit_grant": ["customer", "test_clock"],
     "billing_portal.session": ["configuration"],
-    "charge": ["customer", "payment_intent", "balance_transaction"],
+    "application_fee": ["balance_transaction", "charge", "originating_transaction"],
+    "balance_transaction": ["source"],
+    "charge": [
+      "application_fee",
+      "balance_transaction",
+      "customer",
+      "payment_intent",
+      "source_transfer",
+      "transfer",
+    ],
     "checkout.session": [
       "customer",
       "discounts.coupon",
@@ -103,7 +120,18 @@ export const rendering: Rendering = {
     "plan": ["product"],
     "price": ["product"],
     "product": ["default_price"],
-    "refund": ["charge", "customer", "payment_intent", "payment_method"],
+    "fee_refund": ["balance_transaction", "fee"],
+    "payout": ["balance_transaction", "failure_balance_transaction"],
+    "refund": [
+      "balance_transaction",
+      "charge",
+      "customer",
+      "failure_balance_transaction",
+      "payment_intent",
+      "payment_method",
+      "source_transfer_reversal",
+      "transfer_reversal",
+    ],
     "setup_intent": ["customer", "payment_method"],
     "subscription": [
       "customer",
@@ -113,6 +141,13 @@ export const rendering: Rendering = {
       "pending_setup_intent",
       "schedule",
       "test_clock",
+    ],
+    "transfer": ["balance_transaction", "destination_payment", "source_transaction"],
+    "transfer_reversal": [
+      "balance_transaction",
+      "destination_payment_refund",
+      "source_refund",
+      "transfer",
     ],
     "subscription_schedule": [
       "customer",

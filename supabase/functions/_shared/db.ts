@@ -8,10 +8,14 @@ export {
 } from "./db/client.ts";
 export * from "./db/catalogue.ts";
 export * from "./db/changes.ts";
+export * from "./db/conversations.ts";
 export * from "./db/customers.ts";
 export * from "./db/events.ts";
+export * from "./db/marketplace.ts";
 export * from "./db/messages.ts";
 export * from "./db/overage.ts";
+export * from "./db/purchases.ts";
 export * from "./db/reconcile.ts";
+export * from "./db/sellers.ts";
 export * from "./db/sync.ts";
 export * from "./db/usage.ts";

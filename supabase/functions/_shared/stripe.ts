@@ -36,6 +36,8 @@ export interface ThinEvent {
   id: string;
   type: string;
   created: string;
+  /** What it happened to; null for what happened to nothing in particular. */
+  related_object: { id: string } | null;
 }
 
 /** A delivery whose signature has been verified: of the snapshot kind, or thin. */
@@ -76,9 +78,17 @@ async function parseSigned(
   if (!/"object"\s*:\s*"v2\.core\.event"/.test(raw)) {
     return await stripe().webhooks.constructEventAsync(raw, signature, secret, tolerance, crypto);
   }
-  const { id, type, created } = await stripe()
+  const notification = await stripe()
     .parseEventNotificationAsync(raw, signature, secret, tolerance, crypto);
-  return { object: "v2.core.event", id, type, created };
+  const { id, type, created } = notification;
+  const related = "related_object" in notification ? notification.related_object : null;
+  return {
+    object: "v2.core.event",
+    ...{ id, type, created },
+    related_object: related && "id" in related && typeof related.id === "string"
+      ? { id: related.id }
+      : null,
+  };
 }
 
 /**
@@ -124,6 +134,32 @@ export function isCustomerMissing(error: unknown): boolean {
 /** The key was used with other parameters: 400. The 409 of a key that is in use just now passes by itself. */
 export function isIdempotencyMismatch(error: unknown): boolean {
   return error instanceof Stripe.errors.StripeIdempotencyError && error.statusCode === 400;
+}
+
+/** Stripe will not send money to this connected account: it may not receive transfers, or is none of ours any more. */
+export function isDestinationRefused(error: unknown): boolean {
+  return error instanceof Stripe.errors.StripeInvalidRequestError &&
+    (/transfer_data|destination/.test(error.param ?? "") ||
+      error.code === "insufficient_capabilities_for_transfer" || error.code === "account_invalid");
+}
+
+/** Refusals that pass: money that is still on its way, and an account that may be allowed again. */
+const PASSING: readonly (string | undefined)[] = [
+  "balance_insufficient",
+  "insufficient_capabilities_for_transfer",
+];
+
+/** Stripe has understood and says no, and will say so again. Everything that was not answered may have been done. */
+export function isFinalRefusal(error: unknown): boolean {
+  return error instanceof Stripe.errors.StripeInvalidRequestError && !PASSING.includes(error.code);
+}
+
+/** Stripe's words for an operator; of anything else only what kind of error it is. */
+export function messageOf(error: unknown): string {
+  if (error instanceof Stripe.errors.StripeError) {
+    return `${error.code ?? error.type}: ${error.message}`.slice(0, 1_000);
+  }
+  return error instanceof AppError ? error.code : "internal_error";
 }
 
 /** What is left of an error of the SDK for rules that do not know its classes. Anything else is a bug and thrown again. */

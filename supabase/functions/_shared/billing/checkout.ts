@@ -12,6 +12,7 @@ import {
 } from "../stripe.ts";
 import { ensureCustomer, replaceCustomer } from "./customer.ts";
 import { stripePrice } from "./price.ts";
+import { expireSession } from "./session.ts";
 import { syncCustomer } from "./sync.ts";
 
 /** An attempt may turn out to be spent (paid, expired) when it is opened again; then the next one is a fresh start. */
@@ -66,12 +67,12 @@ export async function openCheckout(
   // From here on this session is the only one that can be paid, so the answer to this question stays true.
   const subscriptions = await syncCustomer(supabaseAdmin, customer);
   if (subscriptions.some((subscription) => mayStillBill(subscription.status))) {
-    await expire(session.id);
+    await expireSession(session.id);
     await db.closeCheckout(supabaseAdmin, user.id, attempt);
     throw alreadySubscribed();
   }
   if (!await db.isCurrentCheckout(supabaseAdmin, user.id, attempt)) {
-    await expire(session.id);
+    await expireSession(session.id);
     throw new AppError(
       "checkout_superseded",
       "Another checkout was opened in the meantime. Continue there.",
@@ -81,7 +82,7 @@ export async function openCheckout(
   if (terms.trial_days > 0) {
     const { trial_days } = await db.checkoutTerms(supabaseAdmin, user.id, lookupKey);
     if (trial_days === 0) {
-      await expire(session.id);
+      await expireSession(session.id);
       await db.closeCheckout(supabaseAdmin, user.id, attempt);
       return await openCheckout(wish, call);
     }
@@ -155,6 +156,11 @@ function termsOf({ user, currency, terms }: Order): Stripe.Checkout.SessionCreat
   };
 }
 
+/** A monthly licence is a subscription too, and none that a plan competes with. */
+function isPlanSession({ mode, metadata }: Stripe.Checkout.Session): boolean {
+  return mode === "subscription" && metadata?.["purchase_id"] === undefined;
+}
+
 /** Only sessions of earlier attempts: of two requests that race, the later one survives. */
 async function expireOlderSessions(customer: string, attempt: number): Promise<void> {
   const open = await callingStripe(() =>
@@ -162,21 +168,9 @@ async function expireOlderSessions(customer: string, attempt: number): Promise<v
       .autoPagingToArray({ limit: 1_000 })
   );
   const older = open.filter((session) =>
-    session.mode === "subscription" && Number(session.metadata?.["attempt"] ?? 0) < attempt
+    isPlanSession(session) && Number(session.metadata?.["attempt"] ?? 0) < attempt
   );
-  await Promise.all(older.map((session) => expire(session.id)));
-}
-
-/** Closes a session for payment. One that was paid a moment ago refuses; the sync that follows sees its subscription. */
-async function expire(sessionId: string): Promise<void> {
-  const session = await callingStripe(() => stripe().checkout.sessions.retrieve(sessionId));
-  if (session.status !== "open") return;
-  try {
-    await stripe().checkout.sessions.expire(sessionId);
-  } catch (error) {
-    const now = await callingStripe(() => stripe().checkout.sessions.retrieve(sessionId));
-    if (now.status === "open") await callingStripe(() => Promise.reject(error));
-  }
+  await Promise.all(older.map((session) => expireSession(session.id)));
 }
 
 function alreadySubscribed(): AppError {

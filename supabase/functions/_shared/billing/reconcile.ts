@@ -1,9 +1,10 @@
 import type { Json } from "../database.types.ts";
 import * as db from "../db.ts";
-import { customerOf, HINTS } from "../domain/events.ts";
+import { customerOf, HINT_GROUPS } from "../domain/events.ts";
 import { AppError } from "../domain/errors.ts";
 import { log } from "../log.ts";
 import { callingStripe, type Stripe, stripe } from "../stripe.ts";
+import { takeListed } from "./inbox.ts";
 import { fetchCustomer, syncCustomer } from "./sync.ts";
 
 /** A scheduled function has little more than a minute; what is left waits for the next call. */
@@ -41,26 +42,48 @@ export async function reconcile(admin: db.Client): Promise<Json> {
   }
 }
 
+/** Stripe lists twenty types at once, so one group of types comes after the other; the cursor remembers which. */
 async function listEvents(admin: db.Client, run: db.ReconcileRun, deadline: number): Promise<void> {
-  let cursor = run.cursor ?? undefined;
+  let place = placeOf(run.cursor ?? "");
   while (Date.now() < deadline) {
+    const group = place.group;
+    const types = HINT_GROUPS[group] ?? [];
     const page = await callingStripe(() =>
       stripe().events.list({
-        types: [...HINTS],
+        types: [...types],
         created: { gte: run.since },
         limit: 100,
-        ...(cursor && { starting_after: cursor }),
+        ...(place.after && { starting_after: place.after }),
       })
     );
-    cursor = page.data.at(-1)?.id ?? cursor;
+    place = page.has_more
+      ? { group, after: page.data.at(-1)?.id ?? place.after }
+      : { group: group + 1, after: "" };
+    const listed = place.group >= HINT_GROUPS.length;
     const missing = await db.noteReconcilePage(admin, run.run, {
-      events: page.data.map(toRow),
-      cursor: cursor ?? null,
-      listed: !page.has_more,
+      events: await withoutPurchases(admin, page.data),
+      cursor: `${place.group}:${place.after}`,
+      listed,
     });
     if (missing > 0) log("warn", "events_never_delivered", { run: run.run, count: missing });
-    if (!page.has_more) return;
+    if (listed) return;
   }
+}
+
+/** `<group>:<the last event seen in it>`. */
+function placeOf(cursor: string): { group: number; after: string } {
+  const [group = "", after = ""] = cursor.split(":");
+  return { group: Number(group) || 0, after };
+}
+
+/** Those about purchases go through the inbox at once, which knows what was delivered; the rest is about customers. */
+async function withoutPurchases(
+  admin: db.Client,
+  events: Stripe.Event[],
+): Promise<db.ReconcileEvent[]> {
+  const rest: db.ReconcileEvent[] = [];
+  for (const event of events) if (!await takeListed(admin, event)) rest.push(toRow(event));
+  return rest;
 }
 
 function toRow(event: Stripe.Event): db.ReconcileEvent {

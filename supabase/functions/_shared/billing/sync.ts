@@ -12,10 +12,12 @@ import {
   toInvoice,
   toSnapshot,
 } from "../domain/snapshot.ts";
+import { isLicence } from "../domain/purchase.ts";
 import { log } from "../log.ts";
 import { fulfilCredits } from "./credits.ts";
 import { fetchMetering } from "./metered.ts";
 import { releaseSchedule } from "./schedule.ts";
+import { syncUnsettled } from "./purchase_sync.ts";
 import { callingStripe, type Stripe, stripe } from "../stripe.ts";
 
 /** More rounds than a burst of events needs; what comes in after them is left to the drain. */
@@ -83,10 +85,18 @@ export async function workOff(
   }
 }
 
-/** Syncs the signed-in user, for the way back from Stripe's pages. Someone without a Stripe customer is simply on their plan. */
+/**
+ * Syncs the signed-in user with their purchases that are not settled, for the way back from Stripe's pages. Someone without a
+ * Stripe customer is simply on their plan.
+ */
 export async function syncMine(call: db.UserCall): Promise<{ entitlements: Json }> {
   const customer = await db.findCustomer(call.supabase, call.user.id);
-  if (customer !== null) await syncCustomer(call.supabaseAdmin, customer);
+  if (customer !== null) {
+    await Promise.all([
+      syncCustomer(call.supabaseAdmin, customer),
+      syncUnsettled(call.supabaseAdmin, call.user.id),
+    ]);
+  }
   return { entitlements: await db.myEntitlements(call.supabase) };
 }
 
@@ -103,8 +113,9 @@ async function fetchAll(
   admin: db.Client,
   stripeCustomerId: string,
 ): Promise<{ snapshot: CustomerSnapshot; overtaken: string[] }> {
-  const [keys, subscriptions, invoices] = await Promise.all([
+  const [keys, licences, all, invoices] = await Promise.all([
     db.catalogueKeys(admin),
+    db.purchasesOfCustomer(admin, stripeCustomerId),
     callingStripe(() =>
       stripe().subscriptions
         .list({ customer: stripeCustomerId, status: "all", limit: 100, expand: ["data.schedule"] })
@@ -115,6 +126,8 @@ async function fetchAll(
         .autoPagingToArray({ limit: MAX_INVOICES })
     ),
   ]);
+  // Monthly licences are purchases on the marketplace and never give a plan; see syncPurchase.
+  const subscriptions = all.filter((one) => !isLicence(one, licences));
   const snapshot = {
     subscriptions: await Promise.all(
       subscriptions.map((subscription) => snapshotOf(subscription, keys)),

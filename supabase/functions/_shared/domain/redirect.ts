@@ -8,6 +8,9 @@ export interface ReturnUrls {
   portal: string;
   creditsSuccess: string;
   creditsCancelled: string;
+  purchaseSuccess: string;
+  onboardingReturn: string;
+  onboardingRefresh: string;
 }
 
 /** `siteUrl` is the web client's origin, e.g. `https://chat.example.com`; a path in it is dropped. */
@@ -20,5 +23,15 @@ export function returnUrls(siteUrl: string): ReturnUrls {
     portal: `${origin}/account?portal=return`,
     creditsSuccess: `${origin}/account?credits=success`,
     creditsCancelled: `${origin}/account?credits=cancelled`,
+    purchaseSuccess: `${origin}/library?purchase=success&session_id={CHECKOUT_SESSION_ID}`,
+    onboardingReturn: `${origin}/sell?onboarding=return`,
+    onboardingRefresh: `${origin}/sell?onboarding=refresh`,
   };
+}
+
+/** Back to the listing that was not bought. `listingId` is the id of our row, never text of a request. */
+export function purchaseCancelledUrl(siteUrl: string, listingId: string): string {
+  return `${new URL(siteUrl).origin}/marketplace/${
+    encodeURIComponent(listingId)
+  }?purchase=cancelled`;
 }

@@ -11,3 +11,9 @@ Deno.test("a long message is quoted in part, without cutting a character in two"
   const reply = composeReply("😀".repeat(500));
   assert.match(reply, /“(😀){139}…”/u);
 });
+
+Deno.test("an agent answers in its own name, and shows that it was told something", () => {
+  const reply = composeReply("Hello", [], { name: "Tutor", instructions: "Explain slowly." });
+  assert.match(reply, /^Tutor answers, told: “Explain slowly\.”\.\n/);
+  assert.match(composeReply("Hello", [], { name: "Mute", instructions: " " }), /^Mute answers\.\n/);
+});

@@ -1,0 +1,80 @@
+import * as db from "../db.ts";
+import { AppError } from "../domain/errors.ts";
+import { type Books, comparisons, toBooks } from "../domain/books.ts";
+import { log } from "../log.ts";
+import { callingStripe, type Stripe, stripe } from "../stripe.ts";
+import { syncPurchase } from "./purchase_sync.ts";
+import { syncSeller } from "./seller.ts";
+
+const AT_A_TIME = 25;
+const MAX_TRANSFERS = 10_000;
+/** Sales looked at again when something differs: the newest are those whose events may be on their way. */
+const REPAIRS = 20;
+
+/**
+ * Lays the ledger beside Stripe for a batch of creators in the order of their ids: the balance of their connected account, and
+ * what was transferred to it less what was taken back. With the payouts, which are fetched first, these leave nothing over
+ * but our fees, so a fee that differs is a balance that differs. What differs is fetched again and compared once more;
+ * every comparison is written down, and a drift is in `billing.problems` until a later one finds none. Call again with
+ * `after: next` until it is null. One creator that fails does not end the walk, Stripe being away does.
+ */
+export async function checkLedger(admin: db.Client, after: string | null) {
+  const page = await db.sellerLedger(admin, after, AT_A_TIME);
+  const sellers = [...Map.groupBy(page, ({ seller_id }) => seller_id).values()];
+  let drifts = 0;
+  let failed = 0;
+  for (const [first] of sellers) {
+    if (first === undefined) continue;
+    try {
+      drifts += await checkSeller(admin, first.account, first.seller_id);
+    } catch (error) {
+      const code = error instanceof AppError ? error.code : "internal_error";
+      if (code === "billing_unavailable") throw error;
+      failed += 1;
+      log("error", "ledger_check_failed", { account: first.account, code });
+    }
+  }
+  const next = sellers.length < AT_A_TIME ? null : page.at(-1)?.seller_id ?? null;
+  return { checked: sellers.length, drifts, failed, next };
+}
+
+/** The number of figures that differ, after what could be repaired was. */
+async function checkSeller(admin: db.Client, account: string, seller: string): Promise<number> {
+  await syncSeller(admin, account);
+  const { books, transfers } = await fetchBooks(account);
+  const differs = comparisons(account, await db.ledgerOf(admin, seller), books)
+    .some(({ ledger, stripe }) => ledger !== stripe);
+  if (differs) await repair(admin, transfers);
+  let drifts = 0;
+  for (const one of comparisons(account, await db.ledgerOf(admin, seller), books)) {
+    const drift = await db.noteLedgerCheck(admin, one);
+    if (drift === 0) continue;
+    drifts += 1;
+    log("error", "ledger_drift", { subject: one.subject, currency: one.currency, drift });
+  }
+  return drifts;
+}
+
+async function fetchBooks(
+  account: string,
+): Promise<{ books: Books; transfers: Stripe.Transfer[] }> {
+  const [balance, transfers] = await Promise.all([
+    callingStripe(() => stripe().balance.retrieve({}, { stripeAccount: account })),
+    callingStripe(() =>
+      stripe().transfers.list({ destination: account, limit: 100 })
+        .autoPagingToArray({ limit: MAX_TRANSFERS })
+    ),
+  ]);
+  return { books: toBooks(balance, transfers, transfers.length < MAX_TRANSFERS), transfers };
+}
+
+/** An event may have been lost of a purchase that nothing else looks at any more. */
+async function repair(admin: db.Client, transfers: Stripe.Transfer[]): Promise<void> {
+  const purchases = new Set<string>();
+  for (const { source_transaction: source } of transfers.slice(0, REPAIRS)) {
+    const charge = typeof source === "string" ? source : source?.id;
+    const purchase = charge ? await db.findPurchase(admin, { charge }) : null;
+    if (purchase !== null) purchases.add(purchase);
+  }
+  for (const purchase of purchases) await syncPurchase(admin, purchase);
+}

@@ -1,0 +1,121 @@
+import * as db from "../db.ts";
+import { refOf } from "../domain/facts.ts";
+import { type PurchaseObjects, toPurchaseSnapshot } from "../domain/purchase.ts";
+import { log } from "../log.ts";
+import { callingStripe, type Stripe, stripe } from "../stripe.ts";
+import { expireSession } from "./session.ts";
+import { feeRefundsOf, MAX_OBJECTS, reversalsOf, transfersOf } from "./transfers.ts";
+
+/** Ten years of a monthly licence. */
+const MAX_INVOICES = 120;
+
+/**
+ * Makes our rows say what Stripe says about one purchase, now: the one way in which anything is fulfilled, renewed or taken
+ * back, whoever calls it and however often. As with customers the token is taken before the fetch; the money that has moved is
+ * posted whatever the token says, because it stays true.
+ */
+export async function syncPurchase(
+  admin: db.Client,
+  purchaseId: string,
+): Promise<db.PurchaseState | null> {
+  const token = await db.nextSyncToken(admin);
+  const terms = await db.purchaseTerms(admin, purchaseId);
+  if (terms.session_id === null) return null;
+  const snapshot = toPurchaseSnapshot(await fetchPurchase(terms));
+  const answer = await db.applyPurchaseSnapshot(admin, purchaseId, token, snapshot);
+  if (answer.problem) {
+    log("error", "purchase_not_understood", { purchase: purchaseId, misfit: answer.problem });
+  }
+  // It was paid although it had been given up: what was begun in its place must not be paid as well.
+  if (answer.stale_session_id) await expireSession(answer.stale_session_id);
+  return answer;
+}
+
+/** Syncs what a buyer has not finished, or what was not settled when they left. */
+export async function syncUnsettled(admin: db.Client, userId: string): Promise<void> {
+  for (const purchase of await db.unsettledPurchases(admin, userId)) {
+    await syncPurchase(admin, purchase);
+  }
+}
+
+/** Everything that Stripe has of a purchase. */
+async function fetchPurchase(terms: db.PurchaseTerms): Promise<PurchaseObjects> {
+  const session = await callingStripe(() =>
+    stripe().checkout.sessions.retrieve(terms.session_id ?? "")
+  );
+  const subscriptionId = refOf(session.subscription) ?? terms.subscription_id;
+  const subscription = subscriptionId === null
+    ? null
+    : await callingStripe(() => stripe().subscriptions.retrieve(subscriptionId));
+  const intents = subscription === null
+    ? [refOf(session.payment_intent) ?? terms.payment_intent_id]
+    : await intentsOf(subscription.id);
+  const paid = await Promise.all(
+    intents.flatMap((intent) => intent === null ? [] : [fetchPayment(intent)]),
+  );
+  const charges = paid.flatMap((one) => one.charges);
+  const transfers = await fetchTransfers(terms.purchase_id, charges);
+  const fees = charges.flatMap(({ application_fee: fee }) =>
+    typeof fee === "object" && fee !== null ? [fee] : []
+  );
+  return {
+    session,
+    subscription,
+    charges,
+    refunds: paid.flatMap((one) => one.refunds),
+    disputes: paid.flatMap((one) => one.disputes),
+    transfers,
+    fees,
+    reversals: (await Promise.all(transfers.map(reversalsOf))).flat(),
+    feeRefunds: (await Promise.all(fees.map(feeRefundsOf))).flat(),
+  };
+}
+
+/** The payment intents of a subscription's invoices. */
+async function intentsOf(subscription: string): Promise<string[]> {
+  const invoices = await callingStripe(() =>
+    stripe().invoices.list({ subscription, limit: 100, expand: ["data.payments"] })
+      .autoPagingToArray({ limit: MAX_INVOICES })
+  );
+  return invoices.flatMap(({ payments }) =>
+    (payments?.data ?? []).flatMap(({ payment }) => refOf(payment.payment_intent) ?? [])
+  );
+}
+
+async function fetchPayment(payment_intent: string) {
+  const all = { limit: MAX_OBJECTS };
+  const expand = ["data.balance_transaction", "data.failure_balance_transaction"];
+  const charges = await callingStripe(() =>
+    stripe().charges.list({
+      payment_intent,
+      limit: 100,
+      expand: ["data.balance_transaction", "data.transfer", "data.application_fee"],
+    }).autoPagingToArray(all)
+  );
+  // A payment that was only tried has neither.
+  if (!charges.some(({ status }) => status !== "failed")) {
+    return { charges, refunds: [], disputes: [] };
+  }
+  const [refunds, disputes] = await Promise.all([
+    callingStripe(() =>
+      stripe().refunds.list({ payment_intent, limit: 100, expand }).autoPagingToArray(all)
+    ),
+    callingStripe(() =>
+      stripe().disputes.list({ payment_intent, limit: 100 }).autoPagingToArray(all)
+    ),
+  ]);
+  return { charges, refunds, disputes };
+}
+
+/** Those that came with the charges, and what was paid to the creator again after a dispute was won. */
+async function fetchTransfers(
+  purchaseId: string,
+  charges: Stripe.Charge[],
+): Promise<Stripe.Transfer[]> {
+  const own = charges.flatMap(({ transfer }) =>
+    typeof transfer === "object" && transfer !== null ? [transfer] : []
+  );
+  if (own.length === 0) return [];
+  const grouped = await transfersOf(purchaseId);
+  return [...new Map([...own, ...grouped].map((transfer) => [transfer.id, transfer])).values()];
+}

@@ -1,0 +1,108 @@
+import { z } from "zod";
+import type { Json } from "../database.types.ts";
+import type { Comparison } from "../domain/books.ts";
+import { type Client, type Functions, rows } from "./client.ts";
+
+export type RefundRequest = Functions["lease_refunds"]["Returns"][number];
+
+/** Refunds to make now, each leased to one caller. */
+export function leaseRefunds(admin: Client, limit: number): Promise<RefundRequest[]> {
+  return rows(admin.rpc("lease_refunds", { p_limit: limit }));
+}
+
+export async function refundSent(admin: Client, id: string, refund: string): Promise<void> {
+  await rows(admin.rpc("refund_sent", { p_id: id, p_refund: refund }));
+}
+
+/** `isFinal`: Stripe will never do it. Otherwise it is tried again later. */
+export async function refundFailed(
+  admin: Client,
+  id: string,
+  error: string,
+  isFinal: boolean,
+): Promise<void> {
+  await rows(admin.rpc("refund_failed", { p_id: id, p_error: error, p_final: isFinal }));
+}
+
+export type DisputeTask = Functions["dispute_work"]["Returns"][number];
+
+export function disputeWork(admin: Client, limit: number): Promise<DisputeTask[]> {
+  return rows(admin.rpc("dispute_work", { p_limit: limit }));
+}
+
+/** What was done about the creator's share; the amount is what they lost by it, or were paid again. */
+export interface DisputeOutcome {
+  done: "reversed" | "paid_back";
+  amount: number;
+}
+
+export async function disputeWorkDone(
+  admin: Client,
+  disputeId: string,
+  { done, amount }: DisputeOutcome,
+): Promise<void> {
+  await rows(admin.rpc("note_dispute_work", {
+    p_dispute_id: disputeId,
+    p_done: done,
+    p_amount_minor: amount,
+  }));
+}
+
+/** `isFinal`: Stripe will never do it, and the platform bears it. Otherwise it is tried again, eight times. */
+export async function disputeWorkFailed(
+  admin: Client,
+  disputeId: string,
+  error: string,
+  isFinal: boolean,
+): Promise<void> {
+  await rows(admin.rpc("note_dispute_work", {
+    p_dispute_id: disputeId,
+    p_error: error,
+    ...(isFinal && { p_done: "failed" }),
+  }));
+}
+
+export type SellerLedger = Functions["seller_ledger"]["Returns"][number];
+
+export function sellerLedger(
+  admin: Client,
+  after: string | null,
+  limit: number,
+): Promise<SellerLedger[]> {
+  return rows(admin.rpc("seller_ledger", {
+    p_limit: limit,
+    ...(after !== null && { p_after: after }),
+  }));
+}
+
+/** The accounts of one creator: the page that begins with them. */
+export async function ledgerOf(admin: Client, sellerId: string): Promise<SellerLedger[]> {
+  const page = await rows(admin.rpc("seller_ledger", { p_after: before(sellerId), p_limit: 1 }));
+  return page.filter(({ seller_id }) => seller_id === sellerId);
+}
+
+/** Pages go by what comes after an id: the greatest id that comes before this one. */
+function before(uuid: string): string {
+  const value = BigInt(`0x${uuid.replaceAll("-", "")}`) - 1n;
+  const hex = (value < 0n ? 0n : value).toString(16).padStart(32, "0");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
+/** Writes a comparison down and answers the drift. */
+export function noteLedgerCheck(admin: Client, comparison: Comparison): Promise<number> {
+  return rows(admin.rpc("note_ledger_check", {
+    p_subject: comparison.subject,
+    p_currency: comparison.currency,
+    p_ledger_minor: comparison.ledger,
+    p_stripe_minor: comparison.stripe,
+  }));
+}
+
+const library = z.array(z.looseObject({ licence_id: z.string().nullable() }));
+
+/** The caller's own licence, as their library shows it. */
+export async function libraryRow(client: Client, licenceId: string): Promise<Json> {
+  const found = library.parse(await rows(client.rpc("my_library")))
+    .find(({ licence_id }) => licence_id === licenceId);
+  return found === undefined ? null : JSON.parse(JSON.stringify(found));
+}

@@ -1,0 +1,17 @@
+import { z } from "zod";
+import { checkLedger } from "../_shared/billing/ledger_check.ts";
+import { secretFunction } from "../_shared/http.ts";
+
+const body = z.strictObject({ after: z.uuid().optional() });
+
+/**
+ * Called by pg_cron every hour, or by an operator: `{after?}` → `{checked, drifts, failed, next}`. The ledger beside what
+ * Stripe says of every creator's balance and transfers.
+ */
+export default {
+  fetch: secretFunction(
+    "ledger-check",
+    body,
+    ({ after }, { supabaseAdmin }) => checkLedger(supabaseAdmin, after ?? null),
+  ),
+};

@@ -1,0 +1,245 @@
+import assert from "node:assert/strict";
+import type postgres from "postgres";
+import {
+  balanced,
+  canRead,
+  chargeOf,
+  type Creator,
+  creator,
+  daysPass,
+  decide,
+  ledger,
+  library,
+  marketplaceSync,
+  openDispute,
+  owned,
+  owner,
+  platformGap,
+  publish,
+  refund,
+} from "../support/marketplace.ts";
+import { operator, quiet, sandbox } from "../support/sandbox.ts";
+import { eventually, type Person, sql, stripe } from "../support/stack.ts";
+
+interface Sale {
+  db: postgres.Sql;
+  seller: Creator;
+  listing: string;
+  buyer: Person;
+  purchase: string;
+}
+
+/** A creator with one sale of 20.00, of which 4.00 are ours; nothing else changes what Stripe has of ours. */
+async function sold(work: (sale: Sale) => Promise<void>): Promise<void> {
+  const db = sql();
+  try {
+    await quiet();
+    const gap = await platformGap(db);
+    const seller = await creator(db);
+    const listing = await publish(seller);
+    const buyer = await owner(listing);
+    const { purchase_id } = await owned(buyer);
+    await work({ db, seller, listing, buyer, purchase: purchase_id });
+    await quiet();
+    assert.equal(await platformGap(db), gap, "our balance at Stripe is not what the ledger says");
+  } finally {
+    await db.end();
+  }
+}
+
+/** What is due by the clock is due now. */
+async function retryNow(db: postgres.Sql): Promise<void> {
+  await db`update billing.refund_requests set next_attempt_at = now() where status = 'pending'`;
+  await db`update billing.purchase_disputes set next_attempt_at = now()`;
+}
+
+async function problems(db: postgres.Sql, kind: string): Promise<string[]> {
+  const rows = await db<{ subject: string }[]>`
+    select subject from billing.problems where kind = ${kind} and resolved_at is null`;
+  return rows.map(({ subject }) => subject);
+}
+
+Deno.test("a part is refunded, then the rest: the creator gives back their share, we our fee, and the licence goes last", async () => {
+  await sold(async ({ db, seller, listing, buyer, purchase }) => {
+    await refund(db, purchase, 500);
+    const partly = await owned(buyer);
+    assert.deepEqual([partly.purchase_status, partly.refunded_minor], ["partially_refunded", 500]);
+    assert.equal(await balanced(db, seller), 1_200);
+    assert.equal(await canRead(buyer, listing), true);
+    await refund(db, purchase);
+    const row = await owned(buyer, ({ status }) => status === "revoked");
+    assert.deepEqual([row.purchase_status, row.reason], ["refunded", "refunded"]);
+    assert.equal(await balanced(db, seller), 0);
+    assert.equal(await canRead(buyer, listing), false);
+    await assert.rejects(refund(db, purchase), /there is 0 left to refund/);
+  });
+});
+
+Deno.test("a refund made at Stripe's dashboard is heard of and posted", async () => {
+  await sold(async ({ db, seller, buyer }) => {
+    const charge = await chargeOf(db, buyer);
+    await stripe().refunds.create({ charge, reverse_transfer: true, refund_application_fee: true });
+    await owned(buyer, ({ status }) => status === "revoked");
+    await quiet();
+    assert.equal(await balanced(db, seller), 0);
+  });
+});
+
+Deno.test("a refund whose answer was lost is made once", async () => {
+  await sold(async ({ db, seller, buyer, purchase }) => {
+    await sandbox("/faults", {
+      kind: "timeout_after",
+      times: 3,
+      match: { method: "POST", path: "/v1/refunds" },
+    });
+    await refund(db, purchase, 700);
+    await sandbox("/faults", undefined, "DELETE");
+    await retryNow(db);
+    const done = await marketplaceSync();
+    assert.deepEqual([done["refunded"], done["refused"]], [1, 0]);
+    const { data } = await stripe().refunds.list({ charge: await chargeOf(db, buyer) });
+    assert.deepEqual(data.map(({ amount }) => amount), [700]);
+    await quiet();
+    assert.equal(await balanced(db, seller), 1_600 - 560);
+  });
+});
+
+Deno.test("what Stripe refuses to refund is an operator's problem, with Stripe's words, and is not asked for again", async () => {
+  await sold(async ({ db, buyer, purchase }) => {
+    const [request] = await db<{ id: string }[]>`
+      select billing.refund_purchase(${purchase}, null, 'too late') as id`;
+    const charge = await chargeOf(db, buyer);
+    await stripe().refunds.create({ charge, reverse_transfer: true, refund_application_fee: true });
+    await quiet();
+    assert.equal((await marketplaceSync())["refused"], 1);
+    const [row] = await db`
+      select status, last_error from billing.refund_requests where id = ${request?.id ?? ""}`;
+    assert.equal(row?.["status"], "failed");
+    assert.match(row?.["last_error"], /charge_already_refunded/);
+    assert.ok((await problems(db, "refund_failed")).includes(request?.id ?? ""));
+    await retryNow(db);
+    assert.equal((await marketplaceSync())["refused"], 0);
+  });
+});
+
+Deno.test("a refund after the payout leaves the creator owing, and the next sale pays it off", async () => {
+  await sold(async ({ db, seller, listing, purchase }) => {
+    await daysPass(4);
+    const payout = { amount: 1_600, currency: "usd" };
+    await stripe().payouts.create(payout, { stripeAccount: seller.account });
+    await quiet();
+    await eventually(
+      () => ledger(db, "creator_bank", "usd", seller.seller),
+      (sum) => sum === 1_600,
+    );
+    assert.equal(await balanced(db, seller), 0);
+    await refund(db, purchase);
+    assert.equal(await balanced(db, seller), -1_600);
+    await owner(listing);
+    assert.equal(await balanced(db, seller), 0);
+  });
+});
+
+Deno.test("a dispute suspends the licence and takes the share back; won, both are there again", async () => {
+  await sold(async ({ db, seller, listing, buyer }) => {
+    const dispute = await openDispute(await chargeOf(db, buyer));
+    const row = await owned(buyer, ({ status }) => status === "suspended");
+    assert.equal(row.reason, "dispute_open");
+    assert.equal(await canRead(buyer, listing), false);
+    assert.equal(await balanced(db, seller), 1_600);
+    await marketplaceSync();
+    assert.equal(await balanced(db, seller), 0);
+    // Nothing is taken twice.
+    await retryNow(db);
+    await marketplaceSync();
+    assert.equal(await balanced(db, seller), 0);
+    await decide(dispute, "won");
+    await owned(buyer);
+    await daysPass(4);
+    await retryNow(db);
+    await marketplaceSync();
+    await quiet();
+    assert.equal(await balanced(db, seller), 1_600);
+    assert.equal(await canRead(buyer, listing), true);
+  });
+});
+
+Deno.test("a dispute that is lost takes the licence, and the creator bears their share", async () => {
+  await sold(async ({ db, seller, listing, buyer, purchase }) => {
+    const dispute = await openDispute(await chargeOf(db, buyer));
+    await decide(dispute, "lost");
+    const row = await owned(buyer, ({ status }) => status === "revoked");
+    assert.deepEqual([row.purchase_status, row.reason], ["lost", "dispute_lost"]);
+    await marketplaceSync();
+    assert.equal(await balanced(db, seller), 0);
+    assert.equal(await canRead(buyer, listing), false);
+    await assert.rejects(refund(db, purchase), /is disputed/);
+  });
+});
+
+Deno.test("after a won dispute a refund takes back what was paid again", async () => {
+  await sold(async ({ db, seller, buyer, purchase }) => {
+    const dispute = await openDispute(await chargeOf(db, buyer));
+    await marketplaceSync();
+    await decide(dispute, "won");
+    await daysPass(4);
+    await retryNow(db);
+    await marketplaceSync();
+    assert.equal(await balanced(db, seller), 1_600);
+    await refund(db, purchase, 500);
+    assert.equal(await balanced(db, seller), 1_200);
+    await refund(db, purchase);
+    await owned(buyer, ({ status }) => status === "revoked");
+    assert.equal(await balanced(db, seller), 0);
+  });
+});
+
+Deno.test("an inquiry of the bank touches nothing", async () => {
+  await sold(async ({ db, seller, listing, buyer }) => {
+    const charge = await chargeOf(db, buyer);
+    await sandbox(`/charges/${charge}/dispute`, { reason: "inquiry" });
+    await quiet();
+    await marketplaceSync();
+    assert.equal(await canRead(buyer, listing), true);
+    assert.equal(await balanced(db, seller), 1_600);
+    const [row] = await db`select status from billing.disputes where seller_id = ${seller.seller}`;
+    assert.match(row?.["status"], /^warning_/);
+  });
+});
+
+Deno.test("the hourly check repairs what no event told, and shows what it cannot explain", async () => {
+  const db = sql();
+  const seller = await creator(db);
+  const listing = await publish(seller);
+  const buyer = await owner(listing);
+  assert.deepEqual(await check(db, seller), [0, 0]);
+  await sandbox("/delivery", { mode: "drop" });
+  const charge = await chargeOf(db, buyer);
+  await stripe().refunds.create({ charge, reverse_transfer: true, refund_application_fee: true });
+  await sandbox("/delivery", { mode: "normal" });
+  assert.deepEqual(await check(db, seller), [0, 0]);
+  assert.equal((await library(buyer))[0]?.status, "revoked");
+  await daysPass(4);
+  await stripe().transfers.create({ amount: 77, currency: "usd", destination: seller.account });
+  await quiet();
+  assert.deepEqual(await check(db, seller), [-77, -77]);
+  const drifting = (await problems(db, "ledger_drift")).filter((one) =>
+    one.includes(seller.account)
+  );
+  assert.equal(drifting.length, 2);
+  await db.end();
+});
+
+/** The drifts that the newest check of this creator has written down: of the balance, of the transfers. */
+async function check(db: postgres.Sql, { account }: Creator): Promise<number[]> {
+  let after: string | null = null;
+  do {
+    const answer = await operator("ledger-check", after === null ? {} : { after });
+    assert.equal(answer.status, 200, answer.text);
+    after = (answer.body as { next: string | null }).next;
+  } while (after !== null);
+  const rows = await db<{ drift: number }[]>`
+    select distinct on (subject) drift_minor::int as drift from billing.ledger_checks
+    where subject like ${`${account}%`} and currency = 'usd' order by subject, id desc`;
+  return rows.map(({ drift }) => drift);
+}
