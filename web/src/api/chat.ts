@@ -3,7 +3,7 @@
 import * as z from "zod/mini";
 import { messageAnswer, toMessage } from "../lib/answers.ts";
 import { parseTime } from "../lib/dates.ts";
-import { fromRest } from "../lib/errors.ts";
+import { ApiError, fromRest } from "../lib/errors.ts";
 import { type Cursor, isBefore } from "../lib/paging.ts";
 import type { AgentRef, Conversation, Message } from "../lib/records.ts";
 import { call, db, rest } from "./client.ts";
@@ -61,6 +61,10 @@ export async function createConversation(
     ...(agent?.kind === "listing" && { listing_id: agent.id }),
     ...(agent?.kind === "agent" && { agent_id: agent.id }),
   });
+  if (agent && error?.code === "42501") {
+    // The policy refused: the agent is not, or no longer, this person's.
+    throw new ApiError("licence_required", error.message, { status, cause: error });
+  }
   if (error && status !== 409) throw fromRest(error, status);
 }
 

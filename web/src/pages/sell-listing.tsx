@@ -14,8 +14,9 @@ import { useTitle } from "../hooks/use-title.ts";
 
 /** Makes a listing, or changes one. */
 export default function SellListingPage() {
-  const { listingId } = useParams();
-  const [params] = useSearchParams();
+  const params = useParams();
+  const listingId = params.listingId === "new" ? undefined : params.listingId;
+  const [asked] = useSearchParams();
   // Kept when the new one is stored and gets its own address: the form goes on living.
   const [freshId] = useState(() => crypto.randomUUID());
   const id = listingId ?? freshId;
@@ -56,7 +57,7 @@ export default function SellListingPage() {
             agents={agents.data ?? []}
             minimums={currencies.data ?? {}}
             storedPicture={pictureOf(id)}
-            firstAgentId={params.get("agent") ?? ""}
+            firstAgentId={asked.get("agent") ?? ""}
           />
         )}
     </Page>
