@@ -29,11 +29,11 @@ function useUserId(): string | null {
 export function useSearch() {
   const [params, setParams] = useSearchParams();
   const search = readSearch(params);
-  const change = (what: Partial<Search>) =>
-    setParams((before) => writeSearch(changeSearch(readSearch(before), what)), {
-      replace: true,
-      preventScrollReset: true,
-    });
+  const change = (what: Partial<Search>) => {
+    // Of the address itself: a change right after another one must not undo it, drawn or not.
+    const before = readSearch(new URLSearchParams(location.search));
+    setParams(writeSearch(changeSearch(before, what)), { replace: true, preventScrollReset: true });
+  };
   const pageAddress = (page: number) => `?${writeSearch({ ...search, page })}`;
   return { search, change, pageAddress };
 }

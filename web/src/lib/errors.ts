@@ -303,6 +303,14 @@ const EXPLANATIONS: Record<string, Explanation> = {
     title: "There is no such licence",
     advice: "Reload the library to see what you have.",
   },
+  licence_ended: {
+    title: "This licence has ended",
+    advice: "Buy it again to go on with it.",
+  },
+  nothing_to_clone: {
+    title: "There is nothing to copy",
+    advice: "This is no agent.",
+  },
   not_monthly: {
     title: "There is nothing to cancel",
     advice: "It was bought once and does not renew.",

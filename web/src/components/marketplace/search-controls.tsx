@@ -68,10 +68,13 @@ export function SearchControls({ search, onChange }: SearchControlsProps) {
 function SearchField({ query, onQuery }: { query: string; onQuery: (query: string) => void }) {
   const [text, setText] = useState(query);
   const sent = useRef(query);
+  const typed = useRef(query);
+  typed.current = text.trim();
   useEffect(() => {
     if (query === sent.current) return;
+    // What is being typed is newer than any address.
+    if (typed.current === sent.current) setText(query);
     sent.current = query;
-    setText(query);
   }, [query]);
   const send = useRef(onQuery);
   send.current = onQuery;
