@@ -1545,6 +1545,10 @@ begin
       'Withdraw it and make another one.'
     );
   end if;
+  if tg_op = 'INSERT' then
+    -- A change of the seller that is under way would not see this listing: wait for it.
+    perform from public.sellers s where s.id = new.seller_id for share;
+  end if;
   select * into v_seller from public.sellers s where s.id = new.seller_id;
   if found then
     new.seller_name := v_seller.display_name;
@@ -2496,6 +2500,46 @@ revoke all on function "billing"."prune_usage_requests"() from public;
 
 grant execute on function "billing"."prune_usage_requests"() to "postgres";
 
+-- billing/functions/purchase_due
+
+create or replace function billing.purchase_due (
+  p_purchase public.purchases
+)
+  returns timestamp with time zone
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select least(
+    -- Waiting for a payment: the longer it takes, the more rarely we ask. Stripe gives up long before 60 days.
+    case when p_purchase.status in ('open', 'processing', 'expired') and p_purchase.checkout_session_id is not null
+        and coalesce(p_purchase.session_status, 'open') <> 'expired' and p_purchase.created_at > now() - interval '60 days'
+      then now() + greatest(interval '4 minutes', (now() - p_purchase.created_at) / 10) end,
+    case when p_purchase.status = 'open' and p_purchase.checkout_session_id is null
+      then p_purchase.created_at + interval '25 hours' end,
+    -- A month that is over, or a payment that is late.
+    case when p_purchase.kind = 'monthly' and p_purchase.stripe_subscription_id is not null
+        and p_purchase.subscription_status not in ('canceled', 'incomplete_expired')
+      then case when p_purchase.past_due_since is not null then now() + interval '1 hour'
+        else greatest(p_purchase.current_period_end, now() + interval '1 hour') end end,
+    case when exists (
+      select from billing.purchase_disputes d left join billing.dispute_statuses s on s.status = d.status
+      where d.purchase_id = p_purchase.id
+        and (coalesce(s.effect, 'open') = 'open' or d.status in ('warning_needs_response', 'warning_under_review'))
+    ) then now() + interval '1 hour' end,
+    case when exists (
+      select from billing.purchase_refunds r
+      where r.purchase_id = p_purchase.id and r.status in ('pending', 'requires_action')
+    ) then now() + interval '1 hour' end
+  );
+$function$;
+
+comment on function "billing"."purchase_due"(public.purchases) is 'When to look at a purchase again because an event may have been lost; null: nothing is expected.';
+
+revoke all on function "billing"."purchase_due"(public.purchases) from public;
+
+grant execute on function "billing"."purchase_due"(public.purchases) to "postgres";
+
 -- billing/functions/purchase_misfit
 
 create or replace function billing.purchase_misfit (
@@ -2793,6 +2837,7 @@ begin
     status = v_state.status, holds = v_state.holds, refunded_minor = v_state.refunded_minor,
     paid_at = coalesce(p.paid_at, v_state.paid_at)
   where p.id = p_purchase_id;
+  update public.purchases p set due_at = billing.purchase_due(p) where p.id = p_purchase_id;
   if v_purchase.paid_at is null and v_state.paid_at is not null then
     update public.listings l set sales_count = l.sales_count + 1 where l.id = v_purchase.listing_id;
   end if;
@@ -3773,11 +3818,13 @@ begin
   insert into billing.purchase_charges as c (id, purchase_id, amount_minor, status, created_at)
   select e.id, p_purchase.id, e.amount_minor, e.status, coalesce(e.created, now())
   from jsonb_to_recordset(p_snapshot -> 'charges') e (id text, amount_minor bigint, status text, created timestamptz)
-  on conflict (id) do update set amount_minor = excluded.amount_minor, status = excluded.status;
+  on conflict (id) do update set amount_minor = excluded.amount_minor, status = excluded.status
+  where c.purchase_id = excluded.purchase_id;
   insert into billing.purchase_refunds as r (id, purchase_id, charge_id, amount_minor, status)
   select e.id, p_purchase.id, e.charge_id, e.amount_minor, e.status
   from jsonb_to_recordset(p_snapshot -> 'refunds') e (id text, charge_id text, amount_minor bigint, status text)
-  on conflict (id) do update set amount_minor = excluded.amount_minor, status = excluded.status;
+  on conflict (id) do update set amount_minor = excluded.amount_minor, status = excluded.status
+  where r.purchase_id = excluded.purchase_id;
   insert into billing.purchase_disputes as d (
     id, purchase_id, charge_id, status, amount_minor, currency, reason, evidence_due_by
   )
@@ -3788,7 +3835,8 @@ begin
   )
   on conflict (id) do update set
     status = excluded.status, amount_minor = excluded.amount_minor, reason = excluded.reason,
-    evidence_due_by = excluded.evidence_due_by;
+    evidence_due_by = excluded.evidence_due_by
+  where d.purchase_id = excluded.purchase_id;
   perform billing.report_problem('unknown_dispute_status', d.id, jsonb_build_object('status', d.status))
   from billing.purchase_disputes d
   where d.purchase_id = p_purchase.id
@@ -4130,8 +4178,10 @@ begin
     return;
   end if;
   if v_other.status = 'open' then
-    update public.purchases p set status = 'expired', holds = false where p.id = v_other.id;
     stale_session_id := v_other.checkout_session_id;
+    update public.purchases p
+    set status = 'expired', holds = false, due_at = case when stale_session_id is not null then p.due_at end
+    where p.id = v_other.id;
     return;
   end if;
   holds := false;
@@ -5693,7 +5743,7 @@ begin
       coalesce(v_snapshot ->> 'charge_id', v_purchase.charge_id)
     );
   end if;
-  update public.purchases p set applied_token = p_token, checked_at = now(), problem = v_misfit
+  update public.purchases p set applied_token = p_token, problem = v_misfit
   where p.id = p_purchase_id and p.applied_token < p_token;
   v_applied := found;
   if v_applied and v_misfit is not null then
@@ -5878,7 +5928,9 @@ begin
     is distinct from (v_listing.price_minor, v_listing.currency, v_listing.kind, v_fee) then
     -- What was asked for before has another price: that one is over, and its session with it.
     v_stale := v_purchase.checkout_session_id;
-    update public.purchases p set status = 'expired', holds = false where p.id = v_purchase.id;
+    update public.purchases p
+    set status = 'expired', holds = false, due_at = case when v_stale is not null then p.due_at end
+    where p.id = v_purchase.id;
     v_purchase := null;
   end if;
   if v_purchase.id is null then
@@ -6407,29 +6459,15 @@ create or replace function public.due_purchases (
 begin
   perform billing.require(p_limit between 1 and 1000, 'p_limit is not between 1 and 1000');
   -- One that never got a session cannot be paid.
-  update public.purchases p set status = 'expired', holds = false
-  where p.status = 'open' and p.checkout_session_id is null and p.created_at < now() - interval '25 hours'
-    and p.checked_at < now() - interval '25 hours';
+  update public.purchases p set status = 'expired', holds = false, due_at = null
+  where p.due_at <= now() and p.status = 'open' and p.checkout_session_id is null
+    and p.created_at < now() - interval '25 hours';
   return query
-  update public.purchases p set checked_at = now()
+  update public.purchases p set due_at = now() + interval '4 minutes'
   where p.id in (
     select d.id from public.purchases d
-    where d.checked_at < now() - interval '4 minutes' and (
-      (d.status in ('open', 'processing', 'expired') and d.checkout_session_id is not null
-        and coalesce(d.session_status, 'open') <> 'expired' and d.created_at > now() - interval '60 days')
-      -- A month that is over, or a payment that is late.
-      or (d.kind = 'monthly' and d.subscription_status not in ('canceled', 'incomplete_expired')
-        and (d.current_period_end < now() or d.past_due_since is not null))
-      or exists (
-        select from billing.purchase_disputes i left join billing.dispute_statuses s on s.status = i.status
-        where i.purchase_id = d.id and coalesce(s.effect, 'open') = 'open'
-      )
-      or exists (
-        select from billing.purchase_refunds r
-        where r.purchase_id = d.id and r.status in ('pending', 'requires_action')
-      )
-    )
-    order by d.checked_at limit p_limit
+    where d.due_at <= now() and not (d.status = 'open' and d.checkout_session_id is null)
+    order by d.due_at limit p_limit
     for no key update skip locked
   )
   returning p.id;
@@ -9588,7 +9626,7 @@ create table "public"."purchases" (
   "current_period_end"     timestamp with time zone,
   "cancel_at_period_end"   boolean                  not null default false,
   "applied_token"          bigint                   not null default 0,
-  "checked_at"             timestamp with time zone not null default now(),
+  "due_at"                 timestamp with time zone default (now() + '00:04:00'::interval),
   "paid_at"                timestamp with time zone,
   "created_at"             timestamp with time zone not null default now(),
   "updated_at"             timestamp with time zone not null default now(),
@@ -9621,7 +9659,8 @@ create unique index purchases_buyer_id_listing_id_idx on public.purchases using 
 
 create index purchases_charge_id_idx on public.purchases using btree (charge_id);
 
-create index purchases_checked_at_idx on public.purchases using btree (checked_at);
+create index purchases_due_at_idx on public.purchases using btree (due_at)
+  where (due_at is not null);
 
 create index purchases_listing_id_idx on public.purchases using btree (listing_id);
 
@@ -9641,7 +9680,7 @@ comment on column "public"."purchases"."applied_token" is 'Token of the snapshot
 
 comment on column "public"."purchases"."attempt" is 'Counts Checkout sessions; part of the idempotency key.';
 
-comment on column "public"."purchases"."checked_at" is 'When it was last handed out by due_purchases(), or applied.';
+comment on column "public"."purchases"."due_at" is 'When to look at it again without an event; null: nothing is expected to happen. See billing.purchase_due().';
 
 comment on column "public"."purchases"."fee_minor" is 'Application fee of one payment; 0 for the house.';
 

@@ -79,3 +79,34 @@ insert into public.agents (id, user_id, name, instructions) values
   ('d0000000-0000-4000-8000-000000000031', 'd0000000-0000-4000-8000-000000000001',
     'Travel planner', 'Plan calm days: at most two sights before lunch and one after.')
 on conflict (id) do nothing;
+
+-- What the house sells: two templates and an add-on.
+insert into public.listings (
+  id, title, description, category, kind, price_minor, currency, grants_metric_id, grants_quantity, status, version,
+  published_at
+)
+values
+  ('d0000000-0000-4000-8000-000000000041', 'Meeting notes that hold',
+    'Turns raw notes or a transcript into one page: what was decided, who does what by when, and what was left open. '
+    'Asks back when a task has no owner or a date contradicts another, and never invents either.',
+    'template', 'one_time', 900, 'usd', null, null, 'published', 1, now() - interval '20 days'),
+  ('d0000000-0000-4000-8000-000000000042', 'Patient language tutor',
+    'Talks with you in the language you are learning, one level above yours. Corrects at most one mistake per answer, with a '
+    'short reason, and comes back to it later in the conversation.',
+    'template', 'one_time', 1200, 'eur', null, null, 'published', 1, now() - interval '9 days'),
+  ('d0000000-0000-4000-8000-000000000043', '5 more agents',
+    'Room for five more agents on top of your plan, for as long as you keep it. Billed every month.',
+    'addon', 'monthly', 500, 'usd', 'agent', 5, 'published', 1, now() - interval '30 days')
+on conflict (id) do nothing;
+
+insert into public.listing_definitions (listing_id, version, name, instructions) values
+  ('d0000000-0000-4000-8000-000000000041', 1, 'Meeting notes',
+    'You turn meeting notes into one page. Begin with the decisions, each in one sentence. Then the tasks as a list: what, who, '
+    'until when. Then the open questions. Use only what the notes say: if a task has no owner or no date, ask for it, and mark '
+    'it "open" until you are told. Point out dates that contradict each other. No greeting, no summary of the summary.'),
+  ('d0000000-0000-4000-8000-000000000042', 1, 'Language tutor',
+    'You are a patient tutor. First ask which language is being learned and for a sentence or two in it; judge the level from '
+    'that and write one level above it. Keep answers under six sentences and end with a question. Correct at most one mistake '
+    'per answer: the corrected sentence, then the reason in the learner''s own language. Remember the mistakes and let their '
+    'patterns come up again. Never switch languages unless the learner asks.')
+on conflict (listing_id) do nothing;

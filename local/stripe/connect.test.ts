@@ -172,3 +172,48 @@ Deno.test("a refund fails or succeeds later with its test card, and its money co
     assert.match((await refusal(stripe.refunds.cancel(pending.id))).message, /requires_action/);
   }, { asyncDelaySeconds: 1 });
 });
+
+Deno.test("a payment that is captured later sends its share then, and less when less is captured", async () => {
+  await withSandbox(async (fixture) => {
+    const { stripe } = fixture;
+    const account = await readyAccount(fixture);
+    const charge = await destinationCharge(stripe, account, { capture_method: "manual" });
+    assert.equal(await total(stripe, account), 0);
+    const intent = String(charge.payment_intent);
+    const capture = async (amount_to_capture: number, application_fee_amount?: number) =>
+      await stripe.paymentIntents.capture(intent, {
+        amount_to_capture,
+        ...(application_fee_amount === undefined ? {} : { application_fee_amount }),
+      });
+    assert.equal((await refusal(capture(1000))).param, "application_fee_amount");
+    await capture(5000, 700);
+    assert.equal(await checkBooks(stripe, account), 4300);
+    const done = await stripe.charges.retrieve(charge.id, { expand: ["transfer"] });
+    assert.ok(done.transfer && typeof done.transfer === "object");
+    assert.equal(done.transfer.amount, 5000);
+    await stripe.refunds.create({
+      charge: charge.id,
+      reverse_transfer: true,
+      refund_application_fee: true,
+    });
+    assert.equal(await checkBooks(stripe, account), 0);
+  });
+});
+
+Deno.test("charge.succeeded comes before the money has gone on, charge.updated after it", async () => {
+  await withSandbox(async (fixture) => {
+    const { stripe } = fixture;
+    const account = await readyAccount(fixture);
+    await destinationCharge(stripe, account);
+    const told = async (type: string) => {
+      const [event] = (await stripe.events.list({ type })).data;
+      return JSON.parse(JSON.stringify(event?.data.object));
+    };
+    const first = await told("charge.succeeded");
+    assert.deepEqual([first.balance_transaction, first.transfer], [null, undefined]);
+    const then = await told("charge.updated");
+    assert.ok(then.balance_transaction && then.transfer && then.application_fee);
+    await destinationCharge(stripe, account, { capture_method: "automatic" });
+    assert.ok((await told("charge.succeeded")).transfer);
+  });
+});

@@ -65,6 +65,8 @@ export interface CheckoutLineView {
   is_metered: boolean;
   interval: PriceView["interval"];
   interval_count: number;
+  /** What is taken off each period from now on, for so many months (null: for ever). */
+  lasting_discount: { amount: number; months: number | null } | null;
 }
 
 export interface CheckoutView {

@@ -111,6 +111,10 @@ begin
       'Withdraw it and make another one.'
     );
   end if;
+  if tg_op = 'INSERT' then
+    -- A change of the seller that is under way would not see this listing: wait for it.
+    perform from public.sellers s where s.id = new.seller_id for share;
+  end if;
   select * into v_seller from public.sellers s where s.id = new.seller_id;
   if found then
     new.seller_name := v_seller.display_name;

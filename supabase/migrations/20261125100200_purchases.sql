@@ -36,7 +36,7 @@ create table public.purchases (
   current_period_end timestamptz,
   cancel_at_period_end boolean not null default false,
   applied_token bigint not null default 0,
-  checked_at timestamptz not null default now(),
+  due_at timestamptz default now() + interval '4 minutes',
   paid_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -49,7 +49,7 @@ create index purchases_buyer_id_created_at_idx on public.purchases (buyer_id, cr
 create index purchases_listing_id_idx on public.purchases (listing_id);
 create index purchases_seller_id_idx on public.purchases (seller_id);
 create index purchases_charge_id_idx on public.purchases (charge_id);
-create index purchases_checked_at_idx on public.purchases (checked_at);
+create index purchases_due_at_idx on public.purchases (due_at) where due_at is not null;
 
 comment on table public.purchases is
   'Purchases of listings. The row outlives its buyer (without a name) and its seller. A seller never reads it: the buyer '
@@ -61,7 +61,8 @@ comment on column public.purchases.attempt is 'Counts Checkout sessions; part of
 comment on column public.purchases.fee_minor is 'Application fee of one payment; 0 for the house.';
 comment on column public.purchases.past_due_since is 'When a sync first saw that a renewal has failed. The grace runs from here.';
 comment on column public.purchases.applied_token is 'Token of the snapshot applied last; see billing.sync_state.';
-comment on column public.purchases.checked_at is 'When it was last handed out by due_purchases(), or applied.';
+comment on column public.purchases.due_at is
+  'When to look at it again without an event; null: nothing is expected to happen. See billing.purchase_due().';
 
 create table billing.purchase_charges (
   id text primary key,

@@ -103,7 +103,9 @@ begin
     is distinct from (v_listing.price_minor, v_listing.currency, v_listing.kind, v_fee) then
     -- What was asked for before has another price: that one is over, and its session with it.
     v_stale := v_purchase.checkout_session_id;
-    update public.purchases p set status = 'expired', holds = false where p.id = v_purchase.id;
+    update public.purchases p
+    set status = 'expired', holds = false, due_at = case when v_stale is not null then p.due_at end
+    where p.id = v_purchase.id;
     v_purchase := null;
   end if;
   if v_purchase.id is null then
@@ -225,29 +227,15 @@ as $$
 begin
   perform billing.require(p_limit between 1 and 1000, 'p_limit is not between 1 and 1000');
   -- One that never got a session cannot be paid.
-  update public.purchases p set status = 'expired', holds = false
-  where p.status = 'open' and p.checkout_session_id is null and p.created_at < now() - interval '25 hours'
-    and p.checked_at < now() - interval '25 hours';
+  update public.purchases p set status = 'expired', holds = false, due_at = null
+  where p.due_at <= now() and p.status = 'open' and p.checkout_session_id is null
+    and p.created_at < now() - interval '25 hours';
   return query
-  update public.purchases p set checked_at = now()
+  update public.purchases p set due_at = now() + interval '4 minutes'
   where p.id in (
     select d.id from public.purchases d
-    where d.checked_at < now() - interval '4 minutes' and (
-      (d.status in ('open', 'processing', 'expired') and d.checkout_session_id is not null
-        and coalesce(d.session_status, 'open') <> 'expired' and d.created_at > now() - interval '60 days')
-      -- A month that is over, or a payment that is late.
-      or (d.kind = 'monthly' and d.subscription_status not in ('canceled', 'incomplete_expired')
-        and (d.current_period_end < now() or d.past_due_since is not null))
-      or exists (
-        select from billing.purchase_disputes i left join billing.dispute_statuses s on s.status = i.status
-        where i.purchase_id = d.id and coalesce(s.effect, 'open') = 'open'
-      )
-      or exists (
-        select from billing.purchase_refunds r
-        where r.purchase_id = d.id and r.status in ('pending', 'requires_action')
-      )
-    )
-    order by d.checked_at limit p_limit
+    where d.due_at <= now() and not (d.status = 'open' and d.checkout_session_id is null)
+    order by d.due_at limit p_limit
     for no key update skip locked
   )
   returning p.id;

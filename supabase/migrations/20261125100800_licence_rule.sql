@@ -149,8 +149,10 @@ begin
     return;
   end if;
   if v_other.status = 'open' then
-    update public.purchases p set status = 'expired', holds = false where p.id = v_other.id;
     stale_session_id := v_other.checkout_session_id;
+    update public.purchases p
+    set status = 'expired', holds = false, due_at = case when stale_session_id is not null then p.due_at end
+    where p.id = v_other.id;
     return;
   end if;
   holds := false;
@@ -161,6 +163,37 @@ $$;
 comment on function billing.take_hold(public.purchases) is
   'A purchase that was given up is paid after all (a session that was still open, a refund that failed): an unfinished other one '
   'ends, and its session with it; that two are paid is told to an operator.';
+
+create function billing.purchase_due(p_purchase public.purchases) returns timestamptz
+language sql stable
+set search_path = ''
+as $$
+  select least(
+    -- Waiting for a payment: the longer it takes, the more rarely we ask. Stripe gives up long before 60 days.
+    case when p_purchase.status in ('open', 'processing', 'expired') and p_purchase.checkout_session_id is not null
+        and coalesce(p_purchase.session_status, 'open') <> 'expired' and p_purchase.created_at > now() - interval '60 days'
+      then now() + greatest(interval '4 minutes', (now() - p_purchase.created_at) / 10) end,
+    case when p_purchase.status = 'open' and p_purchase.checkout_session_id is null
+      then p_purchase.created_at + interval '25 hours' end,
+    -- A month that is over, or a payment that is late.
+    case when p_purchase.kind = 'monthly' and p_purchase.stripe_subscription_id is not null
+        and p_purchase.subscription_status not in ('canceled', 'incomplete_expired')
+      then case when p_purchase.past_due_since is not null then now() + interval '1 hour'
+        else greatest(p_purchase.current_period_end, now() + interval '1 hour') end end,
+    case when exists (
+      select from billing.purchase_disputes d left join billing.dispute_statuses s on s.status = d.status
+      where d.purchase_id = p_purchase.id
+        and (coalesce(s.effect, 'open') = 'open' or d.status in ('warning_needs_response', 'warning_under_review'))
+    ) then now() + interval '1 hour' end,
+    case when exists (
+      select from billing.purchase_refunds r
+      where r.purchase_id = p_purchase.id and r.status in ('pending', 'requires_action')
+    ) then now() + interval '1 hour' end
+  );
+$$;
+
+comment on function billing.purchase_due(public.purchases) is
+  'When to look at a purchase again because an event may have been lost; null: nothing is expected.';
 
 create function billing.refresh_licence(p_purchase_id uuid) returns jsonb
 language plpgsql
@@ -184,6 +217,7 @@ begin
     status = v_state.status, holds = v_state.holds, refunded_minor = v_state.refunded_minor,
     paid_at = coalesce(p.paid_at, v_state.paid_at)
   where p.id = p_purchase_id;
+  update public.purchases p set due_at = billing.purchase_due(p) where p.id = p_purchase_id;
   if v_purchase.paid_at is null and v_state.paid_at is not null then
     update public.listings l set sales_count = l.sales_count + 1 where l.id = v_purchase.listing_id;
   end if;
@@ -227,7 +261,7 @@ $$;
 comment on function billing.write_licence(public.purchases, text, text, timestamptz) is
   'Makes the licence what the rule says, and the limits with it.';
 
-revoke all on function billing.charge_state(text), billing.unpaid_status(public.purchases),
+revoke all on function billing.charge_state(text), billing.purchase_due(public.purchases), billing.unpaid_status(public.purchases),
   billing.monthly_right(public.purchases, timestamptz), billing.purchase_state(public.purchases),
   billing.take_hold(public.purchases), billing.refresh_licence(uuid),
   billing.write_licence(public.purchases, text, text, timestamptz)

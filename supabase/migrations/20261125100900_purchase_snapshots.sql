@@ -83,11 +83,13 @@ begin
   insert into billing.purchase_charges as c (id, purchase_id, amount_minor, status, created_at)
   select e.id, p_purchase.id, e.amount_minor, e.status, coalesce(e.created, now())
   from jsonb_to_recordset(p_snapshot -> 'charges') e (id text, amount_minor bigint, status text, created timestamptz)
-  on conflict (id) do update set amount_minor = excluded.amount_minor, status = excluded.status;
+  on conflict (id) do update set amount_minor = excluded.amount_minor, status = excluded.status
+  where c.purchase_id = excluded.purchase_id;
   insert into billing.purchase_refunds as r (id, purchase_id, charge_id, amount_minor, status)
   select e.id, p_purchase.id, e.charge_id, e.amount_minor, e.status
   from jsonb_to_recordset(p_snapshot -> 'refunds') e (id text, charge_id text, amount_minor bigint, status text)
-  on conflict (id) do update set amount_minor = excluded.amount_minor, status = excluded.status;
+  on conflict (id) do update set amount_minor = excluded.amount_minor, status = excluded.status
+  where r.purchase_id = excluded.purchase_id;
   insert into billing.purchase_disputes as d (
     id, purchase_id, charge_id, status, amount_minor, currency, reason, evidence_due_by
   )
@@ -98,7 +100,8 @@ begin
   )
   on conflict (id) do update set
     status = excluded.status, amount_minor = excluded.amount_minor, reason = excluded.reason,
-    evidence_due_by = excluded.evidence_due_by;
+    evidence_due_by = excluded.evidence_due_by
+  where d.purchase_id = excluded.purchase_id;
   perform billing.report_problem('unknown_dispute_status', d.id, jsonb_build_object('status', d.status))
   from billing.purchase_disputes d
   where d.purchase_id = p_purchase.id
@@ -158,7 +161,7 @@ begin
       coalesce(v_snapshot ->> 'charge_id', v_purchase.charge_id)
     );
   end if;
-  update public.purchases p set applied_token = p_token, checked_at = now(), problem = v_misfit
+  update public.purchases p set applied_token = p_token, problem = v_misfit
   where p.id = p_purchase_id and p.applied_token < p_token;
   v_applied := found;
   if v_applied and v_misfit is not null then

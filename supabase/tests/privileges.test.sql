@@ -55,41 +55,61 @@ $$;
 
 select results_eq(
   $$select * from pg_temp.privileges('anon')$$,
-  array['public.credit_packs select', 'public.features select', 'public.metrics select',
+  array['public.credit_packs select', 'public.features select', 'public.listing_pictures select',
+    'public.listings select', 'public.marketplace_currencies select', 'public.metrics select',
     'public.overage_price_currency_options select', 'public.overage_prices select',
     'public.plan_features select', 'public.plan_limits select', 'public.plans select', 'public.price_currency_options select',
     'public.prices select'],
-  'anon reads the catalogue and nothing else'
+  'anon reads the catalogue, and what is offered, and nothing else'
 );
 select is_empty(
   $$select * from pg_temp.column_privileges('anon')$$, 'anon writes no column of any table'
 );
-select is_empty($$select * from pg_temp.executable('anon')$$, 'anon executes no function');
+select results_eq(
+  $$select * from pg_temp.executable('anon')$$, array['public.search_listings'],
+  'anon searches what is offered, of which everybody reads everything, and executes no other function'
+);
 
 select results_eq(
   $$select * from pg_temp.privileges('authenticated')$$,
   array['billing.access_statuses select', 'billing.usage_counters select', 'public.agents delete,select',
     'public.conversations delete,select', 'public.credit_balances select', 'public.credit_grants select',
     'public.credit_packs select', 'public.customers select', 'public.entitlements select',
-    'public.features select', 'public.invoices select', 'public.messages delete,select',
+    'public.features select', 'public.invoices select', 'public.licences select', 'public.listing_definitions select',
+    'public.listing_pictures delete,select', 'public.listings delete,select', 'public.marketplace_currencies select',
+    'public.messages delete,select',
     'public.metrics select', 'public.notifications select', 'public.overage_price_currency_options select',
     'public.overage_prices select', 'public.plan_features select', 'public.plan_limits select',
     'public.plans select', 'public.price_currency_options select', 'public.prices select',
-    'public.subscriptions select'],
+    'public.sellers select', 'public.subscriptions select'],
   'a signed-in person reads, and deletes their own chat'
 );
 select results_eq(
   $$select * from pg_temp.column_privileges('authenticated')$$,
   array['public.agents insert(id,instructions,name)', 'public.agents update(instructions,name)',
-    'public.conversations insert(id,title)', 'public.conversations update(title)',
+    'public.conversations insert(agent_id,id,listing_id,title)', 'public.conversations update(title)',
+    'public.listing_pictures insert(data,listing_id)', 'public.listing_pictures update(data,listing_id)',
+    'public.listings insert(agent_id,category,currency,description,id,kind,price_minor,title)',
+    'public.listings update(agent_id,currency,description,kind,price_minor,title)',
     'public.messages insert(content,conversation_id,id,role)'],
   'a signed-in person sets no owner, no time and nothing of billing'
 );
 select results_eq(
+  $$select a.attname::text collate "default" from pg_attribute a
+    where a.attrelid = 'public.purchases'::regclass and a.attnum > 0 and not a.attisdropped
+      and has_column_privilege('authenticated', a.attrelid, a.attnum, 'SELECT') order by 1$$,
+  array['amount_minor', 'buyer_id', 'cancel_at_period_end', 'created_at', 'currency', 'current_period_end', 'id', 'kind',
+    'listing_id', 'paid_at', 'receipt_url', 'refunded_minor', 'status', 'title', 'updated_at'],
+  'of a purchase nobody reads Stripe''s ids'
+);
+select results_eq(
   $$select * from pg_temp.executable('authenticated')$$,
-  array['billing.grace_period', 'billing.my_payment_problem', 'public.mark_notifications_read',
-    'public.my_entitlements', 'public.my_overage', 'public.my_usage', 'public.set_overage',
-    'public.usage_history'],
+  array['billing.grace_period', 'billing.has_licence', 'billing.is_listing_seller', 'billing.my_add_on',
+    'billing.my_payment_problem', 'billing.my_seller_id', 'public.clone_listing', 'public.discard_copies',
+    'public.mark_notifications_read', 'public.my_earnings', 'public.my_entitlements', 'public.my_library',
+    'public.my_overage', 'public.my_payouts', 'public.my_sales', 'public.my_seller', 'public.my_usage',
+    'public.publish_listing', 'public.search_listings', 'public.set_overage', 'public.usage_history',
+    'public.withdraw_listing'],
   'a signed-in person executes the functions about themselves'
 );
 
@@ -98,24 +118,31 @@ select results_eq(
   array['public.agents delete,insert,select,update', 'public.conversations delete,insert,select,update',
     'public.credit_balances select', 'public.credit_grants select', 'public.credit_packs select',
     'public.customers select', 'public.entitlements select', 'public.features select',
-    'public.invoices select', 'public.messages delete,insert,select', 'public.metrics select',
+    'public.invoices select', 'public.licences select', 'public.listing_definitions select',
+    'public.listing_pictures select', 'public.listings select', 'public.marketplace_currencies select',
+    'public.messages delete,insert,select', 'public.metrics select',
     'public.notifications select', 'public.overage_price_currency_options select',
     'public.overage_prices select', 'public.plan_features select',
     'public.plan_limits select', 'public.plans select', 'public.price_currency_options select',
-    'public.prices select', 'public.subscriptions select'],
+    'public.prices select', 'public.purchases select', 'public.sellers select', 'public.subscriptions select'],
   'the secret key writes the chat, and reads billing without writing it'
 );
 select results_eq(
   $$select * from pg_temp.executable('service_role')$$,
-  array['public.apply_customer_snapshot', 'public.begin_checkout', 'public.begin_plan_change',
-    'public.begin_reconcile', 'public.begin_sync', 'public.checkout_terms', 'public.claim_usage', 'public.close_checkout',
-    'public.compare_customer_snapshot', 'public.consume_usage', 'public.continue_sync',
-    'public.customers_after', 'public.customers_without_metered_items', 'public.due_stripe_events',
-    'public.end_plan_change', 'public.end_reconcile', 'public.end_sync',
-    'public.fail_stripe_event', 'public.finish_stripe_event', 'public.is_current_checkout',
-    'public.lease_usage', 'public.link_customer', 'public.next_reconcile_customers', 'public.next_sync_token',
-    'public.note_reconcile_page', 'public.note_usage_check', 'public.receive_stripe_event', 'public.reconcile_failed', 'public.reconciled',
-    'public.relink_customer', 'public.usage_failed', 'public.usage_parked', 'public.usage_rejected',
+  array['public.apply_customer_snapshot', 'public.apply_purchase_snapshot', 'public.apply_seller_snapshot',
+    'public.begin_checkout', 'public.begin_plan_change', 'public.begin_purchase', 'public.begin_reconcile',
+    'public.begin_seller', 'public.begin_sync', 'public.checkout_terms', 'public.claim_usage',
+    'public.close_checkout', 'public.compare_customer_snapshot', 'public.consume_usage', 'public.continue_sync',
+    'public.customers_after', 'public.customers_without_metered_items', 'public.dispute_work',
+    'public.due_purchases', 'public.due_stripe_events', 'public.end_plan_change', 'public.end_purchase_attempt',
+    'public.end_reconcile', 'public.end_sync', 'public.fail_stripe_event', 'public.find_purchase',
+    'public.finish_stripe_event', 'public.is_current_checkout', 'public.lease_refunds', 'public.lease_usage',
+    'public.link_customer', 'public.link_seller_account', 'public.next_reconcile_customers',
+    'public.next_sync_token', 'public.note_dispute_work', 'public.note_ledger_check', 'public.note_purchase_session',
+    'public.note_reconcile_page', 'public.note_usage_check', 'public.platform_ledger', 'public.purchase_terms',
+    'public.receive_stripe_event', 'public.reconcile_failed', 'public.reconciled', 'public.refund_failed',
+    'public.refund_sent', 'public.relink_customer', 'public.seller_ledger', 'public.seller_of_account',
+    'public.unsettled_purchases', 'public.usage_failed', 'public.usage_parked', 'public.usage_rejected',
     'public.usage_sent', 'public.usage_sums', 'public.wanted_metered_items'],
   'the secret key executes what the functions need'
 );

@@ -38,8 +38,11 @@ select results_eq(
   $$values
     ('tollgate-drain-events', '* * * * *', 'select billing.call_function(''events-drain'')', true),
     ('tollgate-expire-entitlements', '* * * * *', 'select billing.expire_entitlements()', true),
+    ('tollgate-ledger-check', '53 * * * *', 'select billing.call_function(''ledger-check'')', true),
+    ('tollgate-marketplace-sync', '*/5 * * * *', 'select billing.call_function(''marketplace-sync'')', true),
     ('tollgate-prune-events', '17 3 * * *', 'select billing.prune_stripe_events()', true),
     ('tollgate-prune-job-history', '37 3 * * *', 'select billing.prune_job_history()', true),
+    ('tollgate-prune-ledger-checks', '47 3 * * *', 'select billing.prune_ledger_checks()', true),
     ('tollgate-prune-metering', '37 3 * * *', 'select billing.prune_metering()', true),
     ('tollgate-reconcile', '23 * * * *', 'select billing.call_function(''reconcile'')', true),
     ('tollgate-usage-check', '41 * * * *', 'select billing.call_function(''usage-check'')', true),

@@ -33,6 +33,14 @@ const TRIGGERS = [
   "customer.discount.created",
   "subscription.payment_failed",
   "subscription.payment_succeeded",
+  // Marketplace money. (`account.updated` goes to webhooks for connected accounts only.)
+  "charge.dispute.closed",
+  "charge.refund.updated",
+  "checkout.session.async_payment_failed",
+  "checkout.session.async_payment_succeeded",
+  "payout.created",
+  "transfer.created",
+  "transfer.reversed",
 ] as const;
 
 /** Two of the CLI's names are scenarios, not events. */

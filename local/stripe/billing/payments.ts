@@ -5,7 +5,7 @@ import type { Decline } from "./cards.ts";
 import { isBankType, startDebit } from "./bank_debits.ts";
 import { createCharge } from "./charges.ts";
 import { createDispute } from "./disputes.ts";
-import { checkConnect } from "./transfers.ts";
+import { checkConnect } from "./destinations.ts";
 import { attach, NOT_A_TEST_CARD, testCardOf } from "./methods.ts";
 
 type Verdict = { kind: "ok" } | { kind: "authenticate" } | { kind: "refused"; decline: Decline };

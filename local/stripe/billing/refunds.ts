@@ -4,7 +4,8 @@ import { type Charge, newId, type Refund, type Transfer } from "../engine/types.
 import { type Work, worldNow } from "../engine/work.ts";
 import { availableWith, record } from "./balance.ts";
 import { testCardOf } from "./methods.ts";
-import { type Part, refundShare, reverseTransfer, share } from "./transfers.ts";
+import { type Part, refundShare, share } from "./fees.ts";
+import { reverseTransfer } from "./transfers.ts";
 
 export interface RefundSpec {
   amount?: number;

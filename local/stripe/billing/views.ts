@@ -19,7 +19,7 @@ import type {
   Subscription,
 } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
-import { isTrial, type PricedLine, sessionLines } from "./checkout.ts";
+import { isTrial, lastingDiscount, type PricedLine, sessionLines } from "./checkout_lines.ts";
 import { periodEnd } from "./due.ts";
 import { isMetered, optionOf } from "./amounts.ts";
 import { productName } from "./lines.ts";
@@ -71,7 +71,7 @@ function cardsOf(work: Work, customerId: string | null): CardView[] {
 export function checkoutView(work: Work, session: CheckoutSession): CheckoutView {
   const hidden = work.hidden("checkout.session", session.id);
   const priced = sessionLines(work, session);
-  const lines = priced.map(({ price, quantity = 1, amount }) => {
+  const lines = priced.map(({ id, price, quantity = 1, amount }) => {
     const view = priceView(work, price, session.currency ?? price.currency);
     return {
       description: view.product_name,
@@ -84,6 +84,7 @@ export function checkoutView(work: Work, session: CheckoutSession): CheckoutView
       is_metered: isMetered(price),
       interval: view.interval,
       interval_count: view.interval_count,
+      lasting_discount: lastingDiscount(work, session, id),
     };
   });
   const customer = session.customer ? work.find("customer", session.customer) : null;

@@ -66,6 +66,8 @@ function walk(work: Work, from: Place, node: unknown, steps: string[]): void {
   const field = place.inside + step;
   const isExpandable = place.tables.expandable[place.kind]?.includes(field) ?? false;
   const value = node[step];
+  // A field that is there only sometimes, as a refund's `failure_balance_transaction`.
+  if (value === undefined && isExpandable) return;
   if (value === undefined) {
     const include = place.tables.includable[place.kind]?.[field];
     if (!include || typeof node.id !== "string") throw notExpandable(place.path);

@@ -232,8 +232,11 @@ export class Store {
     return statement;
   }
 
-  find<K extends Kind>(kind: K, id: string): Objects[K] | null {
-    const row = this.sql("select data from objects where id = ? and kind = ?").get(id, kind);
+  /** Whosever it is, unless `account` says whose it must be. */
+  find<K extends Kind>(kind: K, id: string, account: string | null = null): Objects[K] | null {
+    const row = this.sql(
+      "select data from objects where id = ? and kind = ? and account = coalesce(?, account)",
+    ).get(id, kind, account);
     return row ? JSON.parse(String(row.data)) : null;
   }
 

@@ -70,8 +70,7 @@ export class Work {
   }
 
   find<K extends Kind>(kind: K, id: string): Objects[K] | null {
-    const found = this.store.find(kind, id);
-    return found && this.store.accountOf(id) === this.account ? found : null;
+    return this.store.find(kind, id, this.account);
   }
 
   /** The object, or Stripe's `resource_missing` naming the parameter that held the id. */

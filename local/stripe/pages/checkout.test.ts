@@ -1,5 +1,6 @@
 /** Checkout, clicked through over HTTP as a browser without the script would. */
 import assert from "node:assert/strict";
+import type Stripe from "stripe";
 import { ASKS, CARD, checkout, DECLINED, Person, SITE, withShop } from "./testing.ts";
 
 const success = (id: string) => `${SITE}/account?checkout=success&session_id=${id}`;
@@ -178,4 +179,25 @@ Deno.test("a promotion code is taken on the page, shown, and can be taken away a
     assert.equal(done.amount_total, (done.amount_subtotal ?? 0) / 2);
     const plain = await new Person().open((await checkout(shop)).url);
     assert.doesNotMatch(plain.text, /Promotion code/);
+  }));
+
+Deno.test("a discount that lasts is in what the person agrees to pay each month", () =>
+  withShop(async (shop) => {
+    const page = async (coupon: Stripe.CouponCreateParams) => {
+      const { id } = await shop.stripe.coupons.create(coupon);
+      const session = await checkout(shop, { discounts: [{ coupon: id }] });
+      return (await new Person().open(session.url)).text;
+    };
+    assert.match(
+      await page({ percent_off: 20, duration: "forever" }),
+      /You pay \$12\.00 per month until/,
+    );
+    assert.match(
+      await page({ percent_off: 20, duration: "repeating", duration_in_months: 3 }),
+      /You pay \$12\.00 per month for 3 months, then \$15\.00 per month until/,
+    );
+    assert.match(
+      await page({ percent_off: 20, duration: "once" }),
+      /You pay \$15\.00 per month until/,
+    );
   }));

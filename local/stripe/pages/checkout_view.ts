@@ -2,7 +2,7 @@
 import { html } from "hono/html";
 import type { CheckoutLineView, CheckoutView } from "../hosted.ts";
 import { cardFields, field, select, testCards } from "./fields.ts";
-import { cardExpiry, cardName, every, money, priceText } from "./format.ts";
+import { cardExpiry, cardName, every, money, plural, priceText } from "./format.ts";
 import { flashBox, formToken, type Html, layout } from "./layout.ts";
 import type { Flash } from "./memory.ts";
 
@@ -116,7 +116,7 @@ function summary(view: CheckoutView): Html {
 
 function headline(view: CheckoutView, line: CheckoutLineView): string {
   if (view.trial_period_days) {
-    return `then ${priceText({ ...line, unit_amount: line.amount, currency: view.currency })}`;
+    return `then ${recurringText(view, line)}`;
   }
   return every(line.interval, line.interval_count);
 }
@@ -274,10 +274,22 @@ function bankDebit(view: CheckoutView, flash: Flash): Html | "" {
   </fieldset>`;
 }
 
+/** What is paid each period, with a discount that lasts, and what comes after it. */
+function recurringText(view: CheckoutView, line: CheckoutLineView): string {
+  const price = (unit_amount: number) =>
+    priceText({ ...line, unit_amount, currency: view.currency });
+  const { lasting_discount: off } = line;
+  if (!off) return price(line.amount);
+  const reduced = price(line.amount - off.amount);
+  return off.months === null
+    ? reduced
+    : `${reduced} for ${plural(off.months, "month")}, then ${price(line.amount)}`;
+}
+
 function consent(view: CheckoutView): Html | "" {
   const line = view.lines.find((each) => each.interval !== null && !each.is_metered);
   if (view.mode !== "subscription" || !line) return "";
-  const price = priceText({ ...line, unit_amount: line.amount, currency: view.currency });
+  const price = recurringText(view, line);
   const start = view.trial_period_days ? `After ${view.trial_period_days} days you pay` : "You pay";
   return html`<p class="quiet consent">${start} ${price} until you cancel. You can cancel at any time.</p>`;
 }

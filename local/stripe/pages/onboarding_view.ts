@@ -29,7 +29,7 @@ export function onboardingPage(view: OnboardingView, path: string, flash: Flash)
       <div class="payment">
         <section class="card" aria-label="Your details">
           ${flashBox(flash)}
-          <form id="${FORM}" method="post" action="${path}" novalidate data-once>
+          <form id="${FORM}" class="onboarding" method="post" action="${path}" novalidate data-once>
             ${formToken()}
             ${about(view, flash)}
             <fieldset>

@@ -1,4 +1,4 @@
-/** `/v2/core/accounts` and `/v2/core/account_links`. https://docs.stripe.com/api/v2/core/accounts */
+/** `/v2/core/accounts`. https://docs.stripe.com/api/v2/core/accounts */
 import {
   arr,
   bool,
@@ -120,9 +120,9 @@ const updateShape = {
 };
 type Fields = Values<typeof common>;
 
-const noAccount = (id: string) => v2Error(404, "not_found", `No such account: '${id}'`);
+export const noAccount = (id: string) => v2Error(404, "not_found", `No such account: '${id}'`);
 
-function own(work: Work, id: string): AccountV2 {
+export function own(work: Work, id: string): AccountV2 {
   const found = work.as("").find(KIND, id);
   if (!found || (work.account !== "" && work.account !== id)) throw noAccount(id);
   return found;
@@ -170,7 +170,7 @@ function identityOf(id: string, now: string, p: Fields, old: AccountV2["identity
   return identity;
 }
 
-const drop = <T extends object>(value: T): T => JSON.parse(JSON.stringify(value));
+export const drop = <T extends object>(value: T): T => JSON.parse(JSON.stringify(value));
 
 type Defaults = NonNullable<AccountV2["defaults"]>;
 function defaultsOf(p: Fields, old: Defaults): Defaults {
@@ -278,55 +278,6 @@ function close(work: Work, p: Values<typeof closeShape>, id: string): AccountV2 
   }));
 }
 
-const link = obj({
-  collection_options: obj({
-    fields: word("currently_due", "eventually_due"),
-    future_requirements: word("include", "omit"),
-  }),
-  refresh_url: required(url()),
-  return_url: url(),
-});
-const linkShape = {
-  account: required(str()),
-  use_case: required(obj({
-    account_onboarding: link,
-    account_update: link,
-    type: required(word("account_onboarding", "account_update")),
-  })),
-};
-/** As that of `/v1`: five minutes. */
-const LINK_LIFETIME = 300;
-
-function createLink(work: Work, p: Values<typeof linkShape>) {
-  const account = own(work, p.account);
-  if (account.closed) throw noAccount(p.account);
-  const { type } = p.use_case;
-  const chosen = p.use_case[type];
-  const other = type === "account_onboarding" ? "account_update" : "account_onboarding";
-  if (!chosen) throw invalidField(`use_case[${type}]`, "Field is required.");
-  if (p.use_case[other]) throw invalidField(`use_case[${other}]`, `Must not be set for ${type}.`);
-  if (type === "account_update" && account.dashboard !== "none") {
-    throw invalidField(
-      "use_case[type]",
-      "account_update is only for accounts without a dashboard.",
-    );
-  }
-  const now = worldNow(work.store);
-  const token = newId("", 32);
-  const id = newId("alink_");
-  const { id: _, ...made } = work.create("v2.core.account_link", {
-    id,
-    object: "v2.core.account_link",
-    account: account.id,
-    created: iso(now * 1000),
-    expires_at: iso((now + LINK_LIFETIME) * 1000),
-    livemode: false,
-    url: `${work.settings.publicUrl}/setup/s/${account.id}/${token}`,
-    use_case: { type, [type]: drop(chosen) },
-  }, { token, visit: null, done: false });
-  return made;
-}
-
 export const accountV2Routes: Route[] = [
   route("POST", PATH, createShape, create),
   route("GET", PATH, {
@@ -349,5 +300,4 @@ export const accountV2Routes: Route[] = [
   ),
   route("POST", `${PATH}/:id`, updateShape, update),
   route("POST", `${PATH}/:id/close`, closeShape, close),
-  route("POST", "/v2/core/account_links", linkShape, createLink),
 ];

@@ -27,22 +27,15 @@ import {
 } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { isMetered, optionOf, wrongCurrency } from "../billing/amounts.ts";
-import {
-  dueNow,
-  expireCheckout,
-  lineItems,
-  openSession,
-  payCheckout,
-  pricedLines,
-  reckon,
-} from "../billing/checkout.ts";
+import { expireCheckout, openSession, payCheckout } from "../billing/checkout.ts";
+import { dueNow, lineItems, pricedLines, reckon } from "../billing/checkout_lines.ts";
 import { couponOf } from "../billing/discounts.ts";
 import { checkQuantity, currencyOf } from "../billing/subscriptions.ts";
 import { cardError, resolveMethod } from "../billing/methods.ts";
 import { checkTaxReady, customerPlace, noLocation } from "../billing/tax.ts";
 import { createPrice } from "./prices.ts";
 import { checkPercents, connectPercents, percentFields } from "./subscription_connect.ts";
-import { checkConnect } from "../billing/transfers.ts";
+import { checkConnect } from "../billing/destinations.ts";
 import { newSession } from "./checkout_object.ts";
 import { connectShape, shippingOf, shippingParam } from "./intents.ts";
 import { automatic_tax } from "./tax.ts";

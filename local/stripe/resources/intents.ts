@@ -25,7 +25,7 @@ import { settle } from "../billing/charges.ts";
 import { createIntent } from "../billing/intents.ts";
 import { cardError, EMPTY_ADDRESS, resolveMethod } from "../billing/methods.ts";
 import { confirmPayment } from "../billing/payments.ts";
-import { checkConnect } from "../billing/transfers.ts";
+import { checkConnect } from "../billing/destinations.ts";
 
 export const shippingParam = () =>
   obj({
@@ -230,7 +230,7 @@ function cancelPayment(
   id: string,
 ): PaymentIntent {
   const intent = work.require("payment_intent", id);
-  if (intent.status === "succeeded" || intent.status === "canceled") {
+  if (["canceled", "processing", "succeeded"].includes(intent.status)) {
     throw invalid(
       `You cannot cancel this PaymentIntent because it has a status of ${intent.status}.`,
       undefined,

@@ -21,14 +21,8 @@ import type { Schedule, SchedulePhase } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { cancelNow } from "../billing/lifecycle.ts";
 import { settleCancellation } from "../billing/changes.ts";
-import {
-  createSchedule,
-  enter,
-  layPhases,
-  type PhaseSpec,
-  presentPhase,
-  release,
-} from "../billing/schedules.ts";
+import { layPhases, type PhaseSpec, presentPhase } from "../billing/schedule_phases.ts";
+import { createSchedule, enter, release } from "../billing/schedules.ts";
 import { isEnded } from "../billing/status.ts";
 import { proration } from "./subscription_fields.ts";
 

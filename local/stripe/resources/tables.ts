@@ -2,8 +2,9 @@
 import type { Rendering } from "../engine/answer.ts";
 import { listOf } from "../engine/answer.ts";
 import type { Route } from "../engine/route.ts";
-import { lineItems } from "../billing/checkout.ts";
+import { lineItems } from "../billing/checkout_lines.ts";
 import { accountRoutes } from "./accounts_v1.ts";
+import { accountLinkRoutes } from "./account_links.ts";
 import { accountV2Routes } from "./accounts_v2.ts";
 import { balanceRoutes } from "./balance.ts";
 import { moneyRoutes } from "./transfers.ts";
@@ -36,6 +37,7 @@ export const routes: readonly Route[] = [
   ...catalogueRoutes,
   ...accountRoutes,
   ...accountV2Routes,
+  ...accountLinkRoutes,
   ...balanceRoutes,
   ...moneyRoutes,
   // Before the customers: a longer path of theirs is here.

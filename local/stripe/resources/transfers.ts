@@ -17,7 +17,8 @@ import type { Charge, Transfer } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import { requireRecipient } from "../billing/accounts.ts";
 import { availableIn } from "../billing/balance.ts";
-import { refundFee, reverseTransfer, transfer } from "../billing/transfers.ts";
+import { refundFee } from "../billing/fees.ts";
+import { reverseTransfer, transfer } from "../billing/transfers.ts";
 
 const createShape = {
   amount: int(1),

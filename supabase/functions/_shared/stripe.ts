@@ -154,12 +154,12 @@ export function isFinalRefusal(error: unknown): boolean {
   return error instanceof Stripe.errors.StripeInvalidRequestError && !PASSING.includes(error.code);
 }
 
-/** Stripe's words for an operator; of anything else only what kind of error it is. */
+/** Stripe's words, or ours, for an operator; of a bug only that it is one. */
 export function messageOf(error: unknown): string {
   if (error instanceof Stripe.errors.StripeError) {
     return `${error.code ?? error.type}: ${error.message}`.slice(0, 1_000);
   }
-  return error instanceof AppError ? error.code : "internal_error";
+  return error instanceof AppError ? `${error.code}: ${error.message}` : "internal_error";
 }
 
 /** What is left of an error of the SDK for rules that do not know its classes. Anything else is a bug and thrown again. */

@@ -1,4 +1,5 @@
 import * as db from "../db.ts";
+import { AppError } from "../domain/errors.ts";
 import { repaidShare } from "../domain/shares.ts";
 import { log } from "../log.ts";
 import { callingStripe, isFinalRefusal, messageOf, type Stripe, stripe } from "../stripe.ts";
@@ -30,9 +31,10 @@ export async function sendRefunds(
 async function send(admin: db.Client, request: db.RefundRequest): Promise<boolean> {
   try {
     const shared = await sharedCharge(request.charge_id);
+    const repaid = await repaidTransfers(request, shared);
     const made = await madeBefore(request);
     const refund = made ?? await create(request, shared);
-    await takeBackRepaid(request, shared, made !== undefined);
+    await takeBack(request, repaid, refundable(request, shared, made !== undefined));
     await db.refundSent(admin, request.id, refund.id);
   } catch (error) {
     const final = isFinalRefusal(error);
@@ -73,26 +75,46 @@ function create(
 
 /**
  * After a dispute that was won the creator's share is no longer the charge's own transfer, which was taken back, but what was
- * paid again. `wasMade`: the charge already counts this refund.
+ * paid again; empty when the charge's own is what there is. While it waits to be paid again the refund waits too, or they
+ * would be paid for what they have to give back.
  */
-async function takeBackRepaid(
+async function repaidTransfers(
   request: db.RefundRequest,
-  { charge, transfer }: SharedCharge,
+  { transfer }: SharedCharge,
+): Promise<Stripe.Transfer[]> {
+  if (transfer === null || transfer.amount_reversed < transfer.amount) return [];
+  const repaid = (await transfersOf(request.purchase_id)).filter(({ id }) => id !== transfer.id);
+  for (const { metadata } of await reversalsOf(transfer)) {
+    const dispute = metadata?.["dispute"];
+    if (!dispute || repaid.some((one) => one.metadata["dispute"] === dispute)) continue;
+    throw new AppError("change_in_progress", "The creator's share is still to be paid again.");
+  }
+  return repaid;
+}
+
+/** What could be given back before this refund. `wasMade`: the charge already counts it. */
+function refundable(
+  { amount_minor }: db.RefundRequest,
+  { charge }: SharedCharge,
   wasMade: boolean,
+): number {
+  return charge.amount - charge.amount_refunded + (wasMade ? amount_minor : 0);
+}
+
+async function takeBack(
+  request: db.RefundRequest,
+  repaid: Stripe.Transfer[],
+  refundable: number,
 ): Promise<void> {
-  if (transfer === null || transfer.amount_reversed < transfer.amount) return;
-  const counted = wasMade ? request.amount_minor : 0;
-  const refundable = charge.amount - charge.amount_refunded + counted;
-  for (const paid of await transfersOf(request.purchase_id)) {
-    if (paid.id === transfer.id || !paid.metadata["dispute"]) continue;
-    const reversals = await reversalsOf(paid);
+  for (const transfer of repaid) {
+    const reversals = await reversalsOf(transfer);
     if (reversals.some(({ metadata }) => metadata?.["refund_request"] === request.id)) continue;
-    const left = paid.amount - paid.amount_reversed;
+    const left = transfer.amount - transfer.amount_reversed;
     const amount = repaidShare(left, request.amount_minor, refundable);
     if (amount === 0) continue;
-    await stripe().transfers.createReversal(paid.id, {
+    await stripe().transfers.createReversal(transfer.id, {
       amount,
       metadata: { refund_request: request.id },
-    }, { idempotencyKey: `refund:${request.id}:${paid.id}` });
+    }, { idempotencyKey: `refund:${request.id}:${transfer.id}` });
   }
 }
