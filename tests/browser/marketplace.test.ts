@@ -4,6 +4,7 @@ import type { Page } from "playwright-core";
 import {
   everywhere,
   launchBrowser,
+  noAccessibilityFaults,
   payWith,
   picture,
   type Visit,
@@ -237,6 +238,14 @@ Deno.test("in a browser: an agent is published, bought, used, cloned and refunde
       await row.getByText("Active").waitFor();
       await row.getByRole("link", { name: `Receipt for ${title}, opens at Stripe` }).waitFor();
       await everywhere(page, "164-bought");
+      const receipt = page.waitForEvent("popup");
+      await row.getByRole("link", { name: `Receipt for ${title}, opens at Stripe` }).click();
+      const opened = await receipt;
+      await opened.getByRole("heading", { name: /^Receipt from / }).waitFor();
+      await opened.getByText("$12.50").waitFor();
+      await noAccessibilityFaults(opened, "receipt");
+      await picture(opened, "164-receipt");
+      await opened.close();
       purchaseId = (await owned(buyer)).purchase_id;
       await quiet();
       assert.equal(await balanced(db, shop), 1_000);
@@ -266,7 +275,7 @@ Deno.test("in a browser: an agent is published, bought, used, cloned and refunde
       await row.getByRole("button", { name: `Clone ${title} to my agents` }).click();
       await everywhere(page, "168-clone");
       await dialog.getByRole("button", { name: "Clone to my agents" }).click();
-      await dialog.getByText("The copy is among your agents").waitFor();
+      await dialog.getByRole("heading", { name: "The copy is among your agents" }).waitFor();
       await everywhere(page, "169-cloned");
       await dialog.getByRole("button", { name: "Stay here" }).click();
       await row.getByText("One copy among your agents.").waitFor();
@@ -340,7 +349,7 @@ Deno.test("in a browser: an agent is published, bought, used, cloned and refunde
       await visit_(seller, async ({ page, go }) => {
         await go("/sell");
         const sales = page.getByRole("region", { name: "Payments" });
-        await sales.getByText("Refunded").first().waitFor();
+        await sales.getByText("Refunded").filter({ visible: true }).waitFor();
         await everywhere(page, "176-refunded-sale");
         await page.getByRole("region", { name: "Earnings" }).scrollIntoViewIfNeeded();
         await picture(page, "176-refunded-earnings");

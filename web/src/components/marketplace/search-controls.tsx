@@ -1,4 +1,4 @@
-import { Search as SearchIcon } from "lucide-react";
+import { Search as SearchIcon, X } from "lucide-react";
 import { type FormEvent, useEffect, useRef, useState } from "react";
 import {
   CATEGORIES,
@@ -13,6 +13,7 @@ import {
   SORT_NAMES,
   SORTS,
 } from "../../lib/marketplace.ts";
+import { Button } from "../ui/button.tsx";
 import { Choice } from "../ui/choice.tsx";
 import { SelectField } from "../ui/select.tsx";
 
@@ -68,6 +69,7 @@ export function SearchControls({ search, onChange }: SearchControlsProps) {
 function SearchField({ query, onQuery }: { query: string; onQuery: (query: string) => void }) {
   const [text, setText] = useState(query);
   const sent = useRef(query);
+  const field = useRef<HTMLInputElement>(null);
   const typed = useRef(query);
   typed.current = text.trim();
   useEffect(() => {
@@ -98,6 +100,7 @@ function SearchField({ query, onQuery }: { query: string; onQuery: (query: strin
         className="pointer-events-none absolute top-1/2 left-4 size-5 -translate-y-1/2 text-muted"
       />
       <input
+        ref={field}
         type="search"
         aria-label="Search the marketplace"
         placeholder="Search agents, templates, add-ons"
@@ -105,8 +108,23 @@ function SearchField({ query, onQuery }: { query: string; onQuery: (query: strin
         maxLength={MAX_QUERY}
         enterKeyHint="search"
         onChange={(event) => setText(event.target.value)}
-        className="h-12 w-full rounded-xl border border-line-strong bg-card pr-4 pl-12 text-base text-ink placeholder:text-muted"
+        className="h-12 w-full rounded-xl border border-line-strong bg-card pr-12 pl-12 text-base text-ink placeholder:text-muted [&::-webkit-search-cancel-button]:appearance-none"
       />
+      {text !== "" && (
+        <Button
+          variant="ghost"
+          size="icon-sm"
+          aria-label="Clear the search"
+          className="absolute top-2 right-2"
+          onClick={() => {
+            setText("");
+            look("");
+            field.current?.focus();
+          }}
+        >
+          <X aria-hidden />
+        </Button>
+      )}
     </form>
   );
 }

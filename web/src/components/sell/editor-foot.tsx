@@ -1,3 +1,4 @@
+import type { ReactNode } from "react";
 import { Link } from "react-router";
 import type { OwnListing, Seller } from "../../lib/seller.ts";
 import { Notice } from "../notice.tsx";
@@ -13,11 +14,13 @@ interface EditorFootProps {
   isReading: boolean;
   onPublish: () => void;
   onAsk: (asked: Asked) => void;
+  /** What has just happened: beside the button that was pressed. */
+  children?: ReactNode;
 }
 
 /** What can be done with a listing, by where it stands. */
 export function EditorFoot(props: EditorFootProps) {
-  const { listing, seller, isSaving, isReading, onPublish, onAsk } = props;
+  const { listing, seller, isSaving, isReading, onPublish, onAsk, children } = props;
   const canSell = seller.status === "active";
   const isLive = listing?.status === "published";
   return (
@@ -33,6 +36,7 @@ export function EditorFoot(props: EditorFootProps) {
           <TextLink to="/sell">See what is missing</TextLink>
         </p>
       )}
+      {children}
       <div className="flex flex-wrap gap-2">
         <Button
           type="submit"

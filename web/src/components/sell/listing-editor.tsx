@@ -78,7 +78,6 @@ export function ListingEditor(props: ListingEditorProps) {
   return (
     <div className="grid grid-cols-[minmax(0,1fr)] items-start gap-x-12 gap-y-8 lg:grid-cols-[minmax(0,1fr)_18rem]">
       <form noValidate onSubmit={submit} className="grid grid-cols-[minmax(0,1fr)] gap-6">
-        {done && <Done done={done} listingId={id} onRead={() => setDone(null)} />}
         <ListingFields
           form={form}
           problems={problems}
@@ -98,9 +97,11 @@ export function ListingEditor(props: ListingEditorProps) {
           isReading={picture.isReading}
           onPublish={askToPublish}
           onAsk={setAsked}
-        />
+        >
+          {done && <Done done={done} listingId={id} onRead={() => setDone(null)} />}
+        </EditorFoot>
       </form>
-      <aside aria-label="Preview" className="grid gap-3 max-lg:hidden">
+      <aside aria-label="Preview" className="sticky top-8 grid gap-3 max-lg:hidden">
         <h2 className="text-sm font-semibold text-muted">On the marketplace</h2>
         <div inert>
           <ul>
