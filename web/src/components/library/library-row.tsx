@@ -45,7 +45,9 @@ export function LibraryRow({ item, picture, now }: LibraryRowProps) {
           <Badge tone={tone}>{label}</Badge>
         </div>
         <p className="text-sm text-muted">{`By ${item.sellerName ?? HOUSE_NAME}`}</p>
-        <p className="text-sm text-muted tabular-nums">{paidText(item)}</p>
+        <p className="text-sm text-muted tabular-nums">
+          {`${paidText(item)}. Reference ${item.reference}.`}
+        </p>
         {explanation && <p className="text-sm">{explanation}</p>}
         {item.copies > 0 && (
           <p className="text-sm text-muted">

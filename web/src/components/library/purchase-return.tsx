@@ -39,7 +39,7 @@ function Paid({ tidy, onRead }: { tidy: () => void; onRead: () => void }) {
           tone="good"
           title={`“${title}” is yours`}
           onDismiss={onRead}
-          actions={category === "agent" && (
+          actions={category !== "addon" && (
             <Button size="sm" asChild>
               <Link to={newChatPath({ listing: listingId })}>Use in chat</Link>
             </Button>

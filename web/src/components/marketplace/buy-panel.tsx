@@ -77,7 +77,7 @@ function Way({ listing, offer, item, now }: WayProps) {
     case "owned":
       return (
         <Told title="It is in your library" text={item && licenceState(item, now).explanation}>
-          {listing.category === "agent" && (
+          {listing.category !== "addon" && (
             <Button asChild>
               <Link to={newChatPath({ listing: listing.id })}>
                 <MessageSquare aria-hidden />

@@ -48,7 +48,7 @@ export function SearchControls({ search, onChange }: SearchControlsProps) {
             value={search.kind ?? "all"}
             onChange={(value) => onChange({ kind: value === "all" ? null : value })}
             options={[
-              { value: "all", label: "Any payment" },
+              { value: "all", label: "Any kind" },
               ...KINDS.map((value) => ({ value, label: KIND_NAMES[value] })),
             ]}
           />

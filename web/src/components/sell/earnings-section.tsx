@@ -55,7 +55,7 @@ function Sums({ balance }: { balance: Balance }) {
   return (
     <dl className="grid grid-cols-2 gap-px overflow-hidden rounded-2xl border border-line bg-line sm:grid-cols-4">
       <Sum label="Balance" detail="at Stripe">{formatExact(balanceMinor, currency)}</Sum>
-      <Sum label="Earned" detail="after fees and refunds">{formatExact(earnedMinor, currency)}</Sum>
+      <Sum label="Earned" detail="after fees">{formatExact(earnedMinor, currency)}</Sum>
       <Sum label="Paid out" detail="to your bank">{formatExact(paidOutMinor, currency)}</Sum>
       <Sum label="Sales" detail="payments in all">{formatCount(sales)}</Sum>
     </dl>

@@ -1,4 +1,4 @@
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 import { Link } from "react-router";
 import type { OwnListing, Seller } from "../../lib/seller.ts";
 import { Notice } from "../notice.tsx";
@@ -96,18 +96,22 @@ export function Done({ done, listingId, onRead }: DoneProps) {
     published: "It is on the marketplace",
     withdrawn: "It is no longer sold",
   };
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), [done]);
   return (
-    <Notice
-      tone={done === "withdrawn" ? "plain" : "good"}
-      title={titles[done]}
-      onDismiss={onRead}
-      actions={done === "published" && (
-        <Button size="sm" asChild>
-          <Link to={`/marketplace/${listingId}`}>See it</Link>
-        </Button>
-      )}
-    >
-      {done === "withdrawn" && "Who has bought it keeps it. You can publish it again."}
-    </Notice>
+    <div ref={box} className="scroll-mb-24">
+      <Notice
+        tone={done === "withdrawn" ? "plain" : "good"}
+        title={titles[done]}
+        onDismiss={onRead}
+        actions={done === "published" && (
+          <Button size="sm" asChild>
+            <Link to={`/marketplace/${listingId}`}>See it</Link>
+          </Button>
+        )}
+      >
+        {done === "withdrawn" && "Who has bought it keeps it. You can publish it again."}
+      </Notice>
+    </div>
   );
 }
