@@ -16,6 +16,7 @@ import {
   balanced,
   type Creator,
   creator,
+  daysPass,
   library,
   owned,
   publish,
@@ -451,4 +452,74 @@ Deno.test("in a browser: paused sales and a withdrawn listing say so, and who ha
     );
   });
   await db.end();
+});
+
+Deno.test("in a browser: a payment that takes days is told as such, and opens when it arrives", async (t) => {
+  const db = sql();
+  const shop = await creator(db, "patient");
+  const title = titleOf("Slowly paid");
+  const listing = await publish(shop, { title });
+  const buyer = await signUp("patient");
+  await visit("patient", buyer, async ({ page, go }) => {
+    const row = page.getByRole("listitem").filter({ hasText: title });
+
+    await t.step("back from Checkout: on its way, and nothing to pay again", async () => {
+      await go(`/marketplace/${listing}`);
+      await page.getByRole("button", { name: "Buy for $20" }).click();
+      await page.getByLabel("US bank account").check();
+      await page.getByLabel("Account number").fill("000123456789");
+      await page.getByRole("button", { name: "Pay" }).click();
+      await page.getByText("Your payment is on its way", { exact: true }).waitFor();
+      await page.waitForURL(/\/library$/);
+      await row.getByText("Processing").waitFor();
+      await everywhere(page, "200-processing");
+      assert.equal(await row.getByRole("link", { name: /in chat$/ }).count(), 0);
+      await go(`/marketplace/${listing}`);
+      await page.getByText("Your payment is on its way").waitFor();
+      assert.equal(await page.getByRole("button", { name: /^Buy/ }).count(), 0);
+    });
+
+    await t.step("days later it is there", async () => {
+      await daysPass(5);
+      await owned(buyer);
+      await go("/library");
+      await row.getByText("Active").waitFor();
+      await quiet();
+      assert.equal(await balanced(db, shop), 1_600);
+    });
+  });
+  await db.end();
+});
+
+Deno.test("in a browser: many listings come page by page, and each page has an address", async () => {
+  const db = sql();
+  const word = `zebra${crypto.randomUUID().slice(0, 8)}`;
+  await db`insert into public.listings
+      (title, description, category, price_minor, currency, status, version, published_at)
+    select 'Template ' || n || ' ' || ${word}::text, 'Of the house.', 'template', 500 + n, 'usd',
+      'published', 1, now() - n * interval '1 minute'
+    from generate_series(1, 30) n`;
+  const browser = await launchBrowser();
+  try {
+    const { page, problems } = await visitor(browser, { viewport: { width: 1280, height: 860 } });
+    await page.goto(`${stack().web_url}/marketplace?q=${word}&sort=newest`);
+    await page.getByText("1–24 of 30 listings").waitFor();
+    await everywhere(page, "210-many");
+    await page.getByRole("link", { name: "Next" }).click();
+    await page.getByText("25–30 of 30 listings").waitFor();
+    await page.waitForURL(/page=2$/);
+    assert.equal(await page.getByRole("list", { name: "Found" }).getByRole("listitem").count(), 6);
+    await everywhere(page, "211-page-two");
+    await page.goBack();
+    await page.getByText("1–24 of 30 listings").waitFor();
+    await page.getByRole("radio", { name: "Add-ons" }).click();
+    await page.getByRole("heading", { name: `Nothing fits “${word}”` }).waitFor();
+    await page.getByRole("button", { name: "Clear the search" }).click();
+    await page.waitForURL((url) => !url.searchParams.has("q"));
+    assert.deepEqual(problems, []);
+  } finally {
+    await browser.close();
+    await db`delete from public.listings where title like ${`%${word}`}`;
+    await db.end();
+  }
 });

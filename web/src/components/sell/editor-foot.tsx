@@ -97,7 +97,9 @@ export function Done({ done, listingId, onRead }: DoneProps) {
     withdrawn: "It is no longer sold",
   };
   const box = useRef<HTMLDivElement>(null);
-  useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), [done]);
+  useEffect(() => {
+    box.current?.scrollIntoView({ block: "nearest" });
+  }, [done]);
   return (
     <div ref={box} className="scroll-mb-24">
       <Notice
