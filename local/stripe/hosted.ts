@@ -121,6 +121,18 @@ export interface PortalSubscriptionView {
   default_card: CardView | null;
 }
 
+export interface ReceiptView {
+  id: string;
+  merchant_name: string;
+  created: number;
+  currency: string;
+  amount: number;
+  amount_refunded: number;
+  description: string | null;
+  /** `Visa •••• 4242`, or the kind of payment method. */
+  paid_with: string;
+}
+
 export interface PortalInvoiceView {
   id: string;
   number: string | null;
@@ -321,6 +333,9 @@ export interface Hosted {
   portalDetachPaymentMethod(sessionId: string, paymentMethodId: string): PortalResult;
   /** Answers the challenge after a portal action that said `requires_action`. */
   portalConfirmAuthentication(sessionId: string, approve: boolean): PlanChangeOutcome;
+
+  /** The page behind a charge's `receipt_url` (`/receipts/:charge`). */
+  getReceiptView(chargeId: string): ReceiptView | null;
 
   /** The page behind `hosted_invoice_url` (`/i/:invoice`). */
   getInvoiceView(invoiceId: string): InvoiceView | null;

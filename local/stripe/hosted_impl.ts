@@ -18,6 +18,7 @@ import {
 import { attemptPayment, type PaymentOutcome } from "./billing/invoices.ts";
 import { createCardMethod } from "./billing/methods.ts";
 import { bankVerdict } from "./billing/payments.ts";
+import { receiptView } from "./billing/receipts.ts";
 import { checkoutView, invoiceView, portalView } from "./billing/views.ts";
 import {
   leaveOnboarding,
@@ -148,6 +149,7 @@ export function createHosted(store: Store, settings: Settings, onCommit: () => v
       }),
     portalConfirmAuthentication: (id, approve) => confirmPortal(run, id, approve),
 
+    getReceiptView: (id) => look((work) => receiptView(work, id)),
     getInvoiceView: (id) =>
       look((work) => {
         const invoice = work.find("invoice", id);

@@ -48,11 +48,19 @@ const RULES: Rule[] = [
   },
   { room: "supabase/", may: [/^supabase\//, /^(stripe|nodemailer|zod|@supabase\/.*)$/] },
   {
-    room: "web/src/api.ts",
-    may: [/^web\//, /^(zod(\/mini)?|@supabase\/supabase-js)$/],
+    room: "web/src/api/client.ts",
+    may: [/^web\/src\/(env\.ts|lib\/)/, /^(zod\/mini|@supabase\/supabase-js)$/],
     mayType: [/database\.types\.ts$/],
   },
-  { room: "web/", may: [/^web\//, /^(?!@supabase|stripe|local\/|tests\/|supabase\/).*$/] },
+  { room: "web/src/api/", may: [/^web\/src\/(api|lib)\//, /^zod\/mini$/] },
+  {
+    room: "web/",
+    may: [
+      /^web\/(?!src\/api\/)/,
+      /^web\/src\/api\/index\.ts$/,
+      /^(?!@supabase|stripe|local\/|tests\/|supabase\/|web\/).*$/,
+    ],
+  },
 ];
 
 const IMPORT =
@@ -77,7 +85,7 @@ Deno.test("only one file of the web client talks to the network", () => {
   const talkers = sourceFiles("web/src")
     .filter((file) => !file.endsWith(".test.ts"))
     .filter((file) => /\bfetch\(|createClient\(|XMLHttpRequest|new WebSocket/.test(read(file)));
-  assert.deepEqual(talkers, ["web/src/api.ts"]);
+  assert.deepEqual(talkers, ["web/src/api/client.ts"]);
 });
 
 Deno.test("production knows nothing of the local platform", () => {

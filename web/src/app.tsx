@@ -19,6 +19,14 @@ const Chat = lazy((): Promise<PageModule> => import("./pages/chat.tsx"));
 const Agents = lazy((): Promise<PageModule> => import("./pages/agents.tsx"));
 const Usage = lazy((): Promise<PageModule> => import("./pages/usage.tsx"));
 const Account = lazy((): Promise<PageModule> => import("./pages/account.tsx"));
+const Marketplace = lazy((): Promise<PageModule> => import("./pages/marketplace.tsx"));
+const Listing = lazy((): Promise<PageModule> => import("./pages/listing.tsx"));
+const Library = lazy((): Promise<PageModule> => import("./pages/library.tsx"));
+const Sell = lazy((): Promise<PageModule> => import("./pages/sell.tsx"));
+const SellListing = lazy((): Promise<PageModule> => import("./pages/sell-listing.tsx"));
+const OpenFrame = lazy(() =>
+  import("./components/open-frame.tsx").then((module) => ({ default: module.OpenFrame }))
+);
 const AppShell = lazy(() =>
   import("./components/app-shell.tsx").then((module) => ({ default: module.AppShell }))
 );
@@ -55,8 +63,17 @@ export function App() {
                 <Route path="sign-up" element={<SignUp />} />
               </Route>
               <Route element={<Loading />}>
+                <Route element={<OpenFrame />}>
+                  <Route element={<Loading />}>
+                    <Route path="marketplace" element={<Marketplace />} />
+                    <Route path="marketplace/:listingId" element={<Listing />} />
+                  </Route>
+                </Route>
                 <Route element={<AppShell />}>
                   <Route element={<Loading />}>
+                    <Route path="library" element={<Library />} />
+                    <Route path="sell" element={<Sell />} />
+                    <Route path="sell/listings/:listingId" element={<SellListing />} />
                     <Route path="chat/:conversationId?" element={<Chat />} />
                     <Route path="agents" element={<Agents />} />
                     <Route path="usage" element={<Usage />} />

@@ -3,7 +3,7 @@ import { invalid } from "../engine/errors.ts";
 import { newId, type PaymentIntent, type PaymentMethod } from "../engine/types.ts";
 import type { Work } from "../engine/work.ts";
 import type { Decline } from "./cards.ts";
-import { createCharge, settle } from "./charges.ts";
+import { createCharge, receiptUrl, settle } from "./charges.ts";
 import { createDispute } from "./disputes.ts";
 import { type BillingDetails, EMPTY_ADDRESS } from "./methods.ts";
 
@@ -155,6 +155,7 @@ export function settleDebit(work: Work, id: string): PaymentIntent {
     amount_captured: charge.amount,
     captured: true,
     paid: true,
+    receipt_url: receiptUrl(work, charge.id),
     status: "succeeded",
   });
   work.emit("charge.succeeded", settle(work, charge.id));

@@ -50,6 +50,7 @@ export function createCharge(
     payment_method: method.id,
     payment_method_details: paidWith(intent, method),
     receipt_email: intent.receipt_email,
+    receipt_url: result.kind === "paid" ? receiptUrl(work, made.id) : null,
     shipping: intent.shipping,
     status: {
       paid: "succeeded",
@@ -77,6 +78,11 @@ export function createCharge(
   const done = settle(work, charge.id);
   work.emit(event, done);
   return done;
+}
+
+/** The page of a payment that went through. */
+export function receiptUrl(work: Work, id: string): string {
+  return `${work.settings.publicUrl}/receipts/${id}`;
 }
 
 /** Its money comes into the balance, and a connected account's share goes on from there. */

@@ -14,11 +14,21 @@ import type { Operator } from "./operator.ts";
 import { mountOnboarding } from "./onboarding.ts";
 import { mountOperator } from "./operator_pages.ts";
 import { mountPortal } from "./portal.ts";
+import { mountReceipt } from "./receipt.ts";
 
 export type { Operator } from "./operator.ts";
 export { storeOperator } from "./operator_store.ts";
 
-const PAGES = ["/", "/c/pay/*", "/p/session/*", "/i/*", "/setup/*", "/_sandbox", "/_sandbox/ui/*"];
+const PAGES = [
+  "/",
+  "/c/pay/*",
+  "/p/session/*",
+  "/i/*",
+  "/receipts/*",
+  "/setup/*",
+  "/_sandbox",
+  "/_sandbox/ui/*",
+];
 
 /** Registers the pages' routes and nothing else; every other path stays the caller's. */
 export function mountPages(app: Hono, hosted: Hosted, operator?: Operator): void {
@@ -28,6 +38,7 @@ export function mountPages(app: Hono, hosted: Hosted, operator?: Operator): void
   mountCheckout(app, kit);
   mountPortal(app, kit);
   mountInvoice(app, kit);
+  mountReceipt(app, kit);
   mountOnboarding(app, kit);
   mountOperator(app, kit, operator);
   mountAssets(app);

@@ -1,19 +1,27 @@
 import { type ReactNode, useEffect, useRef } from "react";
 import { useLocation } from "react-router";
+import { cn } from "../lib/cn.ts";
 import { Mark } from "./logo.tsx";
 
+interface PageProps {
+  title: string;
+  lead?: ReactNode;
+  actions?: ReactNode;
+  /** For what stands side by side. */
+  wide?: boolean;
+  children: ReactNode;
+}
+
 /** A scrolling page inside the shell, with its heading. */
-export function Page(
-  { title, lead, actions, children }: {
-    title: string;
-    lead?: ReactNode;
-    actions?: ReactNode;
-    children: ReactNode;
-  },
-) {
+export function Page({ title, lead, actions, wide, children }: PageProps) {
   return (
     <div className="h-full overflow-y-auto">
-      <div className="mx-auto grid w-full max-w-3xl gap-8 px-5 py-8 sm:px-8 sm:py-12">
+      <div
+        className={cn(
+          "mx-auto grid w-full grid-cols-[minmax(0,1fr)] gap-8 px-5 py-8 sm:py-12",
+          wide ? "max-w-6xl" : "max-w-3xl sm:px-8",
+        )}
+      >
         <header className="flex flex-wrap items-end justify-between gap-4">
           <div className="grid gap-1.5">
             <h1 className="text-3xl font-semibold tracking-[-0.03em]">{title}</h1>

@@ -1,4 +1,13 @@
-import { Bot, ChartColumn, CreditCard, PenLine, Tags } from "lucide-react";
+import {
+  Bot,
+  ChartColumn,
+  CreditCard,
+  HandCoins,
+  LibraryBig,
+  PenLine,
+  Store,
+  Tags,
+} from "lucide-react";
 import type { ComponentType } from "react";
 import { Link, NavLink } from "react-router";
 import { useSubscription } from "../hooks/use-subscription.ts";
@@ -38,12 +47,17 @@ export function Sidebar({ email, onNavigate }: SidebarProps) {
         <ConversationList onNavigate={onNavigate} />
       </nav>
       <SidebarUsage />
-      <nav aria-label="Main" className="grid gap-0.5 border-t border-line p-3">
+      <nav aria-label="Main" className="grid grid-cols-2 gap-0.5 border-t border-line p-3">
+        <SidebarLink to="/marketplace" icon={Store} label="Marketplace" onNavigate={onNavigate} />
+        <SidebarLink to="/library" icon={LibraryBig} label="Library" onNavigate={onNavigate} />
+        <SidebarLink to="/sell" icon={HandCoins} label="Sell" onNavigate={onNavigate} />
         <SidebarLink to="/agents" icon={Bot} label="Agents" onNavigate={onNavigate} />
         <SidebarLink to="/usage" icon={ChartColumn} label="Usage" onNavigate={onNavigate} />
         <SidebarLink to="/pricing" icon={Tags} label="Pricing" onNavigate={onNavigate} />
         <SidebarLink to="/account" icon={CreditCard} label="Account" onNavigate={onNavigate} />
-        <p className="truncate px-3 pt-1.5 text-xs text-muted" title={email}>{email}</p>
+        <p className="col-span-2 truncate px-2.5 pt-1.5 text-xs text-muted" title={email}>
+          {email}
+        </p>
       </nav>
     </>
   );
@@ -79,11 +93,11 @@ function SidebarLink({ to, icon: Icon, label, onNavigate }: SidebarLinkProps) {
       onClick={onNavigate}
       className={({ isActive }) =>
         cn(
-          "flex h-9 items-center gap-2.5 rounded-lg px-3 text-sm font-medium transition-colors",
+          "flex h-9 min-w-0 items-center gap-2 rounded-lg px-2.5 text-sm font-medium transition-colors",
           isActive ? "bg-brand-soft text-brand-text" : "text-ink hover:bg-ink/6",
         )}
     >
-      <Icon aria-hidden className="size-4 text-muted" />
+      <Icon aria-hidden className="size-4 shrink-0 text-muted" />
       {label}
     </NavLink>
   );

@@ -21,6 +21,14 @@ export function SiteLayout() {
       <footer className="border-t border-line">
         <div className="mx-auto flex w-full max-w-6xl flex-wrap items-center justify-between gap-x-8 gap-y-3 px-5 py-8 text-sm text-muted">
           <Logo className="text-ink" />
+          <nav aria-label="More" className="flex gap-5">
+            <Link to="/marketplace" className="rounded underline-offset-4 hover:underline">
+              Marketplace
+            </Link>
+            <Link to="/pricing" className="rounded underline-offset-4 hover:underline">
+              Pricing
+            </Link>
+          </nav>
           <p>Daily allowances begin again at 00:00 UTC. Payments are handled by Stripe.</p>
         </div>
       </footer>
@@ -36,6 +44,9 @@ function SiteHeader() {
         <Logo />
       </Link>
       <nav aria-label="Main" className="flex items-center gap-1 sm:gap-2">
+        <Button variant="ghost" size="sm" asChild className="max-sm:hidden">
+          <Link to="/marketplace">Marketplace</Link>
+        </Button>
         <Button variant="ghost" size="sm" asChild className="max-sm:hidden">
           <Link to="/pricing">Pricing</Link>
         </Button>

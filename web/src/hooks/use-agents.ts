@@ -1,5 +1,11 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type AgentFields, createAgent, deleteAgent, listAgents, updateAgent } from "../api.ts";
+import {
+  type AgentFields,
+  createAgent,
+  deleteAgent,
+  listAgents,
+  updateAgent,
+} from "../api/index.ts";
 import type { Agent } from "../lib/records.ts";
 import { toApiError } from "../lib/errors.ts";
 import { keys } from "../lib/query.ts";

@@ -13,7 +13,7 @@ import {
   endSubscription,
   previewChange,
   syncBilling,
-} from "../api.ts";
+} from "../api/index.ts";
 import { toApiError } from "../lib/errors.ts";
 import { type Preview, PREVIEW_LIFE_MS } from "../lib/plan-change.ts";
 import { keys } from "../lib/query.ts";

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { getCatalogue } from "../api.ts";
+import { getCatalogue } from "../api/index.ts";
 import { keys } from "../lib/query.ts";
 
 /** Plans, limits, features and prices: rows of the database, the same for everybody. */

@@ -4,7 +4,7 @@ import {
   getConversation,
   listConversations,
   renameConversation,
-} from "../api.ts";
+} from "../api/index.ts";
 import type { Conversation } from "../lib/records.ts";
 import { keys } from "../lib/query.ts";
 

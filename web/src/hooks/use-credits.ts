@@ -1,6 +1,11 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useState } from "react";
-import { listCreditGrants, listCreditPacks, openCreditsCheckout, syncBilling } from "../api.ts";
+import {
+  listCreditGrants,
+  listCreditPacks,
+  openCreditsCheckout,
+  syncBilling,
+} from "../api/index.ts";
 import { keys } from "../lib/query.ts";
 import type { CreditGrant } from "../lib/records.ts";
 import { believeEntitlements } from "./use-billing.ts";

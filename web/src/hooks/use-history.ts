@@ -1,5 +1,5 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { getUsageHistory } from "../api.ts";
+import { getUsageHistory } from "../api/index.ts";
 import { keys } from "../lib/query.ts";
 import type { Range } from "../lib/usage-history.ts";
 import { useSession } from "./use-session.tsx";

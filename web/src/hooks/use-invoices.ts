@@ -1,5 +1,5 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { INVOICES_PER_PAGE, listInvoices } from "../api.ts";
+import { INVOICES_PER_PAGE, listInvoices } from "../api/index.ts";
 import { type Cursor, cursorAfter } from "../lib/paging.ts";
 import { keys } from "../lib/query.ts";
 

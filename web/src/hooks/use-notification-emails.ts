@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { getNotificationEmails, setNotificationEmails } from "../api.ts";
+import { getNotificationEmails, setNotificationEmails } from "../api/index.ts";
 import { keys } from "../lib/query.ts";
 
 /** Whether notices are sent by e-mail, and the person's choice. */

@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { listNotifications, markNotificationsRead } from "../api.ts";
+import { listNotifications, markNotificationsRead } from "../api/index.ts";
 import { keys } from "../lib/query.ts";
 import type { Notification } from "../lib/records.ts";
 import { useSession } from "./use-session.tsx";

@@ -1,5 +1,5 @@
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { getOverage, setOverage } from "../api.ts";
+import { getOverage, setOverage } from "../api/index.ts";
 import { type CapDetails, toApiError } from "../lib/errors.ts";
 import type { Overage } from "../lib/overage.ts";
 import { keys } from "../lib/query.ts";

@@ -1,5 +1,5 @@
 import { useMutation } from "@tanstack/react-query";
-import { openPortal, type PortalFlow } from "../api.ts";
+import { openPortal, type PortalFlow } from "../api/index.ts";
 
 /** Leaves for the billing portal; it comes back to /account?portal=return. */
 export function usePortal() {

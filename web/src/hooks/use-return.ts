@@ -8,8 +8,10 @@ export interface Return {
   tidy: () => void;
 }
 
-/** What Stripe sent somebody back with: `checkout`, `portal` or `credits`, once in the address of the page. */
-export function useReturn(name: "checkout" | "portal" | "credits"): Return {
+type Journey = "checkout" | "portal" | "credits" | "purchase" | "onboarding";
+
+/** What Stripe sent somebody back with, once in the address of the page. */
+export function useReturn(name: Journey): Return {
   const [params, setParams] = useSearchParams();
   const [origin] = useState(() => params.get(name));
   const isThere = params.has(name);

@@ -9,7 +9,7 @@ import {
   useRef,
   useState,
 } from "react";
-import { signOut as endSession, type User, watchUser } from "../api.ts";
+import { signOut as endSession, type User, watchUser } from "../api/index.ts";
 import { forgetDrafts } from "../lib/drafts.ts";
 
 export type Session =

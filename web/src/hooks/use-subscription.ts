@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { getEntitlements, getSubscriptionCurrency } from "../api.ts";
+import { getEntitlements, getSubscriptionCurrency } from "../api/index.ts";
 import { currenciesOf, priceIn } from "../lib/currency.ts";
 import { type Catalogue, findPrice, type Plan, type Price } from "../lib/plans.ts";
 import { keys } from "../lib/query.ts";

@@ -1,6 +1,6 @@
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { syncBilling } from "../api.ts";
+import { syncBilling } from "../api/index.ts";
 import { arrivalOf, CONFIRMATION_WAITS_MS } from "../lib/arrival.ts";
 import { isTransient } from "../lib/errors.ts";
 import type { Entitlements } from "../lib/subscription.ts";

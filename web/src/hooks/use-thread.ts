@@ -12,10 +12,10 @@ import {
   MESSAGES_PER_PAGE,
   requestReply,
   sendMessage,
-} from "../api.ts";
+} from "../api/index.ts";
 import { type Cursor, cursorAfter } from "../lib/paging.ts";
-import type { Message } from "../lib/records.ts";
-import { mergeDraft, NEW_CONVERSATION, readDraft, writeDraft } from "../lib/drafts.ts";
+import type { AgentRef, Conversation, Message } from "../lib/records.ts";
+import { mergeDraft, newDraftKey, readDraft, writeDraft } from "../lib/drafts.ts";
 import { isTransient, toApiError } from "../lib/errors.ts";
 import { keys } from "../lib/query.ts";
 import {
@@ -40,24 +40,31 @@ export function useMessages(conversationId: string, enabled: boolean) {
   return { ...query, messages: flatten(query.data) };
 }
 
-export interface Outgoing {
+/** Where something is written. */
+export interface Place {
   conversationId: string;
   /** The conversation does not exist yet and is made with this message. */
   isNew: boolean;
+  /** Who answers in a new one. */
+  agent: AgentRef | null;
+}
+
+export interface Outgoing extends Place {
   messageId: string;
   text: string;
 }
 
 /** The id for a text: that of an earlier try with an unknown outcome, so that it is charged once. */
-export function prepare(conversationId: string, isNew: boolean, text: string): Outgoing {
-  const { attempt } = readDraft(draftKey(conversationId, isNew));
+export function prepare(place: Place, text: string): Outgoing {
+  const { conversationId } = place;
+  const { attempt } = readDraft(draftKey(place));
   const isRepeat = attempt?.text === text && attempt.conversationId === conversationId;
   const messageId = isRepeat ? attempt.messageId : crypto.randomUUID();
-  return { conversationId, isNew, messageId, text };
+  return { ...place, messageId, text };
 }
 
-export function draftKey(conversationId: string, isNew: boolean): string {
-  return isNew ? NEW_CONVERSATION : conversationId;
+export function draftKey({ conversationId, isNew, agent }: Place): string {
+  return isNew ? newDraftKey(agent) : conversationId;
 }
 
 /**
@@ -71,11 +78,12 @@ export function useSendMessage(conversationId: string) {
     mutationKey: keys.send(conversationId),
     mutationFn: store,
     onMutate: async (outgoing) => {
-      writeDraft(draftKey(outgoing.conversationId, outgoing.isNew), { text: "", attempt: null });
+      writeDraft(draftKey(outgoing), { text: "", attempt: null });
       await queries.cancelQueries({ queryKey: keys.messages(outgoing.conversationId) });
       putMessage(queries, optimistic(outgoing));
     },
-    onSuccess: (message) => {
+    onSuccess: (message, outgoing) => {
+      if (outgoing.isNew) putConversation(queries, outgoing);
       putMessage(queries, message);
       countUse(queries, "message", 1);
       askUsage(queries);
@@ -93,8 +101,14 @@ function askUsage(queries: QueryClient): void {
   }
 }
 
-async function store({ conversationId, isNew, messageId, text }: Outgoing): Promise<Message> {
-  if (isNew) await createConversation(conversationId, titleFrom(text));
+/** An agent that was refused may be gone. */
+function askAgents(queries: QueryClient): void {
+  void queries.invalidateQueries({ queryKey: keys.library });
+  void queries.invalidateQueries({ queryKey: keys.agents });
+}
+
+async function store({ conversationId, isNew, agent, messageId, text }: Outgoing) {
+  if (isNew) await createConversation(conversationId, titleFrom(text), agent);
   return sendMessage(messageId, conversationId, text);
 }
 
@@ -107,6 +121,17 @@ function optimistic({ messageId, conversationId, text }: Outgoing): Message {
     replyTo: null,
     createdAt: new Date().toISOString(),
   };
+}
+
+/** What was just made is known without asking for it. */
+function putConversation(queries: QueryClient, { conversationId, agent, text }: Outgoing): void {
+  const row: Conversation = {
+    id: conversationId,
+    title: titleFrom(text),
+    updatedAt: Date.now(),
+    agent,
+  };
+  queries.setQueryData<Conversation | null>(keys.conversation(conversationId), row);
 }
 
 function putMessage(queries: QueryClient, message: Message): void {
@@ -122,7 +147,7 @@ function takeBack(queries: QueryClient, error: Error, outgoing: Outgoing): void 
     keys.messages(conversationId),
     (data) => withoutMessage(data, messageId),
   );
-  const key = draftKey(conversationId, isNew);
+  const key = draftKey(outgoing);
   // Without an answer the row may be there all the same: the ids stay with the draft for the next try.
   const attempt = isTransient(error) ? { conversationId, messageId, text } : null;
   writeDraft(key, { text: mergeDraft(text, readDraft(key).text), attempt });
@@ -130,6 +155,7 @@ function takeBack(queries: QueryClient, error: Error, outgoing: Outgoing): void 
   const { code, limit, cap } = toApiError(error);
   if (code === "message_quota_exceeded") believeRefusal(queries, limit);
   if (code === "spending_cap_reached") believeCap(queries, cap);
+  if (outgoing.agent) askAgents(queries);
   if (isNew && !attempt) {
     // The refused message was to be its first one; an empty conversation would only be clutter.
     deleteConversation(conversationId).catch(() => {});
@@ -142,6 +168,9 @@ export function useReply(conversationId: string) {
   return useMutation({
     mutationKey: keys.reply(conversationId),
     mutationFn: requestReply,
+    onError: (error) => {
+      if (toApiError(error).code === "licence_required") askAgents(queries);
+    },
     onSuccess: (message) => {
       putMessage(queries, message);
       // The answer may have called tools.

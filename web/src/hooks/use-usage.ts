@@ -1,5 +1,5 @@
 import { type QueryClient, useQuery } from "@tanstack/react-query";
-import { getUsage, type Usage } from "../api.ts";
+import { getUsage, type Usage } from "../api/index.ts";
 import type { LimitDetails } from "../lib/errors.ts";
 import { type MetricId, METRICS } from "../lib/plans.ts";
 import { keys } from "../lib/query.ts";

@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { heightOf, labelledDays, layoutBars, niceScale } from "./chart.ts";
+import { heightOf, labelledDays, layoutBars, niceScale, signedScale } from "./chart.ts";
 
 Deno.test("a scale has round steps and room for the highest value", () => {
   deepEqual(niceScale(7).ticks, [0, 2, 4, 6, 8]);
@@ -11,6 +11,16 @@ Deno.test("a scale has round steps and room for the highest value", () => {
 Deno.test("units are whole: no half a message, also when there are none", () => {
   deepEqual(niceScale(0), { max: 1, ticks: [0, 1] });
   deepEqual(niceScale(3).ticks, [0, 1, 2, 3]);
+});
+
+Deno.test("below zero the scale goes on in the same steps, with zero among them", () => {
+  deepEqual(signedScale(0, 700), niceScale(700));
+  deepEqual(signedScale(-300, 700), {
+    min: -400,
+    max: 800,
+    ticks: [-400, -200, 0, 200, 400, 600, 800],
+  });
+  deepEqual(signedScale(-1000, 0), { min: -1000, max: 0, ticks: [-1000, -500, 0] });
 });
 
 Deno.test("an allowance far above the bars is left out, so that they can be read", () => {

@@ -1,4 +1,4 @@
-/** The geometry of the usage chart. Pure: numbers in, numbers out. */
+/** The geometry of the charts by day. Pure: numbers in, numbers out. */
 
 /** Bars of a day are never narrower than this with their gap; the plot then scrolls. */
 const MIN_STEP = 4;
@@ -7,6 +7,8 @@ const MAX_BAR = 44;
 const READABLE_SHARE = 1 / 4;
 
 export interface Scale {
+  /** The value at the bottom; 0 unless told. */
+  min?: number;
   /** The value at the top. */
   max: number;
   /** From 0 to `max`, whole numbers. */
@@ -21,6 +23,17 @@ export function niceScale(highest: number, steps = 4): Scale {
   const step = Math.max(1, Math.round(factor * power));
   const count = Math.ceil(Math.max(highest, 1) / step);
   return { max: count * step, ticks: Array.from({ length: count + 1 }, (_, i) => i * step) };
+}
+
+/** The same for values that may be below zero, with zero among the ticks. */
+export function signedScale(lowest: number, highest: number, steps = 4): Scale {
+  if (lowest >= 0) return niceScale(highest, steps);
+  const above = niceScale(Math.max(highest, -lowest), steps);
+  const step = above.ticks[1] ?? 1;
+  const min = -Math.ceil(-lowest / step) * step;
+  const max = Math.max(0, Math.ceil(highest / step)) * step;
+  const count = Math.round((max - min) / step);
+  return { min, max, ticks: Array.from({ length: count + 1 }, (_, i) => min + i * step) };
 }
 
 /**

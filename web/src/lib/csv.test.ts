@@ -26,3 +26,7 @@ Deno.test("a text cannot become a formula", () => {
 Deno.test("a negative number stays a number", () => {
   equal(toCsv(["n"], [[-5]]), "n\r\n-5\r\n");
 });
+
+Deno.test("an amount below zero stays a number", () => {
+  equal(toCsv(["a"], [[{ decimal: "-0.50" }]]), "a\r\n-0.50\r\n");
+});

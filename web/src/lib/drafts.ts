@@ -3,9 +3,16 @@
  * way to Stripe and back, but not the tab and not the person (session storage, cleared on sign-out).
  */
 
+import type { AgentRef } from "./records.ts";
+
 const PREFIX = "tollgate.draft.";
 /** The draft of a conversation that does not exist yet. */
 export const NEW_CONVERSATION = "new";
+
+/** The same with an agent: what was meant for one is not offered to another. */
+export function newDraftKey(agent: AgentRef | null): string {
+  return agent ? `${NEW_CONVERSATION}.${agent.id}` : NEW_CONVERSATION;
+}
 
 export interface Draft {
   text: string;

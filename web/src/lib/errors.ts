@@ -251,6 +251,70 @@ const EXPLANATIONS: Record<string, Explanation> = {
     title: "Billing does not answer right now",
     advice: "You have not been charged. Try again in a minute.",
   },
+  seller_required: {
+    title: "Set up your creator account first",
+    advice: "It takes a few minutes on Stripe’s page. Then you can offer what you made.",
+  },
+  seller_paused: {
+    title: "Sales of this creator are paused",
+    advice: "Nothing was charged. They begin again when Stripe has what it needs.",
+  },
+  seller_closed: {
+    title: "This creator account is closed",
+    advice: "Write to us if you think that is a mistake.",
+  },
+  listing_not_found: {
+    title: "There is no such listing",
+    advice: "It was deleted, or it was never published.",
+  },
+  listing_not_available: {
+    title: "This is not for sale at the moment",
+    advice: "Nothing was charged. Its creator has taken it from the marketplace.",
+  },
+  listing_incomplete: {
+    title: "The listing is not complete",
+    advice: "Give it a title, a price, and an agent with instructions; then publish it.",
+  },
+  listing_published: {
+    title: "How it is sold cannot change any more",
+    advice: "Withdraw this listing and make another one.",
+  },
+  price_too_low: {
+    title: "The price is too low",
+    advice: "It is below the least that can be charged in this currency.",
+  },
+  own_listing: {
+    title: "This is your own listing",
+    advice: "The agent is yours already. Nothing was charged.",
+  },
+  already_owned: {
+    title: "You have this already",
+    advice: "It is in your library. Nothing was charged.",
+  },
+  purchase_processing: {
+    title: "Your payment for this is on its way",
+    advice: "It is in your library as soon as it arrives. You do not need to pay again.",
+  },
+  licence_required: {
+    title: "You no longer have this agent",
+    advice: "Its licence is not active. Your library says why.",
+  },
+  licence_not_found: {
+    title: "There is no such licence",
+    advice: "Reload the library to see what you have.",
+  },
+  licence_ended: {
+    title: "This licence has ended",
+    advice: "Buy it again to go on with it.",
+  },
+  nothing_to_clone: {
+    title: "There is nothing to copy",
+    advice: "This is no agent.",
+  },
+  not_monthly: {
+    title: "There is nothing to cancel",
+    advice: "It was bought once and does not renew.",
+  },
   message_not_found: {
     title: "That message is gone",
     advice: "Reload the conversation to see its present state.",

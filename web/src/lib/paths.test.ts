@@ -1,5 +1,13 @@
-import { equal } from "node:assert/strict";
-import { buyPath, checkoutPath, isUuid, safePath, withNext } from "./paths.ts";
+import { deepEqual, equal } from "node:assert/strict";
+import {
+  agentOfChat,
+  buyPath,
+  checkoutPath,
+  isUuid,
+  newChatPath,
+  safePath,
+  withNext,
+} from "./paths.ts";
 
 Deno.test("a path on our own origin is kept with its query", () => {
   equal(safePath("/checkout/pro_monthly?x=1#y"), "/checkout/pro_monthly?x=1#y");
@@ -37,4 +45,13 @@ Deno.test("another currency than the price's own travels to checkout, and throug
   equal(buyPath(price), "/checkout/pro_monthly?currency=eur");
   equal(buyPath({ ...price, currency: "usd" }), "/checkout/pro_monthly");
   equal(safePath(buyPath(price)), buyPath(price));
+});
+
+Deno.test("a new conversation with an agent has an address, and a wrong one asks for nobody", () => {
+  const id = "9b2f6e30-7c1d-4a7e-8f53-0d5c8f4f1a2b";
+  const asked = (path: string) => agentOfChat(new URL(path, "http://own.invalid").searchParams);
+  deepEqual(asked(newChatPath({ listing: id })), { kind: "listing", id });
+  deepEqual(asked(newChatPath({ agent: id })), { kind: "agent", id });
+  equal(asked("/chat?listing=1%20or%201"), null);
+  equal(asked("/chat"), null);
 });

@@ -1,3 +1,5 @@
+import type { AgentRef } from "./records.ts";
+
 /**
  * Where to go after signing in. Only a path on our own origin is accepted: anything else in a link's
  * `next` parameter would be an open redirect (`//host`, `/\host` and encoded schemes included).
@@ -28,6 +30,19 @@ export function buyPath(price: { lookupKey: string; currency: string; ownCurrenc
 /** The account page with the dialog that changes the plan, for this price if one is given. */
 export function changePath(lookupKey = ""): string {
   return `/account?change=${encodeURIComponent(lookupKey)}`;
+}
+
+/** A new conversation with an agent: a bought one by its listing, or one of one's own. */
+export function newChatPath(agent: { listing: string } | { agent: string }): string {
+  return `/chat?${new URLSearchParams(agent)}`;
+}
+
+/** Whom the address of a new conversation asks for; null for nobody, or nothing that could be an agent. */
+export function agentOfChat(params: URLSearchParams): AgentRef | null {
+  const listing = params.get("listing");
+  if (listing && isUuid(listing)) return { kind: "listing", id: listing.toLowerCase() };
+  const agent = params.get("agent");
+  return agent && isUuid(agent) ? { kind: "agent", id: agent.toLowerCase() } : null;
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;

@@ -1,7 +1,7 @@
 import { QueryClient } from "@tanstack/react-query";
 import { isTransient } from "./errors.ts";
 
-/** Names of cached answers. All but the catalogue and the credit packs belong to a person and go when the person does. */
+/** Names of cached answers. All but the catalogue, the credit packs and the listings belong to a person and go when the person does. */
 export const keys = {
   catalogue: ["catalogue"] as const,
   entitlements: ["me", "entitlements"] as const,
@@ -23,6 +23,20 @@ export const keys = {
   notifications: ["me", "notifications"] as const,
   notificationEmails: ["me", "notification-emails"] as const,
   creditPacks: ["credit-packs"] as const,
+  listings: ["listings"] as const,
+  found: (address: string, userId: string | null) =>
+    ["listings", "found", userId, address] as const,
+  listing: (id: string, userId: string | null) => ["listings", "one", userId, id] as const,
+  picture: (id: string) => ["listings", "picture", id] as const,
+  pictures: (ids: string[]) => ["listings", "pictures", ...ids] as const,
+  currencies: ["listings", "currencies"] as const,
+  library: ["me", "library"] as const,
+  seller: ["me", "seller"] as const,
+  ownListings: ["me", "listings"] as const,
+  sales: (from: string, to: string) => ["me", "sales", from, to] as const,
+  earnings: (from: string, to: string, currency: string) =>
+    ["me", "earnings", from, to, currency] as const,
+  payouts: ["me", "payouts"] as const,
   /** Mutations that change what is paid: one at a time. */
   billing: ["me", "billing"] as const,
 };

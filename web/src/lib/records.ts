@@ -1,9 +1,17 @@
 /** The rows that pages show, in the client's own shapes. */
 
+/** Who answers in a conversation: a bought agent by its listing, or one of one's own. */
+export interface AgentRef {
+  kind: "listing" | "agent";
+  id: string;
+}
+
 export interface Conversation {
   id: string;
   title: string;
   updatedAt: number;
+  /** null: the assistant itself. */
+  agent: AgentRef | null;
 }
 
 export interface Message {
@@ -21,6 +29,8 @@ export interface Agent {
   name: string;
   instructions: string;
   updatedAt: number;
+  /** The listing it was cloned from; null for one's own. */
+  sourceListingId: string | null;
 }
 
 export interface Invoice {

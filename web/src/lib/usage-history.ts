@@ -34,6 +34,25 @@ export function timeOf(day: Day): number {
   return Date.parse(`${day}T00:00:00Z`);
 }
 
+const SHORT = new Intl.DateTimeFormat("en-US", { month: "short", day: "numeric", timeZone: "UTC" });
+const LONG = new Intl.DateTimeFormat("en-US", {
+  weekday: "short",
+  month: "short",
+  day: "numeric",
+  year: "numeric",
+  timeZone: "UTC",
+});
+
+/** `Nov 22`. */
+export function shortDay(day: Day): string {
+  return day ? SHORT.format(timeOf(day)) : "";
+}
+
+/** `Sun, Nov 22, 2026`. */
+export function longDay(day: Day): string {
+  return LONG.format(timeOf(day));
+}
+
 export function addDays(day: Day, days: number): Day {
   return dayOf(timeOf(day) + days * DAY_MS);
 }

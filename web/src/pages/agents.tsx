@@ -4,6 +4,7 @@ import type { Agent } from "../lib/records.ts";
 import { LimitPanel } from "../components/limit-panel.tsx";
 import { ErrorNotice } from "../components/notice.tsx";
 import { Page } from "../components/page.tsx";
+import { TextLink } from "../components/text-link.tsx";
 import { Button } from "../components/ui/button.tsx";
 import { ConfirmDialog, Dialog } from "../components/ui/dialog.tsx";
 import { TextAreaField, TextField } from "../components/ui/field.tsx";
@@ -13,6 +14,7 @@ import { useAgents, useDeleteAgent, useSaveAgent } from "../hooks/use-agents.ts"
 import { useTitle } from "../hooks/use-title.ts";
 import { type MetricUsage, useUsage } from "../hooks/use-usage.ts";
 import { toApiError } from "../lib/errors.ts";
+import { newChatPath } from "../lib/paths.ts";
 
 type Task = { kind: "edit"; agent: Agent | null } | { kind: "delete"; agent: Agent };
 
@@ -99,6 +101,7 @@ function AgentList({ agents, onCreate, onEdit, onDelete }: AgentListProps) {
             <p className="line-clamp-2 text-sm break-words text-muted">
               {agent.instructions || "No instructions."}
             </p>
+            <Ways agent={agent} />
           </div>
           <div className="flex">
             <Button
@@ -121,6 +124,30 @@ function AgentList({ agents, onCreate, onEdit, onDelete }: AgentListProps) {
         </li>
       ))}
     </ul>
+  );
+}
+
+/** What can be done with it elsewhere. A copy of a bought one cannot be sold. */
+function Ways({ agent }: { agent: Agent }) {
+  const { id, name, sourceListingId } = agent;
+  return (
+    <p className="mt-1.5 flex flex-wrap items-center gap-x-4 gap-y-1 text-sm">
+      <TextLink to={newChatPath({ agent: id })} aria-label={`Chat with ${name}`}>Chat</TextLink>
+      {sourceListingId
+        ? (
+          <TextLink
+            to={`/marketplace/${sourceListingId}`}
+            aria-label={`${name} is a copy of a bought agent`}
+          >
+            Copy of a bought agent
+          </TextLink>
+        )
+        : (
+          <TextLink to={`/sell/listings/new?agent=${id}`} aria-label={`Sell ${name}`}>
+            Sell this agent
+          </TextLink>
+        )}
+    </p>
   );
 }
 

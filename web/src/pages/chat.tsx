@@ -1,16 +1,18 @@
-import { useEffect, useState } from "react";
-import { Link, useNavigate, useParams } from "react-router";
+import { useEffect, useMemo, useState } from "react";
+import { Link, useNavigate, useParams, useSearchParams } from "react-router";
 import { Thread } from "../components/chat/thread.tsx";
 import { Button } from "../components/ui/button.tsx";
 import { useConversation } from "../hooks/use-conversations.ts";
 import { useTitle } from "../hooks/use-title.ts";
-import { NEW_CONVERSATION, readDraft } from "../lib/drafts.ts";
-import { isUuid } from "../lib/paths.ts";
+import { newDraftKey, readDraft } from "../lib/drafts.ts";
+import { agentOfChat, isUuid } from "../lib/paths.ts";
 
 export default function ChatPage() {
   const { conversationId } = useParams();
   const navigate = useNavigate();
-  const freshId = useFreshId(conversationId);
+  const [params] = useSearchParams();
+  const asked = agentOfChat(params);
+  const freshId = useFreshId(conversationId, newDraftKey(asked));
   const id = conversationId ?? freshId;
   const valid = isUuid(id);
   const conversation = useConversation(id, conversationId !== undefined && valid);
@@ -24,6 +26,7 @@ export default function ChatPage() {
       conversationId={id}
       title={title}
       isNew={conversationId === undefined}
+      agentRef={conversationId === undefined ? asked : conversation.data?.agent ?? null}
       onCreated={(created) => navigate(`/chat/${created}`, { replace: true })}
     />
   );
@@ -33,14 +36,20 @@ export default function ChatPage() {
  * The id that the next new conversation will have. It is kept when that conversation comes to be, so
  * that the thread on the page goes on living, and renewed for the one after it.
  */
-function useFreshId(conversationId: string | undefined): string {
-  const [freshId, setFreshId] = useState(() =>
-    readDraft(NEW_CONVERSATION).attempt?.conversationId ?? crypto.randomUUID()
-  );
+function useFreshId(conversationId: string | undefined, draftKey: string): string {
+  const [fresh, setFresh] = useState(() => freshFor(draftKey));
+  const isOther = conversationId === undefined && fresh.draftKey !== draftKey;
+  const next = useMemo(() => isOther ? freshFor(draftKey) : fresh, [isOther, draftKey, fresh]);
   useEffect(() => {
-    if (conversationId === freshId) setFreshId(crypto.randomUUID());
-  }, [conversationId, freshId]);
-  return freshId;
+    if (isOther) setFresh(next);
+    else if (conversationId === fresh.id) setFresh({ draftKey, id: crypto.randomUUID() });
+  }, [isOther, next, conversationId, fresh, draftKey]);
+  return next.id;
+}
+
+/** A try with an unknown outcome keeps the conversation it was for. */
+function freshFor(draftKey: string): { draftKey: string; id: string } {
+  return { draftKey, id: readDraft(draftKey).attempt?.conversationId ?? crypto.randomUUID() };
 }
 
 function NoConversation() {

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { Link, Navigate, useParams, useSearchParams } from "react-router";
-import { openCheckout } from "../api.ts";
+import { openCheckout } from "../api/index.ts";
 import { Mark } from "../components/logo.tsx";
 import { ErrorNotice } from "../components/notice.tsx";
 import { PageLoading } from "../components/page.tsx";

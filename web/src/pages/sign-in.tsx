@@ -1,6 +1,6 @@
 import { useMutation } from "@tanstack/react-query";
 import { Navigate } from "react-router";
-import { signIn } from "../api.ts";
+import { signIn } from "../api/index.ts";
 import { AuthForm } from "../components/auth-form.tsx";
 import { TextLink } from "../components/text-link.tsx";
 import { useNext } from "../hooks/use-next.ts";

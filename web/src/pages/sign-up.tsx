@@ -1,6 +1,6 @@
 import { useMutation } from "@tanstack/react-query";
 import { Navigate } from "react-router";
-import { signUp } from "../api.ts";
+import { signUp } from "../api/index.ts";
 import { AuthForm, AuthFrame } from "../components/auth-form.tsx";
 import { Notice } from "../components/notice.tsx";
 import { TextLink } from "../components/text-link.tsx";

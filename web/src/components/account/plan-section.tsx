@@ -1,7 +1,7 @@
 import { ArrowUpRight } from "lucide-react";
 import { useEffect, useState } from "react";
 import { Link, useSearchParams } from "react-router";
-import type { PortalFlow } from "../../api.ts";
+import type { PortalFlow } from "../../api/index.ts";
 import { usePortal } from "../../hooks/use-portal.ts";
 import { type SubscriptionState, useSubscription } from "../../hooks/use-subscription.ts";
 import { useTariff } from "../../hooks/use-tariff.ts";

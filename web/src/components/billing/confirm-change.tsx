@@ -1,5 +1,5 @@
 import { type ReactNode, useId } from "react";
-import type { ChangeResult } from "../../api.ts";
+import type { ChangeResult } from "../../api/index.ts";
 import { type PlanChange, usePlanChange } from "../../hooks/use-billing.ts";
 import { useTariff } from "../../hooks/use-tariff.ts";
 import { formatDate } from "../../lib/dates.ts";

@@ -1,8 +1,10 @@
 import { type ReactNode, useEffect, useRef, useState } from "react";
-import type { Message } from "../../lib/records.ts";
+import type { AgentRef, Message } from "../../lib/records.ts";
+import { type ChatAgent, useChatAgent } from "../../hooks/use-chat-agent.ts";
 import { useDraft } from "../../hooks/use-draft.ts";
 import {
   draftKey,
+  type Place,
   prepare,
   useIsSending,
   useMessages,
@@ -22,6 +24,7 @@ import { LimitPanel } from "../limit-panel.tsx";
 import { ErrorNotice, Notice } from "../notice.tsx";
 import { Button } from "../ui/button.tsx";
 import { Skeleton } from "../ui/skeleton.tsx";
+import { AgentBar, Locked } from "./agent-bar.tsx";
 import { Composer } from "./composer.tsx";
 import { MessageList, Typing } from "./message-list.tsx";
 
@@ -30,17 +33,20 @@ interface ThreadProps {
   title: string;
   /** Not stored yet: it is made together with its first message. */
   isNew: boolean;
+  /** Who answers; null: the assistant itself. */
+  agentRef: AgentRef | null;
   onCreated: (id: string) => void;
 }
 
-export function Thread({ conversationId, title, isNew, onCreated }: ThreadProps) {
+export function Thread({ conversationId, title, isNew, agentRef, onCreated }: ThreadProps) {
   const query = useMessages(conversationId, !isNew);
   const { messages } = query;
   const isSending = useIsSending(conversationId);
   const replyState = useReplyState(conversationId);
   const waiting = replyState?.isPending ?? false;
+  const { agent, isLoading: isAgentLoading } = useChatAgent(agentRef);
 
-  if (query.isLoading) return <ThreadSkeleton />;
+  if (query.isLoading || isAgentLoading) return <ThreadSkeleton />;
   if (query.error && messages.length === 0) {
     return (
       <div className="mx-auto w-full max-w-xl px-4 py-16">
@@ -59,7 +65,8 @@ export function Thread({ conversationId, title, isNew, onCreated }: ThreadProps)
     <div className={cn("flex h-full flex-col", isEmpty && "overflow-y-auto")}>
       <Announcer messages={messages} waiting={waiting} />
       {!isEmpty && <h1 className="sr-only">{title}</h1>}
-      {isEmpty ? <Welcome /> : (
+      {agent && <AgentBar agent={agent} />}
+      {isEmpty ? <Welcome agent={agent} /> : (
         <MessageList
           messages={messages}
           sendingId={isSending ? messages.at(-1)?.id ?? null : null}
@@ -69,7 +76,9 @@ export function Thread({ conversationId, title, isNew, onCreated }: ThreadProps)
         >
           {waiting
             ? <Typing />
-            : !isSending && <MissingAnswer conversationId={conversationId} messages={messages} />}
+            : !isSending && !agent?.locked && (
+              <MissingAnswer conversationId={conversationId} messages={messages} />
+            )}
         </MessageList>
       )}
       <div
@@ -79,8 +88,8 @@ export function Thread({ conversationId, title, isNew, onCreated }: ThreadProps)
         )}
       >
         <ThreadFoot
-          conversationId={conversationId}
-          isNew={isNew}
+          place={{ conversationId, isNew, agent: agentRef }}
+          agent={agent}
           busy={isSending || waiting}
           onCreated={onCreated}
         />
@@ -91,27 +100,37 @@ export function Thread({ conversationId, title, isNew, onCreated }: ThreadProps)
 }
 
 /** A conversation that has not begun. */
-function Welcome() {
+function Welcome({ agent }: { agent: ChatAgent | null }) {
   return (
     <div className="mx-auto flex w-full max-w-2xl flex-1 flex-col justify-end gap-2 px-4 pt-10 pb-8 sm:px-6">
-      <h1 className="text-3xl font-semibold tracking-[-0.035em] sm:text-4xl">
-        What is on your mind?
+      <h1 className="text-3xl font-semibold tracking-[-0.035em] sm:text-4xl wrap-anywhere">
+        {agent ? `Ask “${agent.name}”` : "What is on your mind?"}
       </h1>
-      <p className="text-muted">Ask a question, paste a text, or think aloud.</p>
+      <p className="text-muted">
+        {agent
+          ? "It answers by its own instructions, with your messages of today."
+          : "Ask a question, paste a text, or think aloud."}
+      </p>
     </div>
   );
 }
 
+interface FootProps {
+  place: Place;
+  agent: ChatAgent | null;
+  busy: boolean;
+  onCreated: (id: string) => void;
+}
+
 /** Composer, or the closed gate in its place; above them what could not be sent and why. */
-function ThreadFoot(
-  { conversationId, isNew, busy, onCreated }: Omit<ThreadProps, "title"> & { busy: boolean },
-) {
-  const [draft, setDraft] = useDraft(draftKey(conversationId, isNew));
+function ThreadFoot({ place, agent, busy, onCreated }: FootProps) {
+  const { conversationId, isNew } = place;
+  const [draft, setDraft] = useDraft(draftKey(place));
   const { messages: usage } = useUsage();
   const { overage, isLoading } = useOverage();
   const send = useSendMessage(conversationId);
   const submit = (text: string) =>
-    send.mutate(prepare(conversationId, isNew, text), {
+    send.mutate(prepare(place, text), {
       onSuccess: () => isNew && onCreated(conversationId),
     });
 
@@ -123,6 +142,7 @@ function ThreadFoot(
     composerWasShown.current = !closed;
   }, [closed]);
 
+  if (agent?.locked && !busy) return <Locked agent={agent} />;
   if (closed && usage) {
     return (
       <LimitPanel metric="message" usage={usage} takeFocus={composerWasShown.current}>

@@ -113,12 +113,15 @@ interface ConfirmProps {
   title: string;
   description: string;
   confirmLabel: string;
+  cancelLabel?: string;
+  /** Nothing is lost by it. */
+  harmless?: boolean;
   pending: boolean;
   onConfirm: () => void;
   children?: ReactNode;
 }
 
-/** Asks before something is lost. Stays open while working, so that a failure can be shown in place. */
+/** Asks before something is lost, or cannot be taken back quietly. Stays open while working, so that a failure can be shown in place. */
 export function ConfirmDialog(props: ConfirmProps) {
   return (
     <RadixAlert.Root open={props.open} onOpenChange={props.onOpenChange}>
@@ -136,9 +139,13 @@ export function ConfirmDialog(props: ConfirmProps) {
           {props.children}
           <DialogFooter>
             <RadixAlert.Cancel asChild>
-              <Button variant="outline">Keep it</Button>
+              <Button variant="outline">{props.cancelLabel ?? "Keep it"}</Button>
             </RadixAlert.Cancel>
-            <Button variant="danger" pending={props.pending} onClick={props.onConfirm}>
+            <Button
+              variant={props.harmless ? "primary" : "danger"}
+              pending={props.pending}
+              onClick={props.onConfirm}
+            >
               {props.confirmLabel}
             </Button>
           </DialogFooter>

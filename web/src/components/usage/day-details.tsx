@@ -1,26 +1,8 @@
 import { formatCount, formatUnit } from "../../lib/money.ts";
 import { nounOf } from "../../lib/plans.ts";
-import { type Day, type DayUsage, timeOf } from "../../lib/usage-history.ts";
-
-const SHORT = new Intl.DateTimeFormat("en-US", { month: "short", day: "numeric", timeZone: "UTC" });
-const LONG = new Intl.DateTimeFormat("en-US", {
-  weekday: "short",
-  month: "short",
-  day: "numeric",
-  year: "numeric",
-  timeZone: "UTC",
-});
-const WIDTH = 208;
-
-/** `Nov 22`. */
-export function shortDay(day: Day): string {
-  return day ? SHORT.format(timeOf(day)) : "";
-}
-
-/** `Sun, Nov 22, 2026`. */
-export function longDay(day: Day): string {
-  return LONG.format(timeOf(day));
-}
+import { type Day, type DayUsage, longDay } from "../../lib/usage-history.ts";
+import type { DayDetailsPlace } from "../chart/day-chart.tsx";
+import { DetailsFrame } from "../chart/details-frame.tsx";
 
 /** A day in words, for who does not see it. */
 export function dayText(
@@ -43,32 +25,18 @@ export function dayText(
   return parts.join(", ");
 }
 
-interface DayDetailsProps {
+interface DayDetailsProps extends DayDetailsPlace {
   day: DayUsage;
   metric: string;
   currency: string;
   today: Day;
-  /** The middle of its bar. */
-  x: number;
-  room: number;
 }
 
-/** What is known of the day under the pointer or the keyboard; the slider says the same to a screen reader. */
-export function DayDetails({ day, metric, currency, today, x, room }: DayDetailsProps) {
+/** What is known of a day; the slider says the same to a screen reader. */
+export function DayDetails({ day, metric, currency, today, ...place }: DayDetailsProps) {
   const { used, allowance, overage, amountMinor } = day;
-  // Beside the bar, so that it is not covered.
-  const isRight = x + 14 + WIDTH <= room || x < WIDTH;
-  const left = Math.max(0, Math.min(room - WIDTH, isRight ? x + 14 : x - 14 - WIDTH));
   return (
-    <div
-      aria-hidden
-      className="pointer-events-none absolute top-1 z-10 grid gap-1 rounded-xl border border-line bg-card px-3 py-2.5 text-sm shadow-lift tabular-nums"
-      style={{ left, width: Math.min(WIDTH, room) }}
-    >
-      <p className="flex justify-between gap-2 text-xs text-muted">
-        {longDay(day.day)}
-        {day.day === today && <span>so far</span>}
-      </p>
+    <DetailsFrame day={day.day} today={today} {...place}>
       <p className="font-semibold">
         {formatCount(used)} {nounOf(metric, used)}
         <span className="font-normal text-muted">
@@ -81,6 +49,6 @@ export function DayDetails({ day, metric, currency, today, x, room }: DayDetails
           {formatCount(overage)} beyond, {formatUnit(amountMinor, currency)}
         </p>
       )}
-    </div>
+    </DetailsFrame>
   );
 }

@@ -1,7 +1,6 @@
 import { formatCount, formatUnit } from "../../lib/money.ts";
 import { titleOfMetric } from "../../lib/plans.ts";
-import type { Day, DayUsage } from "../../lib/usage-history.ts";
-import { longDay, shortDay } from "./day-details.tsx";
+import { type Day, type DayUsage, longDay, shortDay } from "../../lib/usage-history.ts";
 
 interface HistoryTableProps {
   days: DayUsage[];

@@ -1,8 +1,7 @@
 import type { ReactNode } from "react";
 import { formatCount, formatUnit } from "../../lib/money.ts";
-import { type DayUsage, totalsOf } from "../../lib/usage-history.ts";
+import { type DayUsage, shortDay, totalsOf } from "../../lib/usage-history.ts";
 import { Skeleton } from "../ui/skeleton.tsx";
-import { shortDay } from "./day-details.tsx";
 
 interface HistoryTotalsProps {
   /** null while loading. */

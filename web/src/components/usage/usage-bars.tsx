@@ -1,6 +1,7 @@
 import { useId } from "react";
 import type { BarLayout } from "../../lib/chart.ts";
 import type { DayUsage } from "../../lib/usage-history.ts";
+import { Bar } from "../chart/bar.tsx";
 
 interface BarsProps {
   days: DayUsage[];
@@ -62,30 +63,6 @@ export function Bars({ days, layout, y, highest }: BarsProps) {
         className="stroke-ink"
       />
     </>
-  );
-}
-
-interface BarProps {
-  x: number;
-  width: number;
-  top: number;
-  bottom: number;
-  isTop: boolean;
-  fill: string;
-}
-
-/** Round at its head only; never so low that one unit could not be seen. */
-function Bar({ x, width, top, bottom, isTop, fill }: BarProps) {
-  const height = Math.max(2, bottom - top);
-  const radius = isTop ? Math.min(4, width / 2, height) : 0;
-  const head = bottom - height;
-  return (
-    <path
-      d={`M${x} ${bottom}V${head + radius}q0 ${-radius} ${radius} ${-radius}h${
-        width - 2 * radius
-      }q${radius} 0 ${radius} ${radius}V${bottom}z`}
-      fill={fill}
-    />
   );
 }
 

@@ -1,15 +1,10 @@
-import { type KeyboardEvent, type PointerEvent, useEffect, useId, useRef, useState } from "react";
-import { useWidth } from "../../hooks/use-width.ts";
-import { type BarLayout, heightOf, labelledDays, layoutBars, niceScale } from "../../lib/chart.ts";
+import { heightOf, niceScale } from "../../lib/chart.ts";
 import { formatCount } from "../../lib/money.ts";
 import { nounOf } from "../../lib/plans.ts";
 import type { Day, DayUsage } from "../../lib/usage-history.ts";
-import { DayDetails, dayText, shortDay } from "./day-details.tsx";
+import { DayChart } from "../chart/day-chart.tsx";
+import { DayDetails, dayText } from "./day-details.tsx";
 import { Bars } from "./usage-bars.tsx";
-
-const PLOT = 220;
-const TOP = 14;
-const LABELS = 26;
 
 interface UsageChartProps {
   days: DayUsage[];
@@ -18,176 +13,29 @@ interface UsageChartProps {
   today: Day;
 }
 
-/** Daily bars with the allowance; the pointer or the arrow keys go from day to day. */
+/** Daily bars with the allowance. */
 export function UsageChart({ days, metric, currency, today }: UsageChartProps) {
-  const [room, measure] = useWidth();
-  const [active, setActive] = useState<number | null>(null);
-  const scroller = useRef<HTMLDivElement>(null);
-  const hintId = useId();
   const highest = heightOf(
     days.map((day) => day.used),
     days.map((day) => day.allowance),
   );
-  const { max, ticks } = niceScale(highest);
-  const layout = layoutBars(room, days.length);
-  const y = (value: number) => TOP + PLOT - (value / max) * PLOT;
-  const last = days.length - 1;
-  const at = active === null ? null : Math.min(active, last);
-  const day = at === null ? null : days[at];
-
-  useEffect(() => {
-    // The present is at the right end.
-    scroller.current?.scrollTo({ left: scroller.current.scrollWidth });
-  }, [days.length, room]);
-
-  const follow = (index: number) => {
-    setActive(index);
-    const element = scroller.current;
-    if (!element) return;
-    const x = layout.left(index);
-    if (x < element.scrollLeft || x > element.scrollLeft + room - layout.step) {
-      element.scrollTo({ left: x - room / 2 });
-    }
-  };
-  const onKeyDown = (event: KeyboardEvent) => {
-    const next = nextIndex(event.key, at ?? last, last);
-    if (next === null) return;
-    event.preventDefault();
-    follow(next);
-  };
-  const onPointer = (event: PointerEvent<HTMLDivElement>) =>
-    setActive(layout.indexAt(event.clientX - event.currentTarget.getBoundingClientRect().left));
-
   return (
-    <figure className="grid grid-cols-[minmax(0,1fr)] gap-3 overflow-x-clip">
-      <Legend days={days} metric={metric} highest={highest} />
-      <div className="grid grid-cols-[auto_minmax(0,1fr)]">
-        <div
-          aria-hidden
-          className="relative w-11 text-xs text-muted tabular-nums"
-          style={{ height: TOP + PLOT + LABELS }}
-        >
-          {ticks.map((tick) => (
-            <span key={tick} className="absolute right-2 -translate-y-1/2" style={{ top: y(tick) }}>
-              {compact(tick)}
-            </span>
-          ))}
-        </div>
-        <div ref={measure} className="relative min-w-0">
-          <div ref={scroller} className="overflow-x-auto overflow-y-hidden">
-            <div className="relative" style={{ width: layout.width, height: TOP + PLOT + LABELS }}>
-              {room > 0 && (
-                <svg
-                  aria-hidden
-                  width={layout.width}
-                  height={TOP + PLOT + LABELS}
-                  className="block"
-                >
-                  {ticks.map((tick) => (
-                    <line
-                      key={tick}
-                      x1={0}
-                      x2={layout.width}
-                      y1={y(tick)}
-                      y2={y(tick)}
-                      className={tick === 0 ? "stroke-line-strong" : "stroke-line"}
-                    />
-                  ))}
-                  {at !== null && (
-                    <rect
-                      x={at * layout.step}
-                      width={layout.step}
-                      y={TOP}
-                      height={PLOT}
-                      className="fill-ink/8"
-                    />
-                  )}
-                  <Bars days={days} layout={layout} y={y} highest={highest} />
-                  <DayLabels days={days} layout={layout} />
-                </svg>
-              )}
-              <div
-                role="slider"
-                tabIndex={0}
-                aria-label={`${nounOf(metric, 2)} by day`}
-                aria-describedby={hintId}
-                aria-orientation="horizontal"
-                aria-valuemin={1}
-                aria-valuemax={days.length}
-                aria-valuenow={(at ?? last) + 1}
-                aria-valuetext={dayText(days[at ?? last], metric, currency, today)}
-                onKeyDown={onKeyDown}
-                onFocus={(event) =>
-                  event.currentTarget.matches(":focus-visible") && follow(at ?? last)}
-                onBlur={() => setActive(null)}
-                onPointerMove={onPointer}
-                onPointerDown={onPointer}
-                onPointerLeave={(event) => event.pointerType === "mouse" && setActive(null)}
-                className="absolute inset-x-0 cursor-crosshair rounded focus-visible:-outline-offset-2"
-                style={{ top: TOP, height: PLOT }}
-              />
-            </div>
-          </div>
-          {day && at !== null && (
-            <DayDetails
-              day={day}
-              metric={metric}
-              currency={currency}
-              today={today}
-              x={layout.left(at) + layout.barWidth / 2 - (scroller.current?.scrollLeft ?? 0)}
-              room={room}
-            />
-          )}
-        </div>
-      </div>
-      <p id={hintId} className="sr-only">
-        The left and right arrow keys go from day to day. The same numbers are in the table.
-      </p>
-    </figure>
+    <DayChart
+      days={days.map((day) => day.day)}
+      scale={niceScale(highest)}
+      label={`${nounOf(metric, 2)} by day`}
+      legend={<Legend days={days} metric={metric} highest={highest} />}
+      dayText={(index) => dayText(days[index], metric, currency, today)}
+      details={(index, place) => {
+        const day = days[index];
+        return day && (
+          <DayDetails day={day} metric={metric} currency={currency} today={today} {...place} />
+        );
+      }}
+    >
+      {({ layout, y }) => <Bars days={days} layout={layout} y={y} highest={highest} />}
+    </DayChart>
   );
-}
-
-function nextIndex(key: string, index: number, last: number): number | null {
-  switch (key) {
-    case "ArrowLeft":
-    case "ArrowDown":
-      return Math.max(0, index - 1);
-    case "ArrowRight":
-    case "ArrowUp":
-      return Math.min(last, index + 1);
-    case "PageDown":
-      return Math.max(0, index - 7);
-    case "PageUp":
-      return Math.min(last, index + 7);
-    case "Home":
-      return 0;
-    case "End":
-      return last;
-    default:
-      return null;
-  }
-}
-
-const COMPACT = new Intl.NumberFormat("en-US", { notation: "compact" });
-const compact = (value: number) => value < 10_000 ? formatCount(value) : COMPACT.format(value);
-
-function DayLabels({ days, layout }: { days: DayUsage[]; layout: BarLayout }) {
-  return labelledDays(days.length, layout.step).map((index) => {
-    const x = (index + 0.5) * layout.step;
-    const isFirst = x < 24;
-    const isLast = x > layout.width - 24;
-    return (
-      <text
-        key={index}
-        x={isFirst ? 0 : isLast ? layout.width : x}
-        y={TOP + PLOT + 18}
-        textAnchor={isFirst ? "start" : isLast ? "end" : "middle"}
-        className="fill-muted text-xs tabular-nums"
-      >
-        {shortDay(days[index]?.day ?? "")}
-      </text>
-    );
-  });
 }
 
 interface LegendProps {
@@ -201,7 +49,7 @@ interface LegendProps {
 function Legend({ days, metric, highest }: LegendProps) {
   const allowance = days.at(-1)?.allowance ?? null;
   return (
-    <figcaption className="flex flex-wrap items-center gap-x-5 gap-y-1.5 text-sm text-muted tabular-nums">
+    <>
       <span className="flex items-center gap-2">
         <span aria-hidden className="size-3 rounded-sm bg-brand" />
         Within the allowance
@@ -217,6 +65,6 @@ function Legend({ days, metric, highest }: LegendProps) {
           {allowance > highest && " (above this chart)"}
         </span>
       )}
-    </figcaption>
+    </>
   );
 }
