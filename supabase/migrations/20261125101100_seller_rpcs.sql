@@ -147,7 +147,10 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  if p_from is null or p_to is null or p_to < p_from or p_to - p_from > 400 then
+  -- Infinite dates cannot be subtracted.
+  if p_from is null or p_to is null or not isfinite(p_from) or not isfinite(p_to) or p_to < p_from
+    or p_to - p_from > 400
+  then
     perform billing.raise_http(422, 'invalid_range', 'The range must be from a day to a later one, 400 days at most.');
   end if;
 end;
