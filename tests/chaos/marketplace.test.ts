@@ -4,7 +4,7 @@ import type postgres from "postgres";
 import { HINT_GROUPS } from "../../supabase/functions/_shared/domain/events.ts";
 import { balance, fund, ledger, platformGap } from "../support/marketplace.ts";
 import { operator, quiet, sandbox } from "../support/sandbox.ts";
-import { sql } from "../support/stack.ts";
+import { eventually, sql } from "../support/stack.ts";
 import { type Batch, type Delivery, marketBatches } from "./marketplace_schedule.ts";
 import { createOffers, type Offer, type Sale, sell, truthOf, turn } from "./marketplace_world.ts";
 import { shuffled } from "./schedule.ts";
@@ -32,7 +32,11 @@ Deno.test(`chaos: after ${RUNS} sequences of sales, refunds, disputes and payout
     const numRuns = Math.ceil(RUNS / AT_A_TIME);
     try {
       // Shrinking would take as long again; what failed is printed whole, and the seed repeats it.
-      await fc.assert(property, { numRuns, seed: SEED, endOnFailure: true });
+      await fc.assert(property, {
+        numRuns,
+        seed: SEED,
+        endOnFailure: true,
+      });
     } catch (error) {
       console.error(`Repeat with: npm run test:chaos -- --runs ${RUNS} --seed ${SEED}`);
       throw error;
@@ -41,18 +45,30 @@ Deno.test(`chaos: after ${RUNS} sequences of sales, refunds, disputes and payout
   });
 });
 
-/** Everything that is delivered waits until the test lets it go. */
+/** Everything that is delivered waits until the test lets it go, and what runs by the clock runs when the test says so. */
 async function inChaos(work: (world: World) => Promise<void>): Promise<void> {
   const db = sql({ max: 20 });
+  await schedule(db, false);
   await quiet();
   await sandbox("/delivery", { mode: "hold" });
   try {
+    // If the clock has just called it, this waits behind it.
+    await reconcile(db);
     await work({ db, offers: await createOffers(db) });
   } finally {
     await sandbox("/delivery/discard", { all: true });
     await sandbox("/delivery", { mode: "normal" });
+    await schedule(db, true);
     await db.end();
   }
+}
+
+async function schedule(db: postgres.Sql, active: boolean): Promise<void> {
+  await db`
+    select cron.alter_job(jobid, active := ${active}) from cron.job
+    where jobname in (
+      'tollgate-reconcile', 'tollgate-events-drain', 'tollgate-marketplace-sync', 'tollgate-ledger-check'
+    )`;
 }
 
 async function live({ db, offers }: World, batch: Batch): Promise<void> {
@@ -140,9 +156,7 @@ async function drain(db: postgres.Sql): Promise<void> {
 }
 
 async function reconcile(db: postgres.Sql): Promise<void> {
-  for (let call = 0; call < 20; call++) {
-    if ((await mustAnswer("reconcile"))["finished"]) break;
-  }
+  await eventually(() => mustAnswer("reconcile"), ({ finished }) => Boolean(finished), 300_000);
   // The next batch begins after this one, in the sandbox's time: what reconcile has seen it need not see again.
   const { now } = await sandbox<{ now: number }>("/clock");
   await db`
