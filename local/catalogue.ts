@@ -37,6 +37,7 @@ export type CatalogueRows = {
     currency: string;
     price_minor: number;
     is_active: boolean;
+    options?: Record<string, number> | null;
   }[];
 };
 

@@ -33,14 +33,21 @@ export async function ensurePacks(stripe: Stripe, packs: PackRow[]): Promise<Map
   for (const row of packs.filter(({ is_active }) => is_active)) {
     const product = await ensureProduct(stripe, "credit_pack", row.lookup_key, row.name);
     const known = await findPrice(stripe, row.lookup_key);
+    const options = Object.entries(row.options ?? {});
     const same = known?.type === "one_time" && known.currency === row.currency &&
-      known.unit_amount === row.price_minor;
+      known.unit_amount === row.price_minor &&
+      options.every(([currency, amount]) =>
+        known.currency_options?.[currency]?.unit_amount === amount
+      );
     const price = same ? known : await stripe.prices.create({
       product,
       lookup_key: row.lookup_key,
       transfer_lookup_key: true,
       currency: row.currency,
       unit_amount: row.price_minor,
+      currency_options: Object.fromEntries(
+        options.map(([currency, amount]) => [currency, { unit_amount: amount }]),
+      ),
       metadata: { lookup_key: row.lookup_key },
     });
     prices.set(row.lookup_key, price.id);

@@ -10,7 +10,7 @@ const schema = z.object({
   TOLLGATE_PORT_BASE: z.coerce.number("must be a number").int("must be a whole number").min(
     1024,
     "must be a port from 1024 up",
-  ).max(65532)
+  ).max(65530)
     .optional(),
   TOLLGATE_DATA_DIR: z.string().trim().min(1).default(".tollgate"),
   TOLLGATE_DEBUG: z.enum(["0", "1"]).default("0"),
@@ -42,7 +42,15 @@ const schema = z.object({
   }
 });
 
-export type Ports = { web: number; api: number; database: number; stripe: number };
+export type Ports = {
+  web: number;
+  api: number;
+  database: number;
+  stripe: number;
+  /** The page that shows caught e-mails, and the mail server that catches them. */
+  inbox: number;
+  smtp: number;
+};
 
 export type Settings = {
   dataDir: string;
@@ -52,10 +60,24 @@ export type Settings = {
   stripe: { secretKey: string; webhookSecret: string; apiBase: string | undefined } | null;
 };
 
-export const DEFAULT_PORTS: Ports = { web: 3000, api: 54321, database: 54322, stripe: 12111 };
+export const DEFAULT_PORTS: Ports = {
+  web: 3000,
+  api: 54321,
+  database: 54322,
+  stripe: 12111,
+  inbox: 54324,
+  smtp: 54325,
+};
 
 export function portsFrom(base: number): Ports {
-  return { web: base, api: base + 1, database: base + 2, stripe: base + 3 };
+  return {
+    web: base,
+    api: base + 1,
+    database: base + 2,
+    stripe: base + 3,
+    inbox: base + 4,
+    smtp: base + 5,
+  };
 }
 
 export class SettingsError extends Error {

@@ -81,6 +81,7 @@ Deno.test("npm start: its life and its deaths", async (t) => {
         assert.deepEqual(Object.keys(described).sort(), [
           "api_url",
           "db_url",
+          "inbox_url",
           "publishable_key",
           "secret_key",
           "stripe_url",
@@ -98,7 +99,7 @@ Deno.test("npm start: its life and its deaths", async (t) => {
     );
 
     await t.step("a second one on the same data says so and leaves the first alone", async () => {
-      const second = start("start", dataDir, base + 4);
+      const second = start("start", dataDir, base + 8);
       assert.equal((await second.ended).code, 1);
       assert.match(second.output(), /already running on .*pid \d+/);
       assert.ok(await Deno.readTextFile(`${dataDir}/stack.json`));

@@ -9,21 +9,23 @@ const LOWEST = 20_000;
 /** Below Linux's range for outgoing connections, where the kernel could hand one of ours out. */
 const HIGHEST = 32_000;
 const ATTEMPTS = 200;
+/** More than a stack needs, so that two never touch. */
+const STEP = 8;
 
 /**
- * Four free ports in a row for a stack that does not care which. A lock file in the system's temporary folder keeps two test runs
+ * Six free ports in a row for a stack that does not care which. A lock file in the system's temporary folder keeps two test runs
  * from choosing the same ones between looking and listening.
  */
 export async function reservePorts(): Promise<ReservedPorts> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const base = LOWEST + 4 * Math.floor(Math.random() * ((HIGHEST - LOWEST) / 4));
+    const base = LOWEST + STEP * Math.floor(Math.random() * ((HIGHEST - LOWEST) / STEP));
     const lock = await tryReserve(base);
     if (!lock) continue;
     const ports = portsFrom(base);
     if (Object.values(ports).every(canListen)) return { ports, release: () => lock.close() };
     lock.close();
   }
-  throw new StartError(`No four free ports in a row between ${LOWEST} and ${HIGHEST}.`);
+  throw new StartError(`No six free ports in a row between ${LOWEST} and ${HIGHEST}.`);
 }
 
 async function tryReserve(base: number): Promise<{ close: () => void } | null> {

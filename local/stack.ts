@@ -3,6 +3,7 @@ import { type ProjectConfig, readProjectConfig } from "./config.ts";
 import { type CronWorker, startCron } from "./cron.ts";
 import { type Functions, startFunctions } from "./functions.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
+import { startMailCatcher } from "./mail/catcher.ts";
 import { migrate, writeVaultSecrets } from "./migrate.ts";
 import { type NetWorker, startNet } from "./net.ts";
 import { preparePlatform } from "./platform.ts";
@@ -34,6 +35,7 @@ const STOP_ORDER = [
   "web",
   "gateway",
   "functions",
+  "mail",
   "workers",
   "api",
   "sandbox",
@@ -93,7 +95,7 @@ class StackBuilder {
   }
 
   get #urls() {
-    const { web, api, database, stripe } = this.#options.ports;
+    const { web, api, database, stripe, inbox } = this.#options.ports;
     return {
       web: `http://127.0.0.1:${web}`,
       api: `http://127.0.0.1:${api}`,
@@ -101,6 +103,7 @@ class StackBuilder {
       stripe: this.#options.stripe
         ? this.#options.stripe.apiBase ?? "https://api.stripe.com"
         : `http://127.0.0.1:${stripe}`,
+      inbox: `http://127.0.0.1:${inbox}`,
     };
   }
 
@@ -113,15 +116,18 @@ class StackBuilder {
     await checkPorts({
       api: ports.api,
       database: ports.database,
+      inbox: ports.inbox,
+      smtp: ports.smtp,
       ...(web ? { web: ports.web } : {}),
       ...(stripe ? {} : { stripe: ports.stripe }),
     });
     const config = await readProjectConfig();
-    // Three chains that need nothing of each other: the database, Stripe with the functions, the web client.
+    // Chains that need nothing of each other: the database, Stripe with the functions, the web client, the mail catcher.
     const [database, { sandbox, webhookSecret, functions }] = await settled([
       this.#timed("Postgres", () => this.#database(config)),
       this.#stripeAndFunctions(),
       this.#timed("web client", () => this.#web()),
+      this.#mail(),
     ]);
     const [api] = await settled([
       this.#timed("Auth and REST", () => this.#api(database, config)),
@@ -217,6 +223,12 @@ class StackBuilder {
     return child;
   }
 
+  async #mail(): Promise<void> {
+    const { ports, log } = this.#options;
+    const catcher = await startMailCatcher({ smtpPort: ports.smtp, inboxPort: ports.inbox, log });
+    this.onStop("mail", () => catcher.stop());
+  }
+
   async #api(database: Database, config: ProjectConfig): Promise<Api> {
     const api = await startApi({
       database,
@@ -298,6 +310,7 @@ class StackBuilder {
         `127.0.0.1:${ports.api}`,
         `127.0.0.1:${ports.database}`,
         stripe ? hostAndPort(this.#urls.stripe) : `127.0.0.1:${ports.stripe}`,
+        `127.0.0.1:${ports.smtp}`,
       ],
     }, this.#supervisor);
     this.onStop("functions", () => started.stop());
@@ -306,7 +319,7 @@ class StackBuilder {
 
   /** What Supabase gives every function, and this product's own secrets. */
   #functionEnvironment(webhookSecret: string): Record<string, string> {
-    const { stripe } = this.#options;
+    const { stripe, ports } = this.#options;
     return {
       SUPABASE_URL: this.#urls.api,
       SUPABASE_DB_URL: this.#urls.db,
@@ -319,6 +332,8 @@ class StackBuilder {
       STRIPE_WEBHOOK_SECRET: webhookSecret,
       ...(stripe && !stripe.apiBase ? {} : { STRIPE_API_BASE: this.#urls.stripe }),
       SITE_URL: this.#siteUrl,
+      SMTP_URL: `smtp://127.0.0.1:${ports.smtp}`,
+      EMAIL_FROM: "Tollgate <notices@tollgate.test>",
     };
   }
 
@@ -343,6 +358,7 @@ class StackBuilder {
       api_url: this.#urls.api,
       db_url: this.#urls.db,
       stripe_url: this.#urls.stripe,
+      inbox_url: this.#urls.inbox,
       publishable_key: PUBLISHABLE_KEY,
       secret_key: SECRET_KEY,
       webhook_secret: webhookSecret.split(",")[0] ?? "",
@@ -354,6 +370,7 @@ class StackBuilder {
       apiUrl: described.api_url,
       dbUrl: described.db_url,
       stripeUrl: described.stripe_url,
+      inboxUrl: described.inbox_url,
       publishableKey: PUBLISHABLE_KEY,
       secretKey: SECRET_KEY,
       webhookSecret: described.webhook_secret,

@@ -34,6 +34,8 @@ export type Stack = {
   apiUrl: string;
   dbUrl: string;
   stripeUrl: string;
+  /** Where caught e-mails are shown. */
+  inboxUrl: string;
   publishableKey: string;
   secretKey: string;
   webhookSecret: string;

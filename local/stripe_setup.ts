@@ -43,8 +43,10 @@ export async function syncCatalogue(stripe: Stripe, database: Database): Promise
           from public.overage_price_currency_options o where o.lookup_key = p.lookup_key) as options
       from public.overage_prices p order by p.lookup_key`;
     const packs = await sql<NonNullable<CatalogueRows["packs"]>>`
-      select lookup_key, name, currency, price_minor::float8 as price_minor, is_active
-      from public.credit_packs order by lookup_key`;
+      select p.lookup_key, p.name, p.currency, p.price_minor::float8 as price_minor, p.is_active,
+        (select jsonb_object_agg(o.currency, o.price_minor)
+          from public.credit_pack_currency_options o where o.lookup_key = p.lookup_key) as options
+      from public.credit_packs p order by p.lookup_key`;
     await ensureCatalogue(stripe, { plans, prices, metrics, overage, packs });
   } finally {
     await sql.end({ timeout: 2 });

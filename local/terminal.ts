@@ -33,6 +33,7 @@ export class Terminal {
           ? `${stack.stripeUrl} (your account, test mode)`
           : `${stack.stripeUrl} (sandbox)`,
       ],
+      ["E-mails", `${stack.inboxUrl} (caught here, nothing is delivered)`],
       ["Demo login", `${DEMO.email} / ${DEMO.password}`],
     ];
     const width = Math.max(...rows.map(([name = ""]) => name.length));

@@ -11,6 +11,8 @@ select cron.schedule_in_database('tollgate-ledger-check', '53 * * * *', 'select 
 
 select cron.schedule_in_database('tollgate-marketplace-sync', '*/5 * * * *', 'select billing.call_function(''marketplace-sync'')', 'postgres', null, true);
 
+select cron.schedule_in_database('tollgate-notify', '* * * * *', 'select billing.call_function(''notify'') where billing.emails_enabled()', 'postgres', null, true);
+
 select cron.schedule_in_database('tollgate-prune-events', '17 3 * * *', 'select billing.prune_stripe_events()', 'postgres', null, true);
 
 select cron.schedule_in_database('tollgate-prune-job-history', '37 3 * * *', 'select billing.prune_job_history()', 'postgres', null, true);
@@ -785,6 +787,23 @@ comment on function "billing"."current_plan"(uuid) is 'The plan a user is on.';
 revoke all on function "billing"."current_plan"(uuid) from public;
 
 grant execute on function "billing"."current_plan"(uuid) to "postgres";
+
+-- billing/functions/emails_enabled
+
+create or replace function billing.emails_enabled()
+  returns boolean
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select (billing.setting('notification_emails'))::boolean;
+$function$;
+
+comment on function "billing"."emails_enabled"() is 'Whether notices are sent by e-mail.';
+
+revoke all on function "billing"."emails_enabled"() from public;
+
+grant execute on function "billing"."emails_enabled"() to "postgres";
 
 -- billing/functions/ensure_counters
 
@@ -2148,6 +2167,32 @@ revoke all on function "billing"."overage_terms"(uuid) from public;
 
 grant execute on function "billing"."overage_terms"(uuid) to "postgres";
 
+-- billing/functions/park_notifications
+
+create or replace function billing.park_notifications (
+  p_ids bigint[]
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  update billing.notification_emails e set parked_at = now(), lease_until = null
+  where e.notification_id = any (p_ids);
+  perform billing.report_problem('notification_parked', e.notification_id::text, jsonb_build_object(
+    'user_id', n.user_id, 'attempts', e.attempts, 'last_error', e.last_error
+  ))
+  from billing.notification_emails e join public.notifications n on n.id = e.notification_id
+  where e.notification_id = any (p_ids);
+end;
+$function$;
+
+comment on function "billing"."park_notifications"(bigint[]) is 'Puts e-mails aside that cannot be sent, and tells an operator.';
+
+revoke all on function "billing"."park_notifications"(bigint[]) from public;
+
+grant execute on function "billing"."park_notifications"(bigint[]) to "postgres";
+
 -- billing/functions/park_unsendable
 
 create or replace function billing.park_unsendable()
@@ -3302,6 +3347,33 @@ comment on function "billing"."require"(boolean, text) is 'Answers 400 invalid_r
 revoke all on function "billing"."require"(boolean, text) from public;
 
 grant execute on function "billing"."require"(boolean, text) to "postgres";
+
+-- billing/functions/retry_notification
+
+create or replace function billing.retry_notification (
+  p_id bigint
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  update billing.notification_emails e
+  set parked_at = null, queued_at = now(), next_attempt_at = now(), attempts = 0
+  where e.notification_id = p_id and e.parked_at is not null;
+  if not found then
+    raise exception 'notice % is not parked', p_id using errcode = 'no_data_found';
+  end if;
+  update billing.problems p set resolved_at = now()
+  where p.kind = 'notification_parked' and p.subject = p_id::text and p.resolved_at is null;
+end;
+$function$;
+
+comment on function "billing"."retry_notification"(bigint) is 'For operators: sends a parked e-mail again.';
+
+revoke all on function "billing"."retry_notification"(bigint) from public;
+
+grant execute on function "billing"."retry_notification"(bigint) to "postgres";
 
 -- billing/functions/retry_usage
 
@@ -4760,6 +4832,64 @@ comment on table "billing"."metered_items" is 'Metered items of the subscription
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."metered_items" to "postgres";
 
+-- billing/tables/notification_emails
+
+create table "billing"."notification_emails" (
+  "notification_id" bigint                   not null,
+  "queued_at"       timestamp with time zone not null,
+  "parked_at"       timestamp with time zone,
+  "attempts"        integer                  not null default 0,
+  "next_attempt_at" timestamp with time zone not null default now(),
+  "lease"           bigint                   not null default 0,
+  "lease_until"     timestamp with time zone,
+  "last_error"      text,
+  constraint "notification_emails_check" check (((parked_at IS NULL) OR (lease_until IS NULL))),
+  constraint "notification_emails_pkey" primary key (notification_id),
+  constraint "notification_emails_notification_id_fkey" foreign key (notification_id) references public.notifications(id) on delete cascade
+);
+
+alter table "billing"."notification_emails"
+  enable row level security;
+
+create index notification_emails_next_attempt_at_idx on billing.notification_emails using btree (next_attempt_at)
+  where (parked_at is null);
+
+create policy "Nobody reads the e-mails" on "billing"."notification_emails"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."notification_emails"."lease" is 'Counts leases: who has an old one may not give a newer one back.';
+
+comment on column "billing"."notification_emails"."queued_at" is 'Since when it is to be sent: as the notice was written, or as an operator asked again. After a day it is not sent any more.';
+
+comment on table "billing"."notification_emails" is 'Notices on their way out: leased, to be tried again, or parked. A notice that was sent has no row, only its sent_at.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."notification_emails" to "postgres";
+
+-- billing/tables/notification_optouts
+
+create table "billing"."notification_optouts" (
+  "user_id"    uuid                     not null,
+  "created_at" timestamp with time zone not null default now(),
+  constraint "notification_optouts_pkey" primary key (user_id),
+  constraint "notification_optouts_user_id_fkey" foreign key (user_id) references auth.users(id) on delete cascade
+);
+
+alter table "billing"."notification_optouts"
+  enable row level security;
+
+create policy "Nobody reads who wants no e-mails" on "billing"."notification_optouts"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."notification_optouts" is 'Who does not want notices by e-mail.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."notification_optouts" to "postgres";
+
 -- billing/tables/overage_accounts
 
 create table "billing"."overage_accounts" (
@@ -5198,7 +5328,8 @@ create table "billing"."settings" (
     check
     (((key <> 'platform_fee_bps'::text) OR ((jsonb_typeof(value) = 'number'::text) AND ((((value #>> '{}'::text[]))::numeric >= (0)::numeric) AND (((value #>>
     '{}'::text[]))::numeric <= (10000)::numeric)) AND ((((value #>> '{}'::text[]))::numeric % (1)::numeric) = (0)::numeric)))),
-  constraint "settings_switches_are_booleans" check (((key <> ALL (ARRAY['automatic_tax'::text, 'allow_promotion_codes'::text])) OR (jsonb_typeof(value) = 'boolean'::text)))
+  constraint "settings_switches_are_booleans"
+    check (((key <> ALL (ARRAY['automatic_tax'::text, 'allow_promotion_codes'::text, 'notification_emails'::text])) OR (jsonb_typeof(value) = 'boolean'::text)))
 );
 
 alter table "billing"."settings"
@@ -5335,6 +5466,34 @@ create policy "Nobody reads who had a trial" on "billing"."trial_uses"
 comment on table "billing"."trial_uses" is 'Who has had a trial, once and for ever: the row stays when the subscription goes.';
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."trial_uses" to "postgres";
+
+-- billing/tables/usage_check_cursor
+
+create table "billing"."usage_check_cursor" (
+  "is_only"          boolean                  not null default true,
+  "after"            text                     not null default ''::text,
+  "round_started_at" timestamp with time zone not null default now(),
+  "updated_at"       timestamp with time zone not null default now(),
+  constraint "usage_check_cursor_is_only_check" check (is_only),
+  constraint "usage_check_cursor_pkey" primary key (is_only)
+);
+
+alter table "billing"."usage_check_cursor"
+  enable row level security;
+
+create policy "Nobody reads where the check is" on "billing"."usage_check_cursor"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."usage_check_cursor"."after" is 'The Stripe customer that was checked last; empty: begin with the first.';
+
+comment on column "billing"."usage_check_cursor"."round_started_at" is 'When this round through all customers began.';
+
+comment on table "billing"."usage_check_cursor" is 'Where the scheduled check of usage goes on.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."usage_check_cursor" to "postgres";
 
 -- billing/tables/usage_checks
 
@@ -6753,6 +6912,81 @@ revoke all on function "public"."is_current_checkout"(uuid, bigint) from public;
 
 grant execute on function "public"."is_current_checkout"(uuid, bigint) to "postgres", "service_role";
 
+-- public/functions/lease_notifications
+
+create or replace function public.lease_notifications (
+  p_limit integer default 20
+)
+  returns table (
+    id         bigint,
+    lease      bigint,
+    email      text,
+    kind       text,
+    title      text,
+    body       text,
+    created_at timestamp with time zone
+  )
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(p_limit between 1 and 100, 'p_limit is not between 1 and 100');
+  if not billing.emails_enabled() then
+    return;
+  end if;
+  update billing.problems p set resolved_at = now()
+  where p.kind = 'email_not_configured' and p.resolved_at is null;
+  -- Whoever had it twelve times and never said a word will not the thirteenth time either.
+  perform billing.park_notifications((
+    select array_agg(e.notification_id) from billing.notification_emails e
+    where e.parked_at is null and e.attempts >= 12 and coalesce(e.lease_until, '-infinity') <= clock_timestamp()
+  ));
+  return query
+  with candidates as (
+    -- A day: what was written before is no news when sending is switched on, or works again.
+    select n.id from public.notifications n
+    where n.sent_at is null and n.read_at is null and n.created_at > now() - interval '1 day'
+      and not exists (select from billing.notification_emails e where e.notification_id = n.id)
+    union all
+    select e.notification_id from billing.notification_emails e
+    where e.parked_at is null and e.next_attempt_at <= clock_timestamp() and e.queued_at > now() - interval '1 day'
+      and coalesce(e.lease_until, '-infinity') <= clock_timestamp()
+  ),
+  due as (
+    select n.id, n.created_at
+    from candidates c
+    join public.notifications n on n.id = c.id and n.sent_at is null and n.read_at is null
+    join auth.users u on u.id = n.user_id and u.email <> '' and u.email_confirmed_at is not null
+    where not exists (select from billing.notification_optouts o where o.user_id = n.user_id)
+    order by n.id
+    limit p_limit
+    for no key update of n skip locked
+  ),
+  leased as (
+    insert into billing.notification_emails as e (notification_id, queued_at, attempts, lease, lease_until)
+    select d.id, d.created_at, 1, 1, clock_timestamp() + interval '5 minutes' from due d
+    -- Somebody who looked at the same moment may have been first.
+    on conflict (notification_id) do update
+      set attempts = e.attempts + 1, lease = e.lease + 1, lease_until = excluded.lease_until
+      where e.parked_at is null and e.next_attempt_at <= clock_timestamp()
+        and coalesce(e.lease_until, '-infinity') <= clock_timestamp()
+    returning e.notification_id, e.lease
+  )
+  select n.id, l.lease, u.email::text, n.kind, n.title, n.body, n.created_at
+  from leased l
+  join public.notifications n on n.id = l.notification_id
+  join auth.users u on u.id = n.user_id
+  order by n.id;
+end;
+$function$;
+
+comment on function "public"."lease_notifications"(integer) is 'Notices to send by e-mail now, each leased for five minutes (longer than any function lives): unread, not older than a day, of people with a confirmed address who did not switch it off. None while the setting notification_emails is false.';
+
+revoke all on function "public"."lease_notifications"(integer) from public;
+
+grant execute on function "public"."lease_notifications"(integer) to "postgres", "service_role";
+
 -- public/functions/lease_refunds
 
 create or replace function public.lease_refunds (
@@ -6842,7 +7076,9 @@ begin
       )
     order by o.stripe_customer_id, o.meter_event_name, o.id
   ), due as (
-    select h.id from heads h where h.next_attempt_at <= clock_timestamp() order by h.next_attempt_at, h.id limit p_limit
+    select h.id from heads h
+    where h.next_attempt_at <= clock_timestamp() or p_stripe_customer_id is not null
+    order by h.next_attempt_at, h.id limit p_limit
   )
   update billing.usage_outbox o
   set lease = o.lease + 1, lease_until = clock_timestamp() + interval '60 seconds'
@@ -6855,7 +7091,7 @@ begin
 end;
 $function$;
 
-comment on function "public"."lease_usage"(integer, text) is 'Rows to send, for 60 seconds: at most one per customer and meter, the oldest, when it is due and nothing of theirs is on its way. kind event: report quantity under identifier; adjustment: cancel the event of identifier cancels. doubtful: an earlier attempt may have got through.';
+comment on function "public"."lease_usage"(integer, text) is 'Rows to send, for 60 seconds: at most one per customer and meter, the oldest, when it is due (of one customer: also when not) and nothing of theirs is on its way. kind event: report quantity under identifier; adjustment: cancel the event of identifier cancels. doubtful: an earlier attempt may have got through.';
 
 revoke all on function "public"."lease_usage"(integer, text) from public;
 
@@ -6945,6 +7181,28 @@ comment on function "public"."mark_notifications_read"(bigint) is 'Marks the cal
 revoke all on function "public"."mark_notifications_read"(bigint) from public;
 
 grant execute on function "public"."mark_notifications_read"(bigint) to "authenticated", "postgres";
+
+-- public/functions/move_usage_check
+
+create or replace function public.move_usage_check (
+  p_after text
+)
+  returns void
+  language sql
+  security definer
+  set search_path to ''
+  AS $function$
+  update billing.usage_check_cursor c set
+    after = coalesce(p_after, ''),
+    round_started_at = case when coalesce(p_after, '') = '' then now() else c.round_started_at end,
+    updated_at = now();
+$function$;
+
+comment on function "public"."move_usage_check"(text) is 'Remembers the last customer whose usage was checked; empty when everybody was, and the next round begins.';
+
+revoke all on function "public"."move_usage_check"(text) from public;
+
+grant execute on function "public"."move_usage_check"(text) to "postgres", "service_role";
 
 -- public/functions/my_earnings
 
@@ -7123,6 +7381,27 @@ revoke all on function "public"."my_library"() from public;
 
 grant execute on function "public"."my_library"() to "authenticated", "postgres";
 
+-- public/functions/my_notification_emails
+
+create or replace function public.my_notification_emails()
+  returns jsonb
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select jsonb_build_object(
+    'available', billing.emails_enabled(),
+    'enabled', not exists (select from billing.notification_optouts o where o.user_id = (select auth.uid()))
+  );
+$function$;
+
+comment on function "public"."my_notification_emails"() is 'Whether notices are sent by e-mail here (available), and whether the caller wants them (enabled).';
+
+revoke all on function "public"."my_notification_emails"() from public;
+
+grant execute on function "public"."my_notification_emails"() to "authenticated", "postgres";
+
 -- public/functions/my_overage
 
 create or replace function public.my_overage()
@@ -7281,7 +7560,8 @@ create or replace function public.my_usage()
     used        bigint,
     limit_value bigint,
     resets_at   timestamp with time zone,
-    plan        text
+    plan        text,
+    overage     bigint
   )
   language sql
   stable
@@ -7297,7 +7577,8 @@ create or replace function public.my_usage()
       else billing.my_add_on(m.id)
     end,
     case when m.period = 'day' then (greatest(c.period_day, t.today) + 1)::timestamp at time zone 'UTC' end,
-    p.id
+    p.id,
+    case when c.period_day < t.today then 0 else coalesce(c.overage, 0) end
   from public.metrics m
   cross join (select (now() at time zone 'UTC')::date as today) t
   left join billing.usage_counters c on c.metric_id = m.id and c.user_id = (select auth.uid())
@@ -7312,7 +7593,7 @@ create or replace function public.my_usage()
   order by m.id;
 $function$;
 
-comment on function "public"."my_usage"() is 'One row per metric: what the caller has used, their limit (null: unlimited), when it resets (null: never), and their plan.';
+comment on function "public"."my_usage"() is 'What the caller has used, one row per metric: used, limit_value (null is unlimited), resets_at (null is never), plan, and overage: how much of used is beyond the allowance and paid for.';
 
 revoke all on function "public"."my_usage"() from public;
 
@@ -7562,7 +7843,9 @@ begin
   v_drift := p_stripe - (v_sums.sent - v_sums.adjusted);
   v_verdict := case
     when v_sums.claimed <> v_sums.sent + v_sums.waiting + v_sums.parked then 'drift'
-    when v_drift = 0 then case when v_sums.parked > 0 then 'parked' else 'equal' end
+    when v_drift = 0 and v_sums.parked > 0 then 'parked'
+    -- Stripe has all that was sent, which is not yet all that was used.
+    when v_drift = 0 then case when v_sums.ledger > v_sums.claimed or v_sums.waiting > 0 then 'under_way' else 'equal' end
     -- Sent and not yet marked, or taken back and not yet marked.
     when v_drift between -v_sums.adjusting and v_sums.waiting then 'under_way'
     -- An uncertain one may have been counted.
@@ -7581,7 +7864,7 @@ begin
     perform billing.report_problem('usage_drift', v_subject, jsonb_build_object(
       'ledger', v_sums.ledger, 'sent', v_sums.sent, 'adjusted', v_sums.adjusted, 'stripe', p_stripe, 'drift', v_drift
     ));
-  elsif v_verdict = 'equal' then
+  elsif v_drift = 0 then
     update billing.problems p set resolved_at = now()
     where p.kind = 'usage_drift' and p.subject = v_subject and p.resolved_at is null;
   end if;
@@ -7589,11 +7872,72 @@ begin
 end;
 $function$;
 
-comment on function "public"."note_usage_check"(text, text, timestamp with time zone, bigint, text) is 'Compares what Stripe''s event summaries say of a ledger row with ours as it is now, keeps the result, and returns the verdict: equal, under_way, parked or drift. A drift is also in billing.problems until a check finds it gone.';
+comment on function "public"."note_usage_check"(text, text, timestamp with time zone, bigint, text) is 'Compares what Stripe''s event summaries say of a ledger row with ours as it is now, keeps the result, and returns the verdict: equal (ledger, outbox and Stripe are one number), under_way, parked or drift. A drift is also in billing.problems until a check finds it gone.';
 
 revoke all on function "public"."note_usage_check"(text, text, timestamp with time zone, bigint, text) from public;
 
 grant execute on function "public"."note_usage_check"(text, text, timestamp with time zone, bigint, text) to "postgres", "service_role";
+
+-- public/functions/notification_failed
+
+create or replace function public.notification_failed (
+  p_id       bigint,
+  p_lease    bigint,
+  p_error    text,
+  p_for_good boolean default false
+)
+  returns void
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(p_error <> '', 'p_error is missing');
+  -- 1, 2, 4 … minutes, at most an hour: twelve attempts are about six hours.
+  update billing.notification_emails e set
+    last_error = left(p_error, 2000),
+    next_attempt_at = now() + least(interval '1 minute' * power(2, least(e.attempts - 1, 10)), interval '1 hour'),
+    lease_until = null
+  where e.notification_id = p_id and e.lease = p_lease and e.parked_at is null;
+  if not found then
+    return;
+  end if;
+  perform billing.park_notifications((
+    select array_agg(e.notification_id) from billing.notification_emails e
+    where e.notification_id = p_id and (p_for_good or e.attempts >= 12)
+  ));
+end;
+$function$;
+
+comment on function "public"."notification_failed"(bigint, bigint, text, boolean) is 'Sending failed: due again later and later, parked after the twelfth time or when the recipient is refused for good. With a lease that is no longer the current one nothing happens.';
+
+revoke all on function "public"."notification_failed"(bigint, bigint, text, boolean) from public;
+
+grant execute on function "public"."notification_failed"(bigint, bigint, text, boolean) to "postgres", "service_role";
+
+-- public/functions/notification_sent
+
+create or replace function public.notification_sent (
+  p_id bigint
+)
+  returns void
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  update public.notifications n set sent_at = now() where n.id = p_id and n.sent_at is null;
+  delete from billing.notification_emails e where e.notification_id = p_id;
+  update billing.problems p set resolved_at = now()
+  where p.kind = 'notification_parked' and p.subject = p_id::text and p.resolved_at is null;
+end;
+$function$;
+
+comment on function "public"."notification_sent"(bigint) is 'The mail server has taken the e-mail. Again changes nothing.';
+
+revoke all on function "public"."notification_sent"(bigint) from public;
+
+grant execute on function "public"."notification_sent"(bigint) to "postgres", "service_role";
 
 -- public/functions/platform_ledger
 
@@ -7892,6 +8236,26 @@ revoke all on function "public"."relink_customer"(uuid, text, text) from public;
 
 grant execute on function "public"."relink_customer"(uuid, text, text) to "postgres", "service_role";
 
+-- public/functions/report_email_setup
+
+create or replace function public.report_email_setup (
+  p_problem text
+)
+  returns void
+  language sql
+  security definer
+  set search_path to ''
+  AS $function$
+  select billing.report_problem('email_not_configured', 'notify', jsonb_build_object('problem', p_problem))
+  where billing.emails_enabled();
+$function$;
+
+comment on function "public"."report_email_setup"(text) is 'Tells an operator that notices are to be sent and the function has no usable mail server; resolved when it has.';
+
+revoke all on function "public"."report_email_setup"(text) from public;
+
+grant execute on function "public"."report_email_setup"(text) to "postgres", "service_role";
+
 -- public/functions/search_listings
 
 create or replace function public.search_listings (
@@ -8035,6 +8399,34 @@ revoke all on function "public"."seller_of_account"(text) from public;
 
 grant execute on function "public"."seller_of_account"(text) to "postgres", "service_role";
 
+-- public/functions/set_notification_emails
+
+create or replace function public.set_notification_emails (
+  p_enabled boolean
+)
+  returns jsonb
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require((select auth.uid()) is not null, 'nobody is signed in');
+  perform billing.require(p_enabled is not null, 'p_enabled is missing');
+  if p_enabled then
+    delete from billing.notification_optouts o where o.user_id = (select auth.uid());
+  else
+    insert into billing.notification_optouts (user_id) values ((select auth.uid())) on conflict do nothing;
+  end if;
+  return public.my_notification_emails();
+end;
+$function$;
+
+comment on function "public"."set_notification_emails"(boolean) is 'The caller wants notices by e-mail, or not. Answers my_notification_emails().';
+
+revoke all on function "public"."set_notification_emails"(boolean) from public;
+
+grant execute on function "public"."set_notification_emails"(boolean) to "authenticated", "postgres";
+
 -- public/functions/set_overage
 
 create or replace function public.set_overage (
@@ -8108,6 +8500,24 @@ revoke all on function "public"."unsettled_purchases"(uuid) from public;
 
 grant execute on function "public"."unsettled_purchases"(uuid) to "postgres", "service_role";
 
+-- public/functions/usage_check_cursor
+
+create or replace function public.usage_check_cursor()
+  returns text
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select c.after from billing.usage_check_cursor c;
+$function$;
+
+comment on function "public"."usage_check_cursor"() is 'Where the scheduled check of usage goes on: p_after of usage_sums(). Empty: with the first customer.';
+
+revoke all on function "public"."usage_check_cursor"() from public;
+
+grant execute on function "public"."usage_check_cursor"() to "postgres", "service_role";
+
 -- public/functions/usage_failed
 
 create or replace function public.usage_failed (
@@ -8166,7 +8576,10 @@ create or replace function public.usage_history (
   set search_path to ''
   AS $function$
 begin
-  if p_from is null or p_to is null or p_to < p_from or p_to - p_from > 400 then
+  -- Infinite dates cannot be subtracted.
+  if p_from is null or p_to is null or not isfinite(p_from) or not isfinite(p_to) or p_to < p_from
+    or p_to - p_from > 400
+  then
     perform billing.raise_http(422, 'invalid_range', 'The range must be from a day to a later one, 400 days at most.');
   end if;
   return query
@@ -8251,23 +8664,32 @@ create or replace function public.usage_sent (
   set search_path to ''
   AS $function$
 declare
-  v_identifier text;
+  v_sent billing.usage_outbox;
 begin
   -- Parked as well: the answer may come late.
   update billing.usage_outbox o
   set status = 'sent', sent_at = now(), lease_until = null, uncertain_since = null, last_error = null, parked_reason = null
   where o.id = p_id and o.status <> 'sent'
-  returning o.identifier into v_identifier;
-  if v_identifier is null then
+  returning * into v_sent;
+  if v_sent.id is null then
     perform billing.require(exists (select from billing.usage_outbox o where o.id = p_id), 'there is no such row');
     return;
   end if;
   update billing.problems p set resolved_at = now()
-  where p.kind = 'usage_parked' and p.subject = v_identifier and p.resolved_at is null;
+  where p.kind = 'usage_parked' and p.subject = v_sent.identifier and p.resolved_at is null;
+  -- An invoice stays a draft for an hour.
+  perform billing.report_problem('usage_late', v_sent.identifier, jsonb_build_object(
+    'id', v_sent.id, 'quantity', v_sent.quantity, 'metric', v_sent.metric_id,
+    'stripe_customer_id', v_sent.stripe_customer_id, 'period_start', u.period_start, 'period_end', u.period_end
+  ))
+  from billing.overage_usage u
+  where (u.stripe_customer_id, u.metric_id, u.period_start)
+      = (v_sent.stripe_customer_id, v_sent.metric_id, v_sent.period_start)
+    and v_sent.kind = 'event' and u.period_end < now() - interval '1 hour';
 end;
 $function$;
 
-comment on function "public"."usage_sent"(bigint) is 'Stripe has it (also: knows its identifier already). Again changes nothing.';
+comment on function "public"."usage_sent"(bigint) is 'Stripe has it (also: knows its identifier already). Again changes nothing. usage_late in billing.problems when the invoice of its period may have been final by then.';
 
 revoke all on function "public"."usage_sent"(bigint) from public;
 
@@ -8636,6 +9058,38 @@ grant select on table "public"."credit_grants" to "authenticated";
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."credit_grants" to "postgres";
 
 grant select on table "public"."credit_grants" to "service_role";
+
+-- public/tables/credit_pack_currency_options
+
+create table "public"."credit_pack_currency_options" (
+  "lookup_key"   text   not null,
+  "currency"     text   not null,
+  "price_minor"  bigint not null,
+  "credit_minor" bigint not null,
+  constraint "credit_pack_currency_options_credit_minor_check" check ((credit_minor > 0)),
+  constraint "credit_pack_currency_options_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
+  constraint "credit_pack_currency_options_pkey" primary key (lookup_key, currency),
+  constraint "credit_pack_currency_options_price_minor_check" check ((price_minor > 0)),
+  constraint "credit_pack_currency_options_lookup_key_fkey" foreign key (lookup_key) references public.credit_packs(lookup_key) on delete cascade
+);
+
+alter table "public"."credit_pack_currency_options"
+  enable row level security;
+
+create policy "Everybody reads the credit packs in other currencies" on "public"."credit_pack_currency_options"
+  for select
+  to "anon", "authenticated"
+  using (true);
+
+comment on column "public"."credit_pack_currency_options"."credit_minor" is 'What the buyer may use of metered prices for price_minor, in this currency.';
+
+comment on table "public"."credit_pack_currency_options" is 'What a credit pack costs and holds in currencies beside its own (Stripe''s currency_options).';
+
+grant select on table "public"."credit_pack_currency_options" to "anon", "authenticated";
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "public"."credit_pack_currency_options" to "postgres";
+
+grant select on table "public"."credit_pack_currency_options" to "service_role";
 
 -- public/tables/credit_packs
 
@@ -9221,10 +9675,10 @@ create policy "Owners ask, and only ask" on "public"."messages"
   to "authenticated"
   with check (((role = 'user'::text) AND (user_id = ( SELECT auth.uid() AS uid))));
 
-create policy "Owners delete their messages" on "public"."messages"
+create policy "Owners delete their messages, answers after their questions" on "public"."messages"
   for delete
   to "authenticated"
-  using ((user_id = ( select auth.uid() as uid)));
+  using (((user_id = ( select auth.uid() as uid)) AND ((role = 'user'::text) or (reply_to is null))));
 
 create policy "Owners read their messages" on "public"."messages"
   for select
@@ -9299,6 +9753,9 @@ create index notifications_created_at_idx on public.notifications using btree (c
 
 create index notifications_metric_id_idx on public.notifications using btree (metric_id);
 
+create index notifications_unsent_idx on public.notifications using btree (created_at)
+  where ((sent_at is null) AND (read_at is null));
+
 create policy "Owners read their notifications" on "public"."notifications"
   for select
   to "authenticated"
@@ -9308,7 +9765,7 @@ comment on column "public"."notifications"."limit_value" is 'What the threshold 
 
 comment on column "public"."notifications"."period" is 'The UTC day of an allowance, the start of the billing period of a cap.';
 
-comment on column "public"."notifications"."sent_at" is 'When an operator''s own sender took it; nothing here sends. See docs/operations.md.';
+comment on column "public"."notifications"."sent_at" is 'When it was sent by e-mail; null: it was not.';
 
 comment on table "public"."notifications" is 'What a user should be told about their allowance or their spending.';
 

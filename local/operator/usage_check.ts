@@ -30,10 +30,10 @@ await runCommand(async () => {
   const differences: Difference[] = [];
   const verdicts = new Map<string, number>();
   let checked = 0;
-  let after: string | null = null;
+  // Empty: from the first on. Without it the call would go on where the scheduled check stopped.
+  let after: string | null = "";
   do {
-    const body: { after?: string } = after === null ? {} : { after };
-    const answer = page.parse(await callFunction(project, "usage-check", body));
+    const answer = page.parse(await callFunction(project, "usage-check", { after }));
     checked += answer.checked;
     differences.push(...answer.differences);
     for (const [verdict, count] of Object.entries(answer.verdicts)) {

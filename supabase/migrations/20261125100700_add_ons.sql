@@ -128,7 +128,7 @@ $$;
 comment on function billing.my_add_on(text) is 'By how much the caller''s add-ons raise a limit.';
 
 create or replace function public.my_usage()
-returns table (metric text, used bigint, limit_value bigint, resets_at timestamptz, plan text)
+returns table (metric text, used bigint, limit_value bigint, resets_at timestamptz, plan text, overage bigint)
 language sql stable
 set search_path = ''
 as $$
@@ -142,7 +142,8 @@ as $$
       else billing.my_add_on(m.id)
     end,
     case when m.period = 'day' then (greatest(c.period_day, t.today) + 1)::timestamp at time zone 'UTC' end,
-    p.id
+    p.id,
+    case when c.period_day < t.today then 0 else coalesce(c.overage, 0) end
   from public.metrics m
   cross join (select (now() at time zone 'UTC')::date as today) t
   left join billing.usage_counters c on c.metric_id = m.id and c.user_id = (select auth.uid())

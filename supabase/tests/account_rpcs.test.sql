@@ -46,8 +46,8 @@ grant execute on function pg_temp.midnight() to public;
 select pg_temp.become('authenticated', 'a0000000-0000-4000-8000-000000000001');
 select results_eq(
   'select * from public.my_usage()',
-  $$values ('agent', 0::bigint, 1::bigint, null::timestamptz, 'free'),
-    ('message', 0, 50, pg_temp.midnight(), 'free'), ('tool', 0, 20, pg_temp.midnight(), 'free')$$,
+  $$values ('agent', 0::bigint, 1::bigint, null::timestamptz, 'free', 0::bigint),
+    ('message', 0, 50, pg_temp.midnight(), 'free', 0), ('tool', 0, 20, pg_temp.midnight(), 'free', 0)$$,
   'a new person has used nothing, and has no counter yet'
 );
 select is(
@@ -147,7 +147,7 @@ select results_eq(
 select is(
   public.my_entitlements() -> 'limits', '{"message": null, "agent": null, "tool": null}', 'in both answers'
 );
-select is(jsonb_array_length(public.my_entitlements() -> 'features'), 7, 'with every feature');
+select is(jsonb_array_length(public.my_entitlements() -> 'features'), 6, 'with every feature');
 
 select * from finish();
 rollback;

@@ -68,7 +68,7 @@ insert into queries values
       where user_id = (select gen_random_uuid()) and conversation_id = (select gen_random_uuid())
       order by created_at desc limit 50$$),
   ('agents_user_id_idx', $$select from public.agents where user_id = (select gen_random_uuid())$$),
-  ('usage_counters_metric_id_idx', $$select from billing.usage_counters where metric_id = 'message'$$),
+  ('usage_counters_metric_id_idx', $$select used from billing.usage_counters where metric_id = 'message'$$),
   ('checkout_attempts_lookup_key_idx',
     $$select from billing.checkout_attempts where lookup_key = 'pro_monthly'$$),
   ('stripe_events_next_attempt_at_idx',
@@ -81,6 +81,11 @@ insert into queries values
   ('notifications_metric_id_idx', $$select from public.notifications where metric_id = 'message'$$),
   ('notifications_created_at_idx',
     $$select from public.notifications where created_at < now() - interval '13 months'$$),
+  ('notifications_unsent_idx',
+    $$select id from public.notifications
+      where sent_at is null and read_at is null and created_at > now() - interval '1 day'$$),
+  ('notification_emails_next_attempt_at_idx',
+    $$select notification_id from billing.notification_emails where parked_at is null and next_attempt_at <= now()$$),
   ('usage_days_metric_id_idx', $$select from billing.usage_days where metric_id = 'message'$$),
   ('usage_days_day_idx', $$select from billing.usage_days where day < current_date - 400$$),
   ('metered_items_user_id_idx', $$select from billing.metered_items where user_id = gen_random_uuid()$$),

@@ -118,6 +118,13 @@ select is_empty('select * from pg_temp.leased()', 'what failed waits');
 select pg_temp.use('cus_tada', 'message', 3, p_start, p_end) from pg_temp.now_period();
 select public.claim_usage();
 select is_empty('select * from pg_temp.leased()', 'and holds up the younger ones');
+savepoint settling;
+select results_eq(
+  $$select quantity from public.lease_usage(100, 'cus_tada')$$, array[2::bigint],
+  'but not for whoever is about to end what bills it'
+);
+select is_empty($$select * from public.lease_usage(100, 'cus_tada')$$, 'not twice at a time either');
+rollback to settling;
 update billing.usage_outbox set next_attempt_at = now();
 select results_eq('select * from pg_temp.leased()', array['cus_tada tollgate_message 2'], 'until it is due');
 select public.usage_failed(pg_temp.row_of('cus_tada-message-%-2'), 'late', null, 1);
@@ -156,7 +163,7 @@ select results_eq(
   $$values (7::bigint, -1::bigint, 8::bigint, 2::bigint), (11, 3, 8, 2)$$, 'and kept'
 );
 select is(public.note_usage_check('cus_tbob', 'message', p_start, c.stripe), c.verdict, 'on its way: ' || c.verdict)
-from pg_temp.now_period(), (values (0, 'equal'), (11, 'under_way'), (12, 'drift')) c (stripe, verdict);
+from pg_temp.now_period(), (values (0, 'under_way'), (11, 'under_way'), (12, 'drift')) c (stripe, verdict);
 
 -- A parked one is tried again by an operator.
 select billing.retry_usage(pg_temp.row_of('cus_tada-message-%-2'));
@@ -249,6 +256,12 @@ select is(
   date_trunc('second', now() - interval '3 days' - interval '1 second'), 'late usage is dated into the last second of its period'
 );
 select results_eq('select * from pg_temp.leased()', array['cus_tada tollgate_tool 4'], 'within 35 days it is sent');
+select is_empty($$select * from billing.problems where kind = 'usage_late'$$, 'what is sent in time is no problem');
+select public.usage_sent((select id from billing.usage_outbox where identifier like 'cus_tada-tool%' and status = 'pending'));
+select results_eq(
+  $$select (details ->> 'quantity')::bigint, resolved_at from billing.problems where kind = 'usage_late'$$,
+  $$values (4::bigint, null::timestamptz)$$, 'and an operator is told that no invoice may have it'
+);
 select is(
   (select parked_reason from billing.usage_outbox where identifier like 'cus_tbob-tool%'), 'too_old', 'beyond them it is parked'
 );

@@ -40,6 +40,7 @@ select results_eq(
     ('tollgate-expire-entitlements', '* * * * *', 'select billing.expire_entitlements()', true),
     ('tollgate-ledger-check', '53 * * * *', 'select billing.call_function(''ledger-check'')', true),
     ('tollgate-marketplace-sync', '*/5 * * * *', 'select billing.call_function(''marketplace-sync'')', true),
+    ('tollgate-notify', '* * * * *', 'select billing.call_function(''notify'') where billing.emails_enabled()', true),
     ('tollgate-prune-events', '17 3 * * *', 'select billing.prune_stripe_events()', true),
     ('tollgate-prune-job-history', '37 3 * * *', 'select billing.prune_job_history()', true),
     ('tollgate-prune-ledger-checks', '47 3 * * *', 'select billing.prune_ledger_checks()', true),

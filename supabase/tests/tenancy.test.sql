@@ -175,5 +175,21 @@ select throws_ok(
   '42501', null, 'the secret key does not write entitlements directly'
 );
 
+-- One message pays for one answer.
+select set_config('role', 'postgres', true);
+insert into public.messages (user_id, conversation_id, role, content, reply_to) values (
+  'a0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-0000000000c1', 'assistant', 'Hello yourself',
+  'a0000000-0000-4000-8000-0000000000d1'
+);
+select pg_temp.become('authenticated', 'a0000000-0000-4000-8000-000000000001');
+select is_empty(
+  $$delete from public.messages where role = 'assistant' returning id$$, 'an answer stays while its question does'
+);
+select lives_ok($$delete from public.messages where role = 'user'$$, 'the question goes');
+select isnt_empty(
+  $$delete from public.messages where role = 'assistant' returning id$$, 'and the answer after it'
+);
+
+select set_config('role', 'postgres', true);
 select * from finish();
 rollback;

@@ -154,6 +154,7 @@ Deno.test("in a browser: beyond the allowance with a cap: consent, running amoun
         await go("/account");
         await section.getByRole("meter", { name: "Spending beyond your plan" }).waitFor();
         await section.getByText("2 × $0.02").waitFor();
+        await page.getByText("counts towards your spending cap of $0.10 too").waitFor();
         await section.getByRole("heading", { name: /^Projected bill on/ }).waitFor();
         await everywhere(page, "106-account-overage-on");
         await page.setViewportSize({ width: 360, height: 740 });
@@ -295,10 +296,11 @@ Deno.test("in a browser: credit is bought on Stripe's page and is there on the w
   const { person } = await subscribed("credit", "pro_monthly");
   await visit("credit", person, async ({ page, go }) => {
     const section = page.getByRole("region", { name: "Prepaid credit" });
-    const buy = section.getByRole("button", { name: "Buy $50 of credit for $50" });
+    const buy = section.getByRole("button", { name: "Buy Credit pack 50 for $50" });
     await t.step("leaving the page buys nothing, and it says so", async () => {
       await go("/account");
       await section.getByTestId("credit").filter({ hasText: "$0.00" }).waitFor();
+      await section.getByText("Nothing uses it up while pay as you go is off.").waitFor();
       await buy.scrollIntoViewIfNeeded();
       await everywhere(page, "120-credit-none");
       await go("/account?credits=cancelled");

@@ -51,11 +51,9 @@ Deno.test("functions that are killed at random moments lose nothing and do nothi
     // and not done. No reconcile here.
     await eventually(
       async () => {
-        const { data } = await sandbox<{ data: { id: string; customer: string | null }[] }>(
-          "/delivery/held?state=pending",
-        );
-        const ids = data.filter(({ customer }) => customers.includes(customer ?? ""))
-          .map(({ id }) => id);
+        // Those of nobody too: they would keep the next test waiting for their back-off.
+        const { data } = await sandbox<{ data: { id: string }[] }>("/delivery/held?state=pending");
+        const ids = data.map(({ id }) => id);
         if (ids.length > 0) await sandbox("/delivery/deliver", { ids, at_once: true });
         return ids.length;
       },

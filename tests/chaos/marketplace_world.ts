@@ -70,7 +70,7 @@ async function one<T>(query: PromiseLike<unknown>): Promise<[T]> {
 export async function sell(db: postgres.Sql, offer: Offer): Promise<Sale> {
   const [buyer, { id: customer }] = await Promise.all([
     createUser(db),
-    stripe().customers.create(),
+    stripe().customers.create({ email: "buyer@chaos.test" }),
   ]);
   await db`select public.link_customer(${buyer}, ${customer})`;
   const [{ order }] = await one<{ order: Record<string, never> }>(

@@ -25,7 +25,7 @@ const RULES: Rule[] = [
     room: `${SHARED}/billing/`,
     may: [
       /^supabase\/functions\/_shared\/(domain|billing)\//,
-      /^supabase\/functions\/_shared\/(db|stripe|env|log)\.ts$/,
+      /^supabase\/functions\/_shared\/(db|stripe|mail|env|log)\.ts$/,
     ],
     mayType: [/database\.types\.ts$/],
   },
@@ -46,7 +46,7 @@ const RULES: Rule[] = [
     room: "supabase/functions/*/index.ts",
     may: [/^zod$/, /^supabase\/functions\/_shared\/(http\.ts|(billing|chat|domain)\/)/],
   },
-  { room: "supabase/", may: [/^supabase\//, /^(stripe|zod|@supabase\/.*)$/] },
+  { room: "supabase/", may: [/^supabase\//, /^(stripe|nodemailer|zod|@supabase\/.*)$/] },
   {
     room: "web/src/api/client.ts",
     may: [/^web\/src\/(env\.ts|lib\/)/, /^(zod\/mini|@supabase\/supabase-js)$/],

@@ -107,6 +107,23 @@ async function registerIn(country: "de"): Promise<string> {
   return id;
 }
 
+/** Before the shop's tax matters are known, in the next test: Stripe cannot be made to forget them. */
+Deno.test("automatic tax without Stripe's tax settings is refused as what it is", async () => {
+  assert.equal((await stripe().tax.settings.retrieve()).status, "pending");
+  const db = sql({ max: 1 });
+  await db`update billing.settings set value = 'true' where key = 'automatic_tax'`;
+  try {
+    const { status, body, text } = await checkout(await signUp("untaxed"), {
+      lookup_key: "pro_monthly",
+    });
+    assert.equal(status, 503, text);
+    assert.equal((body as { error: { code: string } }).error.code, "tax_not_configured");
+  } finally {
+    await db`update billing.settings set value = 'false' where key = 'automatic_tax'`;
+    await db.end();
+  }
+});
+
 Deno.test("with automatic tax a customer in Germany pays VAT on top, and the mirrored invoice says so", async () => {
   const db = sql({ max: 1 });
   const registration = await registerIn("de");

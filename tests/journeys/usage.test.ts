@@ -1,129 +1,24 @@
 import assert from "node:assert/strict";
-import { CARDS, mustLeave, pay } from "../support/hosted.ts";
-import { customerOf, operator, priceOf, quiet } from "../support/sandbox.ts";
-import { eventually, type Person, request, signUp, sql, stack, stripe } from "../support/stack.ts";
-
-const HOUR = 3_600;
-const PRO_ALLOWANCE = 500;
-
-interface Overage {
-  available: boolean;
-  reason: string | null;
-  enabled: boolean;
-  attached: boolean;
-  cap_minor: number;
-  currency: string;
-  spent_minor: number;
-  metrics: { metric: string; quantity: number; unit_amount_minor: number; amount_minor: number }[];
-  credits: { balance_minor: number; currency: string } | null;
-}
-
-interface Payer {
-  person: Person;
-  customer: string;
-  clock: string;
-  subscription: string;
-}
-
-/**
- * A subscriber on a test clock of their own. It stands still until it is told to go on: what must happen at another second than
- * the subscription's first needs `payerInRealTime`.
- */
-async function payer(
-  name: string,
-  lookupKey = "pro_monthly",
-  currency = "usd",
-): Promise<Payer> {
-  const { id } = await stripe().testHelpers.testClocks.create({
-    frozen_time: Math.floor(Date.now() / 1000),
-  });
-  return await payerOn(id, name, lookupKey, currency);
-}
-
-function payerInRealTime(name: string): Promise<Payer> {
-  return payerOn(null, name, "pro_monthly", "usd");
-}
-
-async function payerOn(
-  clock: string | null,
-  name: string,
-  lookupKey: string,
-  currency: string,
-): Promise<Payer> {
-  const person = await signUp(name);
-  const customer = await customerOf(person, clock === null ? {} : { clock });
-  const { id: subscription } = await stripe().subscriptions.create({
-    customer,
-    currency,
-    items: [{ price: await priceOf(lookupKey) }],
-  });
-  await eventually(
-    async () => (await person.client.from("subscriptions").select("status")).data ?? [],
-    ([row]) => row?.status === "active",
-  );
-  return { person, customer, clock: clock ?? "", subscription };
-}
-
-async function choose(person: Person, body: unknown) {
-  const answer = await request("/functions/v1/overage", { token: person.token, body });
-  return { ...answer, overage: answer.body as Overage };
-}
-
-async function myOverage(person: Person): Promise<Overage> {
-  const { data, error } = await person.client.rpc("my_overage");
-  assert.equal(error, null);
-  return data as unknown as Overage;
-}
-
-/** Consumes as our own functions do, with the secret key. */
-async function consume(person: Person, quantity: number, metric = "message") {
-  return await request("/rest/v1/rpc/consume_usage", {
-    headers: { apikey: stack().secret_key },
-    body: { p_user_id: person.id, p_metric: metric, p_quantity: quantity },
-  });
-}
-
-async function consumed(person: Person, quantity: number, metric = "message"): Promise<void> {
-  const { status, text } = await consume(person, quantity, metric);
-  assert.equal(status, 200, text);
-}
-
-async function passTo(clock: string, to: number): Promise<void> {
-  await stripe().testHelpers.testClocks.advance(clock, { frozen_time: to });
-  await eventually(
-    async () => (await stripe().testHelpers.testClocks.retrieve(clock)).status,
-    (status) => status === "ready",
-  );
-}
-
-async function report(): Promise<{ sent: number; failed: number; parked: number }> {
-  const { status, body, text } = await operator("usage-sync");
-  assert.equal(status, 200, text);
-  return body as { sent: number; failed: number; parked: number };
-}
-
-/** What the check says of each metric and period of a customer. */
-async function verdicts(customer: string): Promise<Record<string, number>> {
-  const { status, body, text } = await operator("usage-check", { customer });
-  assert.equal(status, 200, text);
-  return (body as { verdicts: Record<string, number> }).verdicts;
-}
-
-async function lines(invoice: string): Promise<[number | null, number][]> {
-  const { data } = await stripe().invoices.listLineItems(invoice, { limit: 100 });
-  return data.map(({ quantity, amount }) => [quantity, amount]);
-}
-
-async function newestInvoice(customer: string) {
-  const { data } = await stripe().invoices.list({ customer, limit: 1 });
-  assert.ok(data[0]?.id);
-  return { ...data[0], id: data[0].id };
-}
-
-async function periodEnd(subscription: string): Promise<number> {
-  const { items } = await stripe().subscriptions.retrieve(subscription);
-  return Math.min(...items.data.map((item) => item.current_period_end));
-}
+import { quiet } from "../support/sandbox.ts";
+import { eventually, request, signUp, sql, stripe } from "../support/stack.ts";
+import {
+  aMoment,
+  choose,
+  consume,
+  consumed,
+  HOUR,
+  lines,
+  myOverage,
+  newestInvoice,
+  passTo,
+  payer,
+  payerInRealTime,
+  periodEnd,
+  periodEndBefore,
+  PRO_ALLOWANCE,
+  report,
+  verdicts,
+} from "../support/usage.ts";
 
 Deno.test("beyond the allowance a payer who said yes goes on, and the invoice says what it was", async (t) => {
   const { person, customer, clock, subscription } = await payer("overage");
@@ -190,11 +85,6 @@ Deno.test("beyond the allowance a payer who said yes goes on, and the invoice sa
     assert.deepEqual([spent_minor, enabled], [0, true]);
   });
 });
-
-async function periodEndBefore(subscription: string): Promise<number> {
-  const { items } = await stripe().subscriptions.retrieve(subscription);
-  return items.data[0]?.current_period_start ?? 0;
-}
 
 Deno.test("at the cap it stops with 402, raised it goes on, and a no ends it", async () => {
   const { person } = await payer("capped");
@@ -312,11 +202,6 @@ Deno.test("another plan in mid-period: what was used until then costs what it di
   assert.deepEqual(await verdicts(customer), { equal: 1 });
 });
 
-/** Stripe's seconds are whole: this many later it is another moment for its meters. */
-function aMoment(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 2_100));
-}
-
 Deno.test("who pays in euros pays overage in euros, at the price in euros", async () => {
   const { person, customer, clock, subscription } = await payer("euros", "pro_monthly", "eur");
   const { overage } = await choose(person, { enabled: true, cap_minor: 5_000 });
@@ -342,95 +227,6 @@ Deno.test("a yearly plan bills its overage every month", async () => {
   const invoice = await newestInvoice(customer);
   assert.deepEqual([invoice.total, invoice.status], [14, "paid"]);
   assert.deepEqual(await verdicts(customer), { equal: 1 });
-});
-
-for (const when of ["cancel_now", "cancel"] as const) {
-  Deno.test(`${when} with usage that is not billed yet bills it`, async () => {
-    const { person, customer, clock, subscription } = when === "cancel"
-      ? await payer(when)
-      : await payerInRealTime(when);
-    assert.equal((await choose(person, { enabled: true, cap_minor: 5_000 })).status, 200);
-    await consumed(person, PRO_ALLOWANCE + 10);
-    await aMoment();
-    const end = await periodEnd(subscription);
-    const answer = await request("/functions/v1/subscription", {
-      token: person.token,
-      body: { action: when },
-    });
-    assert.equal(answer.status, 200, answer.text);
-    if (when === "cancel") {
-      await consumed(person, 1);
-      await passTo(clock, end + 60);
-      await quiet();
-      await passTo(clock, end + 2 * HOUR);
-    }
-    const last = await newestInvoice(customer);
-    assert.equal(last.total, when === "cancel" ? 22 : 20, JSON.stringify(await lines(last.id)));
-    assert.deepEqual(await verdicts(customer), { equal: 1 });
-    assert.equal((await consume(person, 1)).status, 429);
-    assert.equal((await myOverage(person)).enabled, false);
-  });
-}
-
-Deno.test("prepaid credit is bought once, used up before money, and taken back by a refund", async () => {
-  const { person, customer, clock, subscription } = await payer("credit");
-  assert.equal((await choose(person, { enabled: true, cap_minor: 5_000 })).status, 200);
-  const bought = await request("/functions/v1/credits", {
-    token: person.token,
-    body: { lookup_key: "credits_10" },
-  });
-  assert.equal(bought.status, 200, bought.text);
-  const back = mustLeave(
-    await pay((bought.body as { url: string }).url, CARDS.success, "Pay"),
-  );
-  assert.equal(back.searchParams.get("credits"), "success");
-  // The webhook and the way back, at the same moment and again: one grant.
-  await Promise.all(
-    [1, 2, 3].map(() => request("/functions/v1/sync", { token: person.token, body: {} })),
-  );
-  await quiet();
-  const { data: grants } = await stripe().billing.creditGrants.list({ customer });
-  assert.equal(grants.length, 1);
-  const { credits } = await eventually(() => myOverage(person), (one) => one.credits !== null);
-  assert.equal(credits?.balance_minor, 1_000);
-
-  await consumed(person, PRO_ALLOWANCE + 100);
-  await report();
-  await passTo(clock, await periodEnd(subscription) + 60);
-  await quiet();
-  await passTo(clock, await periodEndBefore(subscription) + 2 * HOUR);
-  await quiet();
-  const invoice = await newestInvoice(customer);
-  assert.equal(invoice.amount_paid, 1_500, "200 cents of usage came from the credit");
-  const rest = await eventually(
-    () => myOverage(person),
-    (one) => one.credits?.balance_minor === 800,
-  );
-  assert.equal(rest.credits?.balance_minor, 800);
-
-  const { data: intents } = await stripe().paymentIntents.list({ customer, limit: 100 });
-  const intent = intents.find(({ metadata }) => metadata["credit_pack"] === "credits_10");
-  await stripe().refunds.create({ payment_intent: intent?.id ?? "" });
-  await eventually(() => myOverage(person), (one) => (one.credits?.balance_minor ?? 0) === 0);
-});
-
-Deno.test("credit is not sold to who cannot use it, nor at a price that is not the row's", async () => {
-  const person = await signUp("nocredit");
-  const buy = (of: Person, lookup_key: string) =>
-    request("/functions/v1/credits", { token: of.token, body: { lookup_key } });
-  assert.equal((await buy(person, "credits_10")).status, 403);
-  assert.equal((await buy(person, "credits_0")).status, 404);
-  const { person: european } = await payer("european", "pro_monthly", "eur");
-  assert.equal((await buy(european, "credits_10")).status, 409);
-  const { person: paying } = await payer("mismatch");
-  const db = sql({ max: 1 });
-  await db`update public.credit_packs set price_minor = 1 where lookup_key = 'credits_50'`;
-  try {
-    assert.equal((await buy(paying, "credits_50")).status, 503);
-  } finally {
-    await db`update public.credit_packs set price_minor = 5000 where lookup_key = 'credits_50'`;
-    await db.end();
-  }
 });
 
 Deno.test("usage that Stripe took and did not count is parked, with Stripe's reason", async () => {

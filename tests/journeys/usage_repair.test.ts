@@ -210,3 +210,27 @@ Deno.test("npm run usage:check prints what is not equal, and ends with 2 when St
     assert.deepEqual([...await drifts()], [{ resolved: true }]);
   });
 });
+
+Deno.test("the hourly check goes on where it stopped, begins again after the last, and nobody else moves it", async () => {
+  const db = sql({ max: 1 });
+  const checked = async (body: unknown) => {
+    const answer = await operator("usage-check", body);
+    assert.equal(answer.status, 200, answer.text);
+    return (answer.body as { checked: number }).checked;
+  };
+  try {
+    const [row] = await db<{ rows: number; last: string }[]>`
+      select count(*)::int as rows, max(stripe_customer_id) as last from billing.overage_usage
+      where period_end > now() - interval '100 days'`;
+    assert.ok(row && row.rows > 0);
+    // As a run leaves it whose time was up.
+    await db`select public.move_usage_check(${row.last})`;
+    assert.equal(await checked({ after: "" }), row.rows, "an operator sees everybody");
+    assert.equal(await checked({ customer: row.last }) > 0, true);
+    assert.equal(await checked({}), 0, "the last one was done");
+    assert.ok(await checked({}) >= row.rows, "and the next round begins with the first");
+    assert.equal((await db`select public.usage_check_cursor() as after`)[0]?.["after"], "");
+  } finally {
+    await db.end();
+  }
+});

@@ -16,7 +16,7 @@ export async function sandbox<T = unknown>(
   return text === "" ? JSON.parse("null") : JSON.parse(text);
 }
 
-interface Fault {
+export interface Fault {
   id: string;
   hits: unknown[];
 }

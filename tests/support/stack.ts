@@ -10,6 +10,7 @@ export interface StackFile {
   api_url: string;
   db_url: string;
   stripe_url: string;
+  inbox_url: string;
   publishable_key: string;
   secret_key: string;
   webhook_secret: string;

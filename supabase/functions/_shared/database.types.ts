@@ -90,6 +90,26 @@ isOneToOne: false
       referencedColumns: ["user_id"]
     }
                   ]
+                },"credit_pack_currency_options": {
+                  Row: {
+                    "credit_minor": number,"currency": string,"lookup_key": string,"price_minor": number
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "credit_minor": number,"currency": string,"lookup_key": string,"price_minor": number
+                  }
+                  Update: {
+                    "credit_minor"?: number,"currency"?: string,"lookup_key"?: string,"price_minor"?: number
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "credit_pack_currency_options_lookup_key_fkey"
+      columns: ["lookup_key"]
+isOneToOne: false
+      referencedRelation: "credit_packs"
+      referencedColumns: ["lookup_key"]
+    }
+                  ]
                 },"credit_packs": {
                   Row: {
                     "credit_minor": number,"currency": string,"expires_days": number | null,"is_active": boolean,"lookup_key": string,"name": string,"price_minor": number
@@ -689,6 +709,11 @@ isOneToOne: false
 "is_current_checkout":
 { Args: { "p_attempt": number,"p_user_id": string }; Returns: boolean
                            },
+"lease_notifications":
+{ Args: { "p_limit"?: number }; Returns: {
+              "body": string,"created_at": string,"email": string,"id": number,"kind": string,"lease": number,"title": string
+            }[]
+                           },
 "lease_refunds":
 { Args: { "p_limit": number }; Returns: {
               "amount_minor": number,"attempts": number,"charge_id": string,"currency": string,"fee_minor": number,"id": string,"purchase_id": string,"reason": string,"seller_id": string
@@ -708,6 +733,9 @@ isOneToOne: false
 "mark_notifications_read":
 { Args: { "p_up_to"?: number }; Returns: number
                            },
+"move_usage_check":
+{ Args: { "p_after": string }; Returns: undefined
+                           },
 "my_earnings":
 { Args: { "p_currency": string,"p_from": string,"p_to": string }; Returns: {
               "day": string,"earned_minor": number,"gross_minor": number,"sales": number
@@ -720,6 +748,9 @@ isOneToOne: false
 { Args: Record<PropertyKey, never>; Returns: {
               "amount_minor": number,"cancel_at_period_end": boolean,"category": string,"copies": number,"created_at": string,"currency": string,"current_period_end": string,"description": string,"kind": string,"licence_id": string,"listing_id": string,"listing_status": string,"paid_at": string,"picture": string,"purchase_id": string,"purchase_status": string,"reason": string,"receipt_url": string,"reference": string,"refunded_minor": number,"seller_name": string,"status": string,"title": string,"valid_until": string,"version": number
             }[]
+                           },
+"my_notification_emails":
+{ Args: Record<PropertyKey, never>; Returns: Json
                            },
 "my_overage":
 { Args: Record<PropertyKey, never>; Returns: Json
@@ -739,7 +770,7 @@ isOneToOne: false
                            },
 "my_usage":
 { Args: Record<PropertyKey, never>; Returns: {
-              "limit_value": number,"metric": string,"plan": string,"resets_at": string,"used": number
+              "limit_value": number,"metric": string,"overage": number,"plan": string,"resets_at": string,"used": number
             }[]
                            },
 "next_reconcile_customers":
@@ -762,6 +793,12 @@ isOneToOne: false
                            },
 "note_usage_check":
 { Args: { "p_metric_id": string,"p_note"?: string,"p_period_start": string,"p_stripe": number,"p_stripe_customer_id": string }; Returns: string
+                           },
+"notification_failed":
+{ Args: { "p_error": string,"p_for_good"?: boolean,"p_id": number,"p_lease": number }; Returns: undefined
+                           },
+"notification_sent":
+{ Args: { "p_id": number }; Returns: undefined
                            },
 "platform_ledger":
 { Args: Record<PropertyKey, never>; Returns: {
@@ -792,6 +829,9 @@ isOneToOne: false
 "relink_customer":
 { Args: { "p_gone": string,"p_stripe_customer_id": string,"p_user_id": string }; Returns: string
                            },
+"report_email_setup":
+{ Args: { "p_problem": string }; Returns: undefined
+                           },
 "search_listings":
 { Args: { "p_category"?: string,"p_kind"?: string,"p_limit"?: number,"p_offset"?: number,"p_query"?: string,"p_sort"?: string }; Returns: {
               "category": string,"currency": string,"description": string,"id": string,"kind": string,"own": boolean,"owned": boolean,"picture": string,"price_minor": number,"published_at": string,"sales_count": number,"sales_paused": boolean,"seller_name": string,"title": string,"total": number
@@ -805,11 +845,17 @@ isOneToOne: false
 "seller_of_account":
 { Args: { "p_account": string }; Returns: string
                            },
+"set_notification_emails":
+{ Args: { "p_enabled": boolean }; Returns: Json
+                           },
 "set_overage":
 { Args: { "p_cap_minor"?: number,"p_enabled": boolean }; Returns: Json
                            },
 "unsettled_purchases":
 { Args: { "p_user_id": string }; Returns: string[]
+                           },
+"usage_check_cursor":
+{ Args: Record<PropertyKey, never>; Returns: string
                            },
 "usage_failed":
 { Args: { "p_error": string,"p_id": number,"p_lease"?: number,"p_not_accepted"?: boolean,"p_retry_at"?: string }; Returns: undefined

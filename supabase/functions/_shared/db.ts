@@ -13,6 +13,7 @@ export * from "./db/customers.ts";
 export * from "./db/events.ts";
 export * from "./db/marketplace.ts";
 export * from "./db/messages.ts";
+export * from "./db/notifications.ts";
 export * from "./db/overage.ts";
 export * from "./db/purchases.ts";
 export * from "./db/reconcile.ts";

@@ -20,24 +20,40 @@ const schema = z.object({
   SITE_URL: z.url({ protocol: /^https?$/ }),
 });
 
+/** Only for the function that sends e-mails: the others work without. */
+const mailSchema = z.object({
+  /** `smtps://user:password@host:465`; with `smtp://` TLS is begun on the way (STARTTLS) and insisted on. */
+  SMTP_URL: z.url({ protocol: /^smtps?$/ }).transform((value) => new URL(value)),
+  /** The sender, e.g. `Tollgate <notices@example.com>`; one address. */
+  EMAIL_FROM: z.string().trim().regex(
+    /^(?:[^<>@,;\p{Cc}]*<[^<>@\s,;]+@[^<>@\s,;]+>|[^<>@\s,;]+@[^<>@\s,;]+)$/u,
+    "must be one address, like Tollgate <notices@example.com>",
+  ),
+});
+
 export type Env = z.infer<typeof schema>;
+export type MailEnv = z.infer<typeof mailSchema>;
 
 let cached: Env | undefined;
 
 /** The functions' own settings, validated once. Throws `not_configured`, whose log line names what is missing and never shows a value. */
 export function env(): Env {
-  if (cached !== undefined) return cached;
-  const names = Object.keys(schema.shape);
-  const result = schema.safeParse(Object.fromEntries(
+  return cached ??= read(schema);
+}
+
+/** Where e-mails go out, and from whom. Throws as `env()` does. */
+export function mailEnv(): MailEnv {
+  return read(mailSchema);
+}
+
+function read<T>(settings: z.ZodObject<z.ZodRawShape, z.core.$strip> & z.ZodType<T>): T {
+  const names = Object.keys(settings.shape);
+  const result = settings.safeParse(Object.fromEntries(
     names.map((name) => [name, Deno.env.get(name) || undefined]),
   ));
-  if (!result.success) {
-    const problems = result.error.issues.map((issue) =>
-      `${issue.path.join(".")}: ${issue.message}`
-    );
-    throw new AppError("not_configured", "This deployment is not configured.", {
-      cause: new Error(problems.join("; ")),
-    });
-  }
-  return cached = result.data;
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+  throw new AppError("not_configured", "This deployment is not configured.", {
+    cause: new Error(problems.join("; ")),
+  });
 }

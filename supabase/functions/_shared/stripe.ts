@@ -107,6 +107,9 @@ export async function callingStripe<T>(work: () => Promise<T>): Promise<T> {
     );
     const refused = error instanceof Stripe.errors.StripeInvalidRequestError ||
       isIdempotencyMismatch(error);
+    if (isInvalidRequest(error) && /tax/i.test(error.message) && !await isTaxReady()) {
+      throw new AppError("tax_not_configured", "This cannot be bought right now.", { cause });
+    }
     if (refused) throw new AppError("internal_error", "Billing refused this request.", { cause });
     // A key that is revoked or not allowed will not pass by itself.
     const locked = error instanceof Stripe.errors.StripeAuthenticationError ||
@@ -117,6 +120,19 @@ export async function callingStripe<T>(work: () => Promise<T>): Promise<T> {
     throw new AppError("billing_unavailable", "Billing cannot be reached. Try again in a minute.", {
       cause,
     });
+  }
+}
+
+/**
+ * Whether Stripe Tax has what it needs (head office, default behavior). Stripe refuses whatever turns automatic tax on
+ * without, under no code of its own; its words alone would be too little to go by.
+ */
+async function isTaxReady(): Promise<boolean> {
+  try {
+    const { status, defaults } = await stripe().tax.settings.retrieve();
+    return status === "active" && defaults.tax_behavior !== null;
+  } catch {
+    return true;
   }
 }
 

@@ -2,10 +2,11 @@
 
 import { redirectAnswer } from "../lib/answers.ts";
 import type { Overage } from "../lib/overage.ts";
-import type { CreditGrant, CreditPack, Notification } from "../lib/records.ts";
+import type { CreditGrant, CreditPack, Notification, NotificationEmails } from "../lib/records.ts";
 import {
   creditGrantsAnswer,
   creditPacksAnswer,
+  notificationEmailsAnswer,
   notificationsAnswer,
   overageAnswer,
 } from "../lib/usage-answers.ts";
@@ -31,7 +32,7 @@ export async function openCreditsCheckout(lookupKey: string): Promise<string> {
 export async function listCreditPacks(): Promise<CreditPack[]> {
   const rows = await rest(
     db().from("credit_packs").select(
-      "lookup_key,name,currency,price_minor,credit_minor,expires_days",
+      "lookup_key,name,currency,price_minor,credit_minor,expires_days,credit_pack_currency_options(currency,price_minor,credit_minor)",
     ).eq("is_active", true).order("price_minor"),
   );
   return understand(creditPacksAnswer, rows);
@@ -59,4 +60,13 @@ export async function listNotifications(): Promise<Notification[]> {
 /** Up to this one: what came after it was not seen yet. */
 export async function markNotificationsRead(upTo: number): Promise<void> {
   await rest(db().rpc("mark_notifications_read", { p_up_to: upTo }));
+}
+
+export async function getNotificationEmails(): Promise<NotificationEmails> {
+  return understand(notificationEmailsAnswer, await rest(db().rpc("my_notification_emails")));
+}
+
+export async function setNotificationEmails(isEnabled: boolean): Promise<NotificationEmails> {
+  const answer = await rest(db().rpc("set_notification_emails", { p_enabled: isEnabled }));
+  return understand(notificationEmailsAnswer, answer);
 }

@@ -40,7 +40,7 @@ export interface SubscriptionState {
  *
  * @example
  * const { plan, can, status } = useSubscription();
- * if (can("analytics")) …
+ * if (can("team")) …
  *
  * Unknown plans, prices or statuses never throw: they show as missing and grant nothing.
  */

@@ -21,6 +21,7 @@ export const keys = {
     ["me", "history", metric, from, to] as const,
   credits: ["me", "credits"] as const,
   notifications: ["me", "notifications"] as const,
+  notificationEmails: ["me", "notification-emails"] as const,
   creditPacks: ["credit-packs"] as const,
   listings: ["listings"] as const,
   found: (address: string, userId: string | null) =>

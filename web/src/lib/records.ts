@@ -59,6 +59,12 @@ export interface Notification {
   isRead: boolean;
 }
 
+/** Whether notices are sent by e-mail here at all, and whether this person wants them. */
+export interface NotificationEmails {
+  isAvailable: boolean;
+  isEnabled: boolean;
+}
+
 export interface CreditGrant {
   id: string;
   name: string | null;

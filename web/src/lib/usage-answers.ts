@@ -3,7 +3,7 @@
 import * as z from "zod/mini";
 import { parseTime } from "./dates.ts";
 import type { Overage, OveragePrice } from "./overage.ts";
-import type { CreditGrant, CreditPack, Notification } from "./records.ts";
+import type { CreditGrant, CreditPack, Notification, NotificationEmails } from "./records.ts";
 import type { DayUsage } from "./usage-history.ts";
 
 /** bigint and numeric arrive as a number or, from some servers, as text. */
@@ -95,6 +95,14 @@ export const notificationsAnswer = z.array(z.pipe(
   })),
 ));
 
+export const notificationEmailsAnswer = z.pipe(
+  z.object({ available: z.boolean(), enabled: z.boolean() }),
+  z.transform((answer): NotificationEmails => ({
+    isAvailable: answer.available,
+    isEnabled: answer.enabled,
+  })),
+);
+
 export const creditGrantsAnswer = z.array(z.pipe(
   z.object({
     id: z.string(),
@@ -118,24 +126,30 @@ export const creditGrantsAnswer = z.array(z.pipe(
   })),
 ));
 
-export const creditPacksAnswer = z.array(z.pipe(
-  z.object({
+/** What a pack costs and holds in one currency. */
+const packOffer = z.object({ currency: z.string(), price_minor: count, credit_minor: count });
+
+/** Each pack once per currency it is sold in. */
+export const creditPacksAnswer = z.pipe(
+  z.array(z.extend(packOffer, {
     lookup_key: z.string(),
     name: z.string(),
-    currency: z.string(),
-    price_minor: count,
-    credit_minor: count,
     expires_days: z.nullable(count),
-  }),
-  z.transform((row): CreditPack => ({
-    lookupKey: row.lookup_key,
-    name: row.name,
-    currency: row.currency,
-    priceMinor: row.price_minor,
-    creditMinor: row.credit_minor,
-    expiresDays: row.expires_days,
+    credit_pack_currency_options: z.array(packOffer),
   })),
-));
+  z.transform((rows): CreditPack[] =>
+    rows.flatMap((row) =>
+      [row, ...row.credit_pack_currency_options].map((offer) => ({
+        lookupKey: row.lookup_key,
+        name: row.name,
+        currency: offer.currency,
+        priceMinor: offer.price_minor,
+        creditMinor: offer.credit_minor,
+        expiresDays: row.expires_days,
+      }))
+    )
+  ),
+);
 
 const overagePriceSchema = z.object({
   lookup_key: z.string(),

@@ -2,6 +2,7 @@ import { LogOut } from "lucide-react";
 import { useState } from "react";
 import { CreditsSection } from "../components/account/credits-section.tsx";
 import { InvoicesSection } from "../components/account/invoices-section.tsx";
+import { NoticesSection } from "../components/account/notices-section.tsx";
 import { OverageSection } from "../components/account/overage-section.tsx";
 import { PlanSection } from "../components/account/plan-section.tsx";
 import { ReturnNotice } from "../components/account/return-notice.tsx";
@@ -27,6 +28,7 @@ export default function AccountPage() {
       <OverageSection />
       <CreditsSection />
       <InvoicesSection />
+      <NoticesSection />
       <Section title="Appearance">
         <div>
           <ThemeChoice />

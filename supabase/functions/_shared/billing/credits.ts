@@ -18,7 +18,7 @@ const MAX_GRANTS = 1_000;
 
 /**
  * Opens Stripe's Checkout for a credit pack: credit that is used up before metered prices cost anything. The same pack may
- * be bought as often as somebody likes. Price and credit are the row's at this moment.
+ * be bought as often as somebody likes, in the currency of the subscription. Price and credit are the row's at this moment.
  *
  * Errors: `price_not_found`, `overage_not_available` and `currency_mismatch` (nothing to use it for), `price_mismatch`,
  * `billing_unavailable`.
@@ -27,9 +27,9 @@ export async function buyCredits(
   lookupKey: string,
   { user, supabase, supabaseAdmin }: db.UserCall,
 ): Promise<{ url: string }> {
-  const pack = await db.findCreditPack(supabase, lookupKey);
-  if (pack === null) throw new AppError("price_not_found", "There is no such price.");
-  await checkUsable(pack, supabase);
+  const offers = await db.findCreditPack(supabase, lookupKey);
+  if (offers.length === 0) throw new AppError("price_not_found", "There is no such price.");
+  const pack = await usableOffer(offers, supabase);
   const price = await packPrice(pack);
   const customer = await ensureCustomer(supabaseAdmin, user);
   try {
@@ -41,8 +41,8 @@ export async function buyCredits(
   }
 }
 
-/** Credit is of one currency and pays for nothing in another. */
-async function checkUsable(pack: db.CreditPack, client: db.Client): Promise<void> {
+/** Credit is of one currency and pays for nothing in another: that of the subscription it is. */
+async function usableOffer(offers: db.CreditPack[], client: db.Client): Promise<db.CreditPack> {
   const { available, currency } = await db.overageTermsOf(client);
   if (!available) {
     throw new AppError(
@@ -50,7 +50,8 @@ async function checkUsable(pack: db.CreditPack, client: db.Client): Promise<void
       "Credit pays for usage beyond a plan's allowance, which your plan does not offer.",
     );
   }
-  if (pack.currency === currency) return;
+  const pack = offers.find((offer) => offer.currency === currency);
+  if (pack !== undefined) return pack;
   throw new AppError(
     "currency_mismatch",
     `Your plan is billed in ${currency.toUpperCase()}, which this credit cannot pay for.`,
@@ -66,6 +67,7 @@ async function openSession(
   const session = await stripe().checkout.sessions.create({
     mode: "payment",
     customer,
+    currency: pack.currency,
     client_reference_id: user.id,
     line_items: [{ price, quantity: 1 }],
     success_url: urls.creditsSuccess,
@@ -79,12 +81,19 @@ async function openSession(
 
 async function packPrice(pack: db.CreditPack): Promise<string> {
   const { data } = await callingStripe(() =>
-    stripe().prices.list({ lookup_keys: [pack.lookup_key], active: true, limit: 1 })
+    stripe().prices.list({
+      lookup_keys: [pack.lookup_key],
+      active: true,
+      limit: 1,
+      expand: ["data.currency_options"],
+    })
   );
   const price = data[0];
-  const same = price?.currency === pack.currency && price.unit_amount === pack.price_minor &&
-    price.type === "one_time";
-  if (price !== undefined && same) return price.id;
+  // Stripe lists the price's own currency among its options too.
+  const amount = price?.currency === pack.currency
+    ? price.unit_amount
+    : price?.currency_options?.[pack.currency]?.unit_amount;
+  if (price?.type === "one_time" && amount === pack.price_minor) return price.id;
   throw new AppError("price_mismatch", "This cannot be bought right now.", {
     cause: new Error(`catalogue and Stripe disagree about ${pack.lookup_key}: ${price?.id}`),
   });

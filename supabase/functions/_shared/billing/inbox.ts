@@ -47,9 +47,18 @@ export async function takeWebhook(raw: string, headers: Headers): Promise<{ outc
  * so that nothing depends on Stripe's patience.
  */
 async function takeEvent(admin: db.Client, event: SignedEvent): Promise<{ outcome: string }> {
+  const subject = event.object === "v2.core.event"
+    ? aboutAccount(thinAccountToSync(event))
+    : await subjectOf(admin, event);
+  const state = await keep(admin, event, subject);
+  if (state === "processed" || state === "ignored") return { outcome: state };
+  return { outcome: await work(admin, [{ id: event.id, type: event.type }], subject) };
+}
+
+/** Commits an event to the inbox and answers how far it is. */
+function keep(admin: db.Client, event: SignedEvent, subject: Subject): Promise<string> {
   const thin = event.object === "v2.core.event";
-  const subject = thin ? aboutAccount(thinAccountToSync(event)) : await subjectOf(admin, event);
-  const state = await db.receiveEvent(admin, {
+  return db.receiveEvent(admin, {
     p_id: event.id,
     p_type: event.type,
     ...(!thin && event.api_version && { p_api_version: event.api_version }),
@@ -59,8 +68,15 @@ async function takeEvent(admin: db.Client, event: SignedEvent): Promise<{ outcom
     ...(subject.account !== null && { p_stripe_account_id: subject.account }),
     p_payload: JSON.parse(JSON.stringify(event)),
   });
-  if (state === "processed" || state === "ignored") return { outcome: state };
-  return { outcome: await work(admin, [{ id: event.id, type: event.type }], subject) };
+}
+
+async function isPending(
+  admin: db.Client,
+  event: Stripe.Event,
+  subject: Subject,
+): Promise<boolean> {
+  const state = await keep(admin, event, subject);
+  return state !== "processed" && state !== "ignored";
 }
 
 /** A purchase comes before its customer: what happens to it says nothing about their plan. */
@@ -68,7 +84,7 @@ async function subjectOf(admin: db.Client, event: Stripe.Event): Promise<Subject
   const account = accountToSync(event);
   if (account !== null) return aboutAccount(account);
   const purchase = await purchaseOf(admin, event);
-  if (purchase !== null) return { customer: null, purchase, account: null };
+  if (purchase !== null) return aboutPurchase(purchase);
   return { customer: customerOf(event), purchase: null, account: null };
 }
 
@@ -78,19 +94,41 @@ async function purchaseOf(admin: db.Client, event: Stripe.Event): Promise<string
   return clues === null ? null : await db.findPurchase(admin, clues);
 }
 
+function aboutPurchase(purchase: string): Subject {
+  return { customer: null, purchase, account: null };
+}
+
 function aboutAccount(account: string | null): Subject {
   return { customer: null, purchase: null, account };
 }
 
-/** Takes in an event of Stripe's list that is about a purchase. False: it is about none, and nothing was done. */
-export async function takeListed(admin: db.Client, event: Stripe.Event): Promise<boolean> {
-  if (await purchaseOf(admin, event) === null) return false;
-  try {
-    await takeEvent(admin, event);
-  } catch {
-    // Kept in the inbox with its reason, and logged: the drain tries it again, and the others must not wait for it.
+/**
+ * Takes in those events of a page of Stripe's list that are about purchases, and answers the others. All are kept before any
+ * work is done, and one fetch serves all of a purchase; one that fails is in the inbox with its reason, and the drain tries it
+ * again.
+ */
+export async function takePurchaseEvents(
+  admin: db.Client,
+  events: Stripe.Event[],
+): Promise<Stripe.Event[]> {
+  const others: Stripe.Event[] = [];
+  const pending = new Map<string, Hint[]>();
+  // Most events of a page are about a few purchases, each named by the same ids.
+  const known = new Map<string, string | null>();
+  for (const event of events) {
+    const key = JSON.stringify(purchaseClues(event));
+    const purchase = known.has(key) ? known.get(key) ?? null : await purchaseOf(admin, event);
+    known.set(key, purchase);
+    if (purchase === null) others.push(event);
+    else if (await isPending(admin, event, aboutPurchase(purchase))) {
+      const hints = pending.get(purchase) ?? [];
+      pending.set(purchase, [...hints, { id: event.id, type: event.type }]);
+    }
   }
-  return true;
+  for (const [purchase, hints] of pending) {
+    await work(admin, hints, aboutPurchase(purchase)).catch(() => undefined);
+  }
+  return others;
 }
 
 /**
@@ -164,8 +202,9 @@ async function workOnPurchase(
   events: Hint[],
   purchase: string,
 ): Promise<Outcome> {
-  await syncPurchase(admin, purchase);
-  return await finishAll(admin, events, "processed");
+  const state = await syncPurchase(admin, purchase);
+  // Applying the snapshot settles the events it covers; an older one leaves that to the newer.
+  return state?.applied ? "processed" : await finishAll(admin, events, "processed");
 }
 
 async function workOnSeller(

@@ -139,10 +139,18 @@ export async function attachMeteredItems(admin: db.Client, customer: string): Pr
       stripe().subscriptions.update(subscription.id, {
         items,
         proration_behavior: "create_prorations",
+        ...plannedEnd(subscription),
       }, { idempotencyKey })
     );
   }
   await syncCustomer(admin, customer);
+}
+
+/** The end of "the period" would be the month's from now on, also of a year that is paid: the day itself stays. */
+function plannedEnd(
+  { cancel_at_period_end, cancel_at }: Stripe.Subscription,
+): Stripe.SubscriptionUpdateParams {
+  return cancel_at_period_end && cancel_at !== null ? { cancel_at } : {};
 }
 
 /**

@@ -4,7 +4,7 @@ import { customerOf, HINT_GROUPS } from "../domain/events.ts";
 import { AppError } from "../domain/errors.ts";
 import { log } from "../log.ts";
 import { callingStripe, type Stripe, stripe } from "../stripe.ts";
-import { takeListed } from "./inbox.ts";
+import { takePurchaseEvents } from "./inbox.ts";
 import { fetchCustomer, syncCustomer } from "./sync.ts";
 
 /** A scheduled function has little more than a minute; what is left waits for the next call. */
@@ -61,7 +61,7 @@ async function listEvents(admin: db.Client, run: db.ReconcileRun, deadline: numb
       : { group: group + 1, after: "" };
     const listed = place.group >= HINT_GROUPS.length;
     const missing = await db.noteReconcilePage(admin, run.run, {
-      events: await withoutPurchases(admin, page.data),
+      events: (await takePurchaseEvents(admin, page.data)).map(toRow),
       cursor: `${place.group}:${place.after}`,
       listed,
     });
@@ -74,16 +74,6 @@ async function listEvents(admin: db.Client, run: db.ReconcileRun, deadline: numb
 function placeOf(cursor: string): { group: number; after: string } {
   const [group = "", after = ""] = cursor.split(":");
   return { group: Number(group) || 0, after };
-}
-
-/** Those about purchases go through the inbox at once, which knows what was delivered; the rest is about customers. */
-async function withoutPurchases(
-  admin: db.Client,
-  events: Stripe.Event[],
-): Promise<db.ReconcileEvent[]> {
-  const rest: db.ReconcileEvent[] = [];
-  for (const event of events) if (!await takeListed(admin, event)) rest.push(toRow(event));
-  return rest;
 }
 
 function toRow(event: Stripe.Event): db.ReconcileEvent {

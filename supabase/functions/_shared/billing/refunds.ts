@@ -87,6 +87,9 @@ async function repaidTransfers(
   for (const { metadata } of await reversalsOf(transfer)) {
     const dispute = metadata?.["dispute"];
     if (!dispute || repaid.some((one) => one.metadata["dispute"] === dispute)) continue;
+    const { status } = await stripe().disputes.retrieve(dispute);
+    // Of one that is not won there is nothing to wait for: Stripe refuses the refund and says why.
+    if (status !== "won") continue;
     throw new AppError("change_in_progress", "The creator's share is still to be paid again.");
   }
   return repaid;

@@ -61,6 +61,10 @@ export function resume(call: db.UserCall): Promise<{ entitlements: Json }> {
 export function cancelNow(call: db.UserCall): Promise<{ entitlements: Json }> {
   return claimed(call, true, async ({ token }) => {
     const subscription = await current(call);
+    // Consent ends with the subscription, but before the last report: what is used after that would be on no invoice.
+    if (subscription.items.data.some(isMetered)) {
+      await db.setOverage(call.supabase, { enabled: false });
+    }
     await settleMetered(subscription, call);
     const last = subscription.items.data.some(isMetered) ? { invoice_now: true } : {};
     const idempotencyKey = `cancel_now:${subscription.id}:${token}`;

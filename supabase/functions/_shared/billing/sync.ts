@@ -12,7 +12,7 @@ import {
   toInvoice,
   toSnapshot,
 } from "../domain/snapshot.ts";
-import { isLicence } from "../domain/purchase.ts";
+import { isLicence, namesPurchase } from "../domain/purchase.ts";
 import { log } from "../log.ts";
 import { fulfilCredits } from "./credits.ts";
 import { fetchMetering } from "./metered.ts";
@@ -113,9 +113,8 @@ async function fetchAll(
   admin: db.Client,
   stripeCustomerId: string,
 ): Promise<{ snapshot: CustomerSnapshot; overtaken: string[] }> {
-  const [keys, licences, all, invoices] = await Promise.all([
+  const [keys, all, invoices] = await Promise.all([
     db.catalogueKeys(admin),
-    db.purchasesOfCustomer(admin, stripeCustomerId),
     callingStripe(() =>
       stripe().subscriptions
         .list({ customer: stripeCustomerId, status: "all", limit: 100, expand: ["data.schedule"] })
@@ -126,8 +125,7 @@ async function fetchAll(
         .autoPagingToArray({ limit: MAX_INVOICES })
     ),
   ]);
-  // Monthly licences are purchases on the marketplace and never give a plan; see syncPurchase.
-  const subscriptions = all.filter((one) => !isLicence(one, licences));
+  const subscriptions = await withoutLicences(admin, stripeCustomerId, all);
   const snapshot = {
     subscriptions: await Promise.all(
       subscriptions.map((subscription) => snapshotOf(subscription, keys)),
@@ -137,6 +135,17 @@ async function fetchAll(
     ...await fetchMetering(stripeCustomerId, subscriptions),
   };
   return { snapshot, overtaken: subscriptions.flatMap((one) => overtakenSchedule(one) ?? []) };
+}
+
+/** Monthly licences are purchases on the marketplace and never give a plan; see syncPurchase. */
+async function withoutLicences(
+  admin: db.Client,
+  customer: string,
+  subscriptions: Stripe.Subscription[],
+): Promise<Stripe.Subscription[]> {
+  if (!subscriptions.some(namesPurchase)) return subscriptions;
+  const purchases = await db.purchasesOfCustomer(admin, customer);
+  return subscriptions.filter((one) => !isLicence(one, purchases));
 }
 
 /** One subscription that cannot be read gives no access, and does not keep the others from being applied. */

@@ -10,6 +10,9 @@ const BUDGET_MS = 40_000;
 const CLAIM_BATCH = 1_000;
 /** Rows on their way at the same moment, each of another customer or meter: far below Stripe's 1,000 a second. */
 const AT_ONCE = 20;
+/** How long whoever needs everything reported waits for rows that somebody else is sending. */
+const SETTLE_MS = 10_000;
+const SETTLE_STEP_MS = 250;
 
 export interface UsageReport {
   claimed: number;
@@ -38,17 +41,37 @@ export async function reportUsage(
     if (rows.length === 0) break;
     const outcomes = await Promise.all(rows.map((row) => send(admin, row)));
     for (const outcome of outcomes) report[outcome] += 1;
+    // Of one customer also what waits for a later attempt is leased: once is enough.
+    if (customer !== null && report.failed > 0) break;
   }
   if (report.failed + report.parked > 0) log("warn", "usage_not_reported", { ...report });
   return report;
 }
 
-/** Everything a customer used so far is at Stripe, or this throws: before their items or their subscription change. */
+/**
+ * Everything a customer used so far is at Stripe or put aside, or this throws: before their items or their subscription
+ * change, and before an invoice closes. What failed before is tried now, and what somebody else is sending is waited for.
+ */
 export async function settleUsage(admin: db.Client, customer: string): Promise<void> {
-  const { failed } = await reportUsage(admin, customer);
-  if (failed === 0) return;
-  throw new AppError("billing_unavailable", "Billing cannot be reached. Try again in a minute.", {
-    cause: new Error(`${failed} rows of usage of ${customer} are not reported`),
+  const deadline = Date.now() + SETTLE_MS;
+  for (;;) {
+    const { failed } = await reportUsage(admin, customer);
+    const left = await unsent(admin, customer);
+    if (left === 0) return;
+    if (failed > 0 || Date.now() > deadline) throw unsettled(customer, left);
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_STEP_MS));
+  }
+}
+
+/** Units in the outbox that are not known to be at Stripe; what is being used at this moment is in none yet. */
+async function unsent(admin: db.Client, customer: string): Promise<number> {
+  const sums = await db.usageSums(admin, { customer, limit: CLAIM_BATCH });
+  return sums.reduce((sum, { waiting }) => sum + waiting, 0);
+}
+
+function unsettled(customer: string, left: number): AppError {
+  return new AppError("billing_unavailable", "Billing cannot be reached. Try again in a minute.", {
+    cause: new Error(`${left} units that ${customer} used are not reported`),
   });
 }
 
@@ -150,6 +173,9 @@ interface CheckReport {
 /**
  * Compares ledger, outbox and Stripe's event summaries, per customer, metric and billing period, and writes down what it
  * found. Answers `{checked, verdicts, differences, next}`; call again with `after: next` until it is null.
+ *
+ * With neither a customer nor a place to begin (`after`, empty: the first) it is the scheduled check, which goes on where
+ * the last one stopped and keeps its place after every page: a run that is killed has not looked in vain.
  */
 export async function checkUsage(
   admin: db.Client,
@@ -158,9 +184,10 @@ export async function checkUsage(
   const report: CheckReport = { checked: 0, verdicts: {}, differences: [], next: null };
   const deadline = Date.now() + BUDGET_MS;
   const meters = await meterIds();
-  let after = options.after;
+  const isScheduled = options.customer === undefined && options.after === undefined;
+  let after = isScheduled ? await db.usageCheckCursor(admin) : options.after;
   do {
-    const { sums, next } = await nextSums(admin, { ...options, after });
+    const { sums, next } = await nextSums(admin, { customer: options.customer, after });
     const queue = sums.values();
     const worker = async () => {
       for (const sum of queue) await checkOne(admin, sum, meters.get(sum.meter_event_name), report);
@@ -168,8 +195,9 @@ export async function checkUsage(
     await Promise.all(Array.from({ length: CHECKS_AT_ONCE }, worker));
     report.next = next;
     after = next ?? undefined;
+    if (isScheduled) await db.moveUsageCheck(admin, next);
   } while (report.next !== null && Date.now() < deadline);
-  if (report.next !== null) log("warn", "usage_check_unfinished", { next: report.next });
+  if (report.next !== null) log("info", "usage_check_goes_on", { next: report.next });
   return { ...report };
 }
 

@@ -95,11 +95,17 @@ export async function meteredPriceOf(
   return wanted?.lookup_key ?? null;
 }
 
+/** A credit pack as it is sold in one currency. */
 export type CreditPack = Tables["credit_packs"]["Row"];
 
-export function findCreditPack(client: Client, lookupKey: string): Promise<CreditPack | null> {
-  return rows(
-    client.from("credit_packs").select("*").eq("lookup_key", lookupKey).eq("is_active", true)
-      .maybeSingle(),
+/** A pack on sale, once per currency it has; the first is the pack's own. Empty when there is none. */
+export async function findCreditPack(client: Client, lookupKey: string): Promise<CreditPack[]> {
+  const row = await rows(
+    client.from("credit_packs")
+      .select("*, credit_pack_currency_options(currency, price_minor, credit_minor)")
+      .eq("lookup_key", lookupKey).eq("is_active", true).maybeSingle(),
   );
+  if (row === null) return [];
+  const { credit_pack_currency_options: options, ...pack } = row;
+  return [pack, ...options.map((option) => ({ ...pack, ...option }))];
 }

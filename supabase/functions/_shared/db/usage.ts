@@ -90,6 +90,16 @@ export function usageSums(
   }));
 }
 
+/** Where the scheduled check goes on; empty: with the first customer. */
+export function usageCheckCursor(admin: Client): Promise<string> {
+  return rows(admin.rpc("usage_check_cursor"));
+}
+
+/** Remembers the last customer that was checked; null: everybody was. */
+export async function moveUsageCheck(admin: Client, after: string | null): Promise<void> {
+  await rows(admin.rpc("move_usage_check", { p_after: after ?? "" }));
+}
+
 /** Writes down what Stripe says beside what we say; answers the verdict. */
 export function noteUsageCheck(admin: Client, sum: UsageSum, stripe: number): Promise<string> {
   return rows(admin.rpc("note_usage_check", {

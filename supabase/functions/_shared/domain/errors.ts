@@ -36,6 +36,7 @@ export const ERROR_STATUS = {
   billing_unavailable: 502,
   stripe_shape_unknown: 502,
   price_mismatch: 503,
+  tax_not_configured: 503,
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_STATUS;

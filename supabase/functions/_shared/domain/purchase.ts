@@ -120,6 +120,10 @@ function toLicenceSubscription(subscription: Stripe.Subscription): LicenceSubscr
   };
 }
 
+export function namesPurchase({ metadata }: Pick<Stripe.Subscription, "metadata">): boolean {
+  return metadata?.["purchase_id"] !== undefined;
+}
+
 /** Whether a subscription is a monthly licence: it names a purchase, and that is one of this customer's. */
 export function isLicence(
   { metadata }: Pick<Stripe.Subscription, "metadata">,

@@ -37,7 +37,7 @@ export function CreditsSection() {
 }
 
 function Credits({ overage, grants }: { overage: Overage; grants: CreditGrant[] }) {
-  const { credits, available } = overage;
+  const { credits, available, enabled, capMinor } = overage;
   const currency = credits?.currency ?? overage.currency;
   const balance = credits?.balanceMinor ?? 0;
   const canBuy = available;
@@ -57,7 +57,12 @@ function Credits({ overage, grants }: { overage: Overage; grants: CreditGrant[] 
         </p>
         <p className="text-sm text-muted">
           {credits?.nextExpiry ? `Next expiry: ${formatDate(credits.nextExpiry)}. ` : ""}
-          It pays for use beyond your plan before your card does, when the invoice is made.
+          It pays for use beyond your plan before your card does, when the invoice is made.{" "}
+          {enabled && capMinor !== null
+            ? `What it pays for counts towards your spending cap of ${
+              formatMoney(capMinor, overage.currency)
+            } too.`
+            : "Nothing uses it up while pay as you go is off."}
         </p>
       </div>
       {grants.length > 0 && <GrantTable grants={grants} />}
