@@ -766,6 +766,46 @@ revoke all on function "billing"."creator_sums"(uuid) from public;
 
 grant execute on function "billing"."creator_sums"(uuid) to "postgres";
 
+-- billing/functions/credit_offer
+
+create or replace function billing.credit_offer (
+  p_lookup_key text,
+  p_currency   text
+)
+  returns table (
+    title        text,
+    price_minor  bigint,
+    credit_minor bigint
+  )
+  language plpgsql
+  stable
+  set search_path to ''
+  AS $function$
+declare
+  v_pack public.credit_packs;
+begin
+  select * into v_pack from public.credit_packs p where p.lookup_key = p_lookup_key and p.is_active;
+  if not found then
+    perform billing.raise_http(404, 'price_not_found', 'There is no such price.');
+  end if;
+  return query
+  select v_pack.name, v_pack.price_minor, v_pack.credit_minor where v_pack.currency = p_currency
+  union all
+  select v_pack.name, o.price_minor, o.credit_minor from public.credit_pack_currency_options o
+  where o.lookup_key = p_lookup_key and o.currency = p_currency
+  limit 1;
+  if not found then
+    perform billing.raise_http(409, 'currency_mismatch', 'This credit is not sold in this currency.');
+  end if;
+end;
+$function$;
+
+comment on function "billing"."credit_offer"(text, text) is 'What a pack is called, costs and holds in a currency. 404 price_not_found, 409 currency_mismatch.';
+
+revoke all on function "billing"."credit_offer"(text, text) from public;
+
+grant execute on function "billing"."credit_offer"(text, text) to "postgres";
+
 -- billing/functions/current_plan
 
 create or replace function billing.current_plan (
@@ -1877,6 +1917,42 @@ revoke all on function "billing"."my_seller_id"() from public;
 
 grant execute on function "billing"."my_seller_id"() to "authenticated", "postgres";
 
+-- billing/functions/note_credit_state
+
+create or replace function billing.note_credit_state (
+  p_purchase       public.purchases,
+  p_status         text,
+  p_refunded_minor bigint
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  -- Once for each change: a problem that an operator has resolved does not come back with the next snapshot.
+  if p_status = 'partially_refunded' and p_refunded_minor <> p_purchase.refunded_minor then
+    perform billing.report_problem('credit_partly_refunded', p_purchase.id::text, jsonb_build_object(
+      'refunded_minor', p_refunded_minor, 'amount_minor', p_purchase.amount_minor, 'currency', p_purchase.currency,
+      'session', p_purchase.checkout_session_id
+    ));
+  elsif p_purchase.status = 'disputed' and p_status in ('paid', 'partially_refunded') then
+    perform billing.report_problem('credit_dispute_won', p_purchase.id::text, jsonb_build_object(
+      'credit_minor', p_purchase.credit_minor, 'currency', p_purchase.currency, 'session', p_purchase.checkout_session_id
+    ));
+  elsif p_status in ('refunded', 'lost') then
+    update billing.problems b set resolved_at = now()
+    where b.kind in ('credit_partly_refunded', 'credit_dispute_won') and b.subject = p_purchase.id::text
+      and b.resolved_at is null;
+  end if;
+end;
+$function$;
+
+comment on function "billing"."note_credit_state"(public.purchases, text, bigint) is 'Tells an operator what nobody decides about credit by itself: a partial refund takes none of it back, and a dispute that was won gives back only what had not been used.';
+
+revoke all on function "billing"."note_credit_state"(public.purchases, text, bigint) from public;
+
+grant execute on function "billing"."note_credit_state"(public.purchases, text, bigint) to "postgres";
+
 -- billing/functions/note_drifts
 
 create or replace function billing.note_drifts (
@@ -2725,6 +2801,7 @@ create or replace function billing.purchase_terms (
     'status', p_purchase.status,
     'attempt', p_purchase.attempt,
     'listing_id', p_purchase.listing_id,
+    'credit_pack', p_purchase.credit_pack,
     'seller_id', p_purchase.seller_id,
     'buyer_id', p_purchase.buyer_id,
     'customer', p_purchase.stripe_customer_id,
@@ -2878,7 +2955,12 @@ begin
     v_state.licence := case when v_state.licence is not null then 'revoked' end;
     v_state.reason := coalesce(v_state.reason, 'payment_failed');
   end if;
-  if v_state.holds and not v_purchase.holds then
+  if v_purchase.credit_pack is not null then
+    -- Nothing to hold and nothing to own: it may be bought again as soon as it is paid.
+    v_state.holds := v_purchase.holds and v_state.status = 'open';
+    v_state.licence := null;
+    perform billing.note_credit_state(v_purchase, v_state.status, v_state.refunded_minor);
+  elsif v_state.holds and not v_purchase.holds then
     select h.holds, h.stale_session_id into v_state.holds, v_stale from billing.take_hold(v_purchase) h;
   end if;
   update public.purchases p set
@@ -2896,7 +2978,7 @@ begin
 end;
 $function$;
 
-comment on function "billing"."refresh_licence"(uuid) is 'Derives status and licence of a purchase: {status, licence, stale_session_id}. The caller holds billing.lock_person().';
+comment on function "billing"."refresh_licence"(uuid) is 'Derives status and licence of a purchase: {status, licence, stale_session_id}; of a credit pack there is no licence. The caller holds billing.lock_person().';
 
 revoke all on function "billing"."refresh_licence"(uuid) from public;
 
@@ -6023,6 +6105,60 @@ revoke all on function "public"."begin_checkout"(uuid, text) from public;
 
 grant execute on function "public"."begin_checkout"(uuid, text) to "postgres", "service_role";
 
+-- public/functions/begin_credit_purchase
+
+create or replace function public.begin_credit_purchase (
+  p_user_id    uuid,
+  p_lookup_key text,
+  p_currency   text
+)
+  returns jsonb
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_offer record;
+  v_purchase public.purchases;
+  v_stale text;
+begin
+  perform billing.require(
+    p_user_id is not null and p_lookup_key is not null and p_currency is not null,
+    'p_user_id, p_lookup_key or p_currency is missing'
+  );
+  perform billing.lock_person(p_user_id);
+  select * into strict v_offer from billing.credit_offer(p_lookup_key, p_currency);
+  select * into v_purchase from public.purchases p
+  where p.buyer_id = p_user_id and p.credit_pack = p_lookup_key and p.holds for no key update;
+  if found and (v_purchase.amount_minor, v_purchase.currency, v_purchase.credit_minor)
+    is distinct from (v_offer.price_minor, p_currency, v_offer.credit_minor) then
+    -- See public.begin_purchase().
+    v_stale := v_purchase.checkout_session_id;
+    update public.purchases p
+    set status = 'expired', holds = false, due_at = case when v_stale is not null then p.due_at end
+    where p.id = v_purchase.id;
+    v_purchase := null;
+  end if;
+  if v_purchase.id is null then
+    insert into public.purchases (
+      buyer_id, credit_pack, credit_minor, kind, title, amount_minor, currency, fee_bps, fee_minor, stripe_customer_id
+    )
+    values (
+      p_user_id, p_lookup_key, v_offer.credit_minor, 'one_time', v_offer.title, v_offer.price_minor, p_currency, 0, 0,
+      (select c.stripe_customer_id from public.customers c where c.user_id = p_user_id)
+    )
+    returning * into v_purchase;
+  end if;
+  return billing.purchase_terms(v_purchase) || jsonb_build_object('stale_session_id', v_stale);
+end;
+$function$;
+
+comment on function "public"."begin_credit_purchase"(uuid, text, text) is 'The purchase of a credit pack by a user in a currency, at the price of this moment: an unfinished one again if it is the same offer, else a new one. Answers purchase_terms() and stale_session_id, the session of another offer. Errors: see billing.credit_offer().';
+
+revoke all on function "public"."begin_credit_purchase"(uuid, text, text) from public;
+
+grant execute on function "public"."begin_credit_purchase"(uuid, text, text) to "postgres", "service_role";
+
 -- public/functions/begin_plan_change
 
 create or replace function public.begin_plan_change (
@@ -8036,7 +8172,7 @@ create or replace function public.purchase_terms (
   select billing.purchase_terms(p) from public.purchases p where p.id = p_purchase_id;
 $function$;
 
-comment on function "public"."purchase_terms"(uuid) is '{purchase_id, status, attempt, listing_id, seller_id, buyer_id, customer, title, kind, amount_minor, currency, fee_minor, fee_bps, destination, session_id, payment_intent_id, charge_id, subscription_id, created_at}; null when there is none.';
+comment on function "public"."purchase_terms"(uuid) is '{purchase_id, status, attempt, listing_id, credit_pack, seller_id, buyer_id, customer, title, kind, amount_minor, currency, fee_minor, fee_bps, destination, session_id, payment_intent_id, charge_id, subscription_id, created_at}; null when there is none.';
 
 revoke all on function "public"."purchase_terms"(uuid) from public;
 
@@ -10059,7 +10195,7 @@ grant select on table "public"."prices" to "service_role";
 create table "public"."purchases" (
   "id"                     uuid                     not null default gen_random_uuid(),
   "buyer_id"               uuid,
-  "listing_id"             uuid                     not null,
+  "listing_id"             uuid,
   "seller_id"              uuid,
   "kind"                   text                     not null,
   "title"                  text                     not null,
@@ -10090,11 +10226,16 @@ create table "public"."purchases" (
   "paid_at"                timestamp with time zone,
   "created_at"             timestamp with time zone not null default now(),
   "updated_at"             timestamp with time zone not null default now(),
+  "credit_pack"            text,
+  "credit_minor"           bigint,
   constraint "purchases_amount_minor_check" check ((amount_minor > 0)),
   constraint "purchases_buyer_id_fkey" foreign key (buyer_id) references auth.users(id) on delete set null,
   constraint "purchases_check1" check (((seller_id IS NOT NULL) OR (fee_minor = 0))),
   constraint "purchases_checkout_session_id_key" unique (checkout_session_id),
   constraint "purchases_check" check (((fee_minor >= 0) AND (fee_minor <= amount_minor))),
+  constraint "purchases_credit_check" check ((((credit_pack IS NULL) = (credit_minor IS NULL)) AND ((credit_pack IS NULL) OR ((seller_id IS NULL) AND (kind = 'one_time'::text))))),
+  constraint "purchases_credit_minor_check" check ((credit_minor > 0)),
+  constraint "purchases_credit_pack_check" check ((credit_pack ~ '^[a-z][a-z0-9_]*$'::text)),
   constraint "purchases_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
   constraint "purchases_fee_bps_check" check (((fee_bps >= 0) AND (fee_bps <= 10000))),
   constraint "purchases_kind_check" check ((kind = ANY (ARRAY['one_time'::text, 'monthly'::text]))),
@@ -10106,6 +10247,7 @@ create table "public"."purchases" (
     ((status = ANY (ARRAY['open'::text, 'processing'::text, 'paid'::text, 'failed'::text, 'expired'::text, 'refunded'::text, 'partially_refunded'::text, 'disputed'::text,
     'lost'::text, 'active'::text, 'past_due'::text, 'canceled'::text]))),
   constraint "purchases_stripe_subscription_id_key" unique (stripe_subscription_id),
+  constraint "purchases_subject_check" check (((listing_id IS NULL) = (credit_pack IS NOT NULL))),
   constraint "purchases_seller_id_fkey" foreign key (seller_id) references public.sellers(id)
 );
 
@@ -10113,6 +10255,9 @@ alter table "public"."purchases"
   enable row level security;
 
 create index purchases_buyer_id_created_at_idx on public.purchases using btree (buyer_id, created_at);
+
+create unique index purchases_buyer_id_credit_pack_idx on public.purchases using btree (buyer_id, credit_pack)
+  where (holds AND (credit_pack is not null));
 
 create unique index purchases_buyer_id_listing_id_idx on public.purchases using btree (buyer_id, listing_id)
   where holds;
@@ -10140,17 +10285,21 @@ comment on column "public"."purchases"."applied_token" is 'Token of the snapshot
 
 comment on column "public"."purchases"."attempt" is 'Counts Checkout sessions; part of the idempotency key.';
 
+comment on column "public"."purchases"."credit_minor" is 'The credit that was promised, in the currency of the purchase.';
+
+comment on column "public"."purchases"."credit_pack" is 'Lookup key of the credit pack that was sold, instead of a listing. The credit itself is a grant at Stripe.';
+
 comment on column "public"."purchases"."due_at" is 'When to look at it again without an event; null: nothing is expected to happen. See billing.purchase_due().';
 
 comment on column "public"."purchases"."fee_minor" is 'Application fee of one payment; 0 for the house.';
 
-comment on column "public"."purchases"."holds" is 'Unfinished or alive: no other purchase of this listing by this buyer may begin.';
+comment on column "public"."purchases"."holds" is 'Unfinished or alive: no other purchase of this listing by this buyer may begin. Of a credit pack: unfinished.';
 
 comment on column "public"."purchases"."past_due_since" is 'When a sync first saw that a renewal has failed. The grace runs from here.';
 
 comment on column "public"."purchases"."problem" is 'What Stripe says that does not fit this row; then there is no licence.';
 
-comment on table "public"."purchases" is 'Purchases of listings. The row outlives its buyer (without a name) and its seller. A seller never reads it: the buyer stands in it; see public.my_sales().';
+comment on table "public"."purchases" is 'Purchases of listings, and of credit packs of the house. The row outlives its buyer (without a name) and its seller. A seller never reads it: the buyer stands in it; see public.my_sales().';
 
 grant select ("amount_minor") on table "public"."purchases" to "authenticated";
 
@@ -10159,6 +10308,10 @@ grant select ("buyer_id") on table "public"."purchases" to "authenticated";
 grant select ("cancel_at_period_end") on table "public"."purchases" to "authenticated";
 
 grant select ("created_at") on table "public"."purchases" to "authenticated";
+
+grant select ("credit_minor") on table "public"."purchases" to "authenticated";
+
+grant select ("credit_pack") on table "public"."purchases" to "authenticated";
 
 grant select ("currency") on table "public"."purchases" to "authenticated";
 

@@ -99,8 +99,8 @@ select results_eq(
   $$select a.attname::text collate "default" from pg_attribute a
     where a.attrelid = 'public.purchases'::regclass and a.attnum > 0 and not a.attisdropped
       and has_column_privilege('authenticated', a.attrelid, a.attnum, 'SELECT') order by 1$$,
-  array['amount_minor', 'buyer_id', 'cancel_at_period_end', 'created_at', 'currency', 'current_period_end', 'id', 'kind',
-    'listing_id', 'paid_at', 'receipt_url', 'refunded_minor', 'status', 'title', 'updated_at'],
+  array['amount_minor', 'buyer_id', 'cancel_at_period_end', 'created_at', 'credit_minor', 'credit_pack', 'currency',
+    'current_period_end', 'id', 'kind', 'listing_id', 'paid_at', 'receipt_url', 'refunded_minor', 'status', 'title', 'updated_at'],
   'of a purchase nobody reads Stripe''s ids'
 );
 select results_eq(
@@ -131,7 +131,7 @@ select results_eq(
 select results_eq(
   $$select * from pg_temp.executable('service_role')$$,
   array['public.apply_customer_snapshot', 'public.apply_purchase_snapshot', 'public.apply_seller_snapshot',
-    'public.begin_checkout', 'public.begin_plan_change', 'public.begin_purchase', 'public.begin_reconcile',
+    'public.begin_checkout', 'public.begin_credit_purchase', 'public.begin_plan_change', 'public.begin_purchase', 'public.begin_reconcile',
     'public.begin_seller', 'public.begin_sync', 'public.checkout_terms', 'public.claim_usage',
     'public.close_checkout', 'public.compare_customer_snapshot', 'public.consume_usage', 'public.continue_sync',
     'public.customers_after', 'public.customers_without_metered_items', 'public.dispute_work',

@@ -151,7 +151,7 @@ create temporary table begun as select begin_purchase(pg_temp.bob(), pg_temp.lis
 select is(
   doc - '{purchase_id, created_at, seller_id}'::text[],
   jsonb_build_object(
-    'status', 'open', 'attempt', 1, 'listing_id', pg_temp.listing(), 'buyer_id', pg_temp.bob(), 'customer', 'cus_bob',
+    'status', 'open', 'attempt', 1, 'listing_id', pg_temp.listing(), 'credit_pack', null, 'buyer_id', pg_temp.bob(), 'customer', 'cus_bob',
     'title', 'A careful lawyer', 'kind', 'one_time', 'amount_minor', 1000, 'currency', 'usd', 'fee_minor', 200,
     'fee_bps', 2000, 'destination', 'acct_ada', 'session_id', null, 'payment_intent_id', null, 'charge_id', null,
     'subscription_id', null, 'stale_session_id', null

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { buyCredits } from "../_shared/billing/credits.ts";
+import { buyCredits } from "../_shared/billing/credit_sale.ts";
 import { userFunction } from "../_shared/http.ts";
 
 const body = z.strictObject({ lookup_key: z.string().min(1).max(200) });

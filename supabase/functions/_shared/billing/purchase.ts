@@ -19,30 +19,62 @@ import { expireSession } from "./session.ts";
 /** A session may turn out to be spent (paid, expired) when it is opened again; then the next one is a fresh start. */
 const MAX_ATTEMPTS = 4;
 
+/** How something is sold once: what of our rows it is, and what Stripe is to ask for. */
+export interface Sale {
+  begin: () => Promise<db.PurchaseOrder>;
+  /** Equal orders make equal parameters: the attempt's idempotency key is used with them. */
+  params: (order: db.PurchaseOrder) => Stripe.Checkout.SessionCreateParams;
+}
+
 /**
  * Opens Stripe's Checkout for one listing and answers its address. Price, fee and who is paid are those of our rows at this
  * moment.
- *
- * A buyer has at most one unfinished purchase of a listing, and it has at most one open session: tabs share it by its
- * idempotency key. A purchase begun under another price is given up, and its session is closed for payment before there is
- * another. So nobody pays twice for one listing.
  *
  * Errors: `listing_not_found`, `listing_not_available`, `own_listing`, `already_owned`, `purchase_processing`,
  * `seller_paused`, `checkout_superseded`, `billing_unavailable`.
  */
 export async function openPurchase(
   listingId: string,
+  call: db.UserCall,
+): Promise<{ url: string }> {
+  const site = env().SITE_URL;
+  return await openSale({
+    begin: () => db.beginPurchase(call.supabaseAdmin, call.user.id, listingId),
+    params: (order) => ({
+      ...offerParams({
+        purchaseId: order.purchase_id,
+        title: order.title,
+        kind: order.kind,
+        amountMinor: order.amount_minor,
+        currency: order.currency,
+        feeMinor: order.fee_minor,
+        feeBps: order.fee_bps,
+        destination: order.destination,
+      }),
+      success_url: returnUrls(site).purchaseSuccess,
+      cancel_url: purchaseCancelledUrl(site, listingId),
+    }),
+  }, call);
+}
+
+/**
+ * Opens the session of a sale. A buyer has at most one unfinished purchase of the same thing, and it has at most one open
+ * session: tabs share it by its idempotency key. A purchase begun under another price is given up, and its session is closed
+ * for payment before there is another. So nobody pays twice for one.
+ */
+export async function openSale(
+  sale: Sale,
   { user, supabaseAdmin: admin }: db.UserCall,
 ): Promise<{ url: string }> {
   let customer: string | null = null;
   for (let round = 0; round < MAX_ATTEMPTS; round++) {
-    const order = await db.beginPurchase(admin, user.id, listingId);
+    const order = await sale.begin();
     // Paid just before its price changed: the next round finds it owned.
     if (order.stale_session_id !== null && await isPaid(admin, order.stale_session_id)) continue;
     const bound = order.session_id;
     customer ??= await ensureCustomer(admin, user);
     const session = bound === null
-      ? await createSession({ order, customer, user, listingId }, admin)
+      ? await createSession({ order, customer, user, sale }, admin)
       : await callingStripe(() => stripe().checkout.sessions.retrieve(bound));
     if (session === "customer_gone") {
       customer = await replaceCustomer(admin, user, customer);
@@ -103,31 +135,20 @@ interface Opening {
   order: db.PurchaseOrder;
   customer: string;
   user: db.User;
-  listingId: string;
+  sale: Sale;
 }
 
 /** The attempt's session in its present state; `key_spent` when its key was used with other parameters. */
 async function createSession(
-  { order, customer, user, listingId }: Opening,
+  { order, customer, user, sale }: Opening,
   admin: db.Client,
 ): Promise<Stripe.Checkout.Session | "key_spent" | "customer_gone"> {
-  const site = env().SITE_URL;
+  const params = sale.params(order);
   try {
     const session = await stripe().checkout.sessions.create({
-      ...offerParams({
-        purchaseId: order.purchase_id,
-        title: order.title,
-        kind: order.kind,
-        amountMinor: order.amount_minor,
-        currency: order.currency,
-        feeMinor: order.fee_minor,
-        feeBps: order.fee_bps,
-        destination: order.destination,
-      }),
+      ...params,
       customer,
       client_reference_id: user.id,
-      success_url: returnUrls(site).purchaseSuccess,
-      cancel_url: purchaseCancelledUrl(site, listingId),
     }, { idempotencyKey: `purchase:${order.purchase_id}:${order.attempt}` });
     // A replayed answer is what the session was when it was created, not what it is.
     const headers = new Headers(session.lastResponse.headers);

@@ -1,8 +1,10 @@
 import * as db from "../db.ts";
+import { AppError } from "../domain/errors.ts";
 import { refOf } from "../domain/facts.ts";
 import { type PurchaseObjects, toPurchaseSnapshot } from "../domain/purchase.ts";
 import { log } from "../log.ts";
-import { callingStripe, type Stripe, stripe } from "../stripe.ts";
+import { callingStripe, isCustomerMissing, type Stripe, stripe } from "../stripe.ts";
+import { fulfilCredits } from "./credits.ts";
 import { expireSession } from "./session.ts";
 import { feeRefundsOf, MAX_OBJECTS, reversalsOf, transfersOf } from "./transfers.ts";
 
@@ -21,7 +23,10 @@ export async function syncPurchase(
   const token = await db.nextSyncToken(admin);
   const terms = await db.purchaseTerms(admin, purchaseId);
   if (terms.session_id === null) return null;
-  const snapshot = toPurchaseSnapshot(await fetchPurchase(terms));
+  const objects = await fetchPurchase(terms);
+  const snapshot = toPurchaseSnapshot(objects);
+  // Before the snapshot settles the events that told of it: whoever dies in between, they are tried again.
+  if (objects.session?.status === "complete") await fulfilCreditOf(terms);
   const answer = await db.applyPurchaseSnapshot(admin, purchaseId, token, snapshot);
   if (answer.problem) {
     log("error", "purchase_not_understood", { purchase: purchaseId, misfit: answer.problem });
@@ -29,6 +34,18 @@ export async function syncPurchase(
   // It was paid although it had been given up: what was begun in its place must not be paid as well.
   if (answer.stale_session_id) await expireSession(answer.stale_session_id);
   return answer;
+}
+
+/** The credit of a pack that was paid, refunded or disputed. Whoever is gone, here or at Stripe, has none to give or take. */
+async function fulfilCreditOf(terms: db.PurchaseTerms): Promise<void> {
+  const { credit_pack, buyer_id, customer } = terms;
+  if (credit_pack === null || buyer_id === null || customer === null) return;
+  try {
+    await fulfilCredits(customer);
+  } catch (error) {
+    if (!(error instanceof AppError && isCustomerMissing(error.cause))) throw error;
+    log("warn", "credit_customer_missing", { purchase: terms.purchase_id });
+  }
 }
 
 /** Syncs what a buyer has not finished, or what was not settled when they left. */

@@ -37,6 +37,21 @@ export async function beginPurchase(
   );
 }
 
+/** The same of a credit pack, in the currency of this offer. Refuses with `price_not_found`, `currency_mismatch`. */
+export async function beginCreditPurchase(
+  admin: Client,
+  userId: string,
+  { lookup_key, currency }: { lookup_key: string; currency: string },
+): Promise<PurchaseOrder> {
+  return order.parse(
+    await refusable(admin.rpc("begin_credit_purchase", {
+      p_user_id: userId,
+      p_lookup_key: lookup_key,
+      p_currency: currency,
+    })),
+  );
+}
+
 /** Binds a session to the attempt it was opened for; false when that is over, because somebody has begun anew. */
 export async function notePurchaseSession(
   admin: Client,
@@ -77,6 +92,9 @@ const terms = z.object({
   purchase_id: z.string(),
   status: z.string(),
   kind: z.string(),
+  /** What was sold instead of a listing. */
+  credit_pack: z.string().nullable(),
+  buyer_id: z.string().nullable(),
   customer: z.string().nullable(),
   session_id: z.string().nullable(),
   payment_intent_id: z.string().nullable(),

@@ -1,4 +1,5 @@
 import type Stripe from "stripe";
+import { refOf } from "./facts.ts";
 
 /** What a paid checkout of a credit pack entitles to; written into the session's metadata when it is opened. */
 export interface CreditOrder {
@@ -8,8 +9,23 @@ export interface CreditOrder {
   /** Unix seconds; null: never. */
   expiresAt: number | null;
   name: string;
+  paymentIntent: string | null;
   refunded: boolean;
+  /** A bank has ever asked about it; whatever came of that. */
+  disputed: boolean;
 }
+
+/**
+ * Statuses of a dispute that leave the buyer what they paid for: it is won, or it is an inquiry that moves no money. Every
+ * other one, one of tomorrow included, takes the credit back; `billing.dispute_statuses` says the same of licences.
+ */
+const HARMLESS: readonly string[] = [
+  "prevented",
+  "warning_closed",
+  "warning_needs_response",
+  "warning_under_review",
+  "won",
+];
 
 /** Metadata of a session that sells credit; its values are ours, never the buyer's. */
 export function creditMetadata(pack: {
@@ -28,7 +44,7 @@ export function creditMetadata(pack: {
 
 /**
  * The credit that a session (`expand: ["payment_intent.latest_charge"]`) has paid for; null when it sells none or is not
- * paid. A refund of all of it takes the credit back; a partial one is an operator's decision.
+ * paid. A partial refund is an operator's decision.
  */
 export function paidCredit(session: Stripe.Checkout.Session): CreditOrder | null {
   const metadata = session.metadata ?? {};
@@ -45,11 +61,40 @@ export function paidCredit(session: Stripe.Checkout.Session): CreditOrder | null
     creditMinor,
     expiresAt: days > 0 ? session.created + days * 86_400 : null,
     name: metadata["credit_name"] || "Credit",
-    refunded: isRefunded(session),
+    ...paymentOf(session),
   };
 }
 
-function isRefunded({ payment_intent: intent }: Stripe.Checkout.Session): boolean {
+function paymentOf(
+  { payment_intent: intent }: Stripe.Checkout.Session,
+): Pick<CreditOrder, "paymentIntent" | "refunded" | "disputed"> {
   const charge = typeof intent === "object" ? intent?.latest_charge : null;
-  return typeof charge === "object" && charge !== null && charge.refunded;
+  const isCharge = typeof charge === "object" && charge !== null;
+  return {
+    paymentIntent: refOf(intent),
+    refunded: isCharge && charge.refunded,
+    disputed: isCharge && charge.disputed,
+  };
+}
+
+/**
+ * Whether the buyer is to have the credit: not when all of it was refunded, nor while a bank holds the money or has kept it.
+ * `grantsDue`: how often it may have been granted by now, once and again after each dispute that was won.
+ */
+export function creditDue(
+  { refunded }: Pick<CreditOrder, "refunded">,
+  disputes: Pick<Stripe.Dispute, "status">[],
+): { due: boolean; grantsDue: number } {
+  return {
+    due: !refunded && disputes.every(({ status }) => HARMLESS.includes(status)),
+    grantsDue: 1 + disputes.filter(({ status }) => status === "won").length,
+  };
+}
+
+/** A grant that gives nothing any more; `now` in Unix seconds. */
+export function hasEnded(
+  grant: Pick<Stripe.Billing.CreditGrant, "voided_at" | "expires_at">,
+  now: number,
+): boolean {
+  return grant.voided_at !== null || (grant.expires_at !== null && grant.expires_at <= now);
 }
