@@ -210,6 +210,34 @@ Deno.test("an inquiry of the bank touches nothing", async () => {
   });
 });
 
+Deno.test("a share that cannot be paid again for want of money is paid when there is some", async () => {
+  const db = sql();
+  await fund(10_000);
+  const seller = await creator(db);
+  const buyer = await owner(await publish(seller));
+  const dispute = await openDispute(await chargeOf(db, buyer));
+  await marketplaceSync();
+  await db`
+    update billing.purchase_disputes set next_attempt_at = now() + interval '1 hour' where id = ${dispute}`;
+  await decide(dispute, "won");
+  const { available } = await stripe().balance.retrieve();
+  const amount = available.find(({ currency }) => currency === "usd")?.amount ?? 0;
+  await stripe().payouts.create({ amount, currency: "usd" });
+  await retryNow(db);
+  await marketplaceSync();
+  const [waiting] = await db`
+    select transfer_state, last_error from billing.purchase_disputes where id = ${dispute}`;
+  assert.equal(waiting?.["transfer_state"], "reversed");
+  assert.match(waiting?.["last_error"], /balance_insufficient/);
+  assert.equal(await balanced(db, seller), 0);
+  await fund(amount);
+  await retryNow(db);
+  await marketplaceSync();
+  await quiet();
+  assert.equal(await balanced(db, seller), 1_600);
+  await db.end();
+});
+
 Deno.test("the hourly check repairs what no event told, and shows what it cannot explain", async () => {
   const db = sql();
   const seller = await creator(db);
