@@ -2565,10 +2565,11 @@ create or replace function billing.purchase_due (
       then now() + greatest(interval '4 minutes', (now() - p_purchase.created_at) / 10) end,
     case when p_purchase.status = 'open' and p_purchase.checkout_session_id is null
       then p_purchase.created_at + interval '25 hours' end,
-    -- A month that is over, or a payment that is late.
+    -- A month that is over, or a payment that is late; or nothing may be charged any more, and Stripe still would.
     case when p_purchase.kind = 'monthly' and p_purchase.stripe_subscription_id is not null
         and p_purchase.subscription_status not in ('canceled', 'incomplete_expired')
-      then case when p_purchase.past_due_since is not null then now() + interval '1 hour'
+      then case when p_purchase.status in ('refunded', 'lost') then now() + interval '4 minutes'
+        when p_purchase.past_due_since is not null then now() + interval '1 hour'
         else greatest(p_purchase.current_period_end, now() + interval '1 hour') end end,
     case when exists (
       select from billing.purchase_disputes d left join billing.dispute_statuses s on s.status = d.status

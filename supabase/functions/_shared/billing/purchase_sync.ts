@@ -1,6 +1,11 @@
 import * as db from "../db.ts";
 import { refOf } from "../domain/facts.ts";
-import { type PurchaseObjects, toPurchaseSnapshot } from "../domain/purchase.ts";
+import {
+  type PurchaseObjects,
+  type PurchaseSnapshot,
+  toPurchaseSnapshot,
+} from "../domain/purchase.ts";
+import { mayStillBill } from "../domain/snapshot.ts";
 import { log } from "../log.ts";
 import { callingStripe, type Stripe, stripe } from "../stripe.ts";
 import { expireSession } from "./session.ts";
@@ -28,7 +33,35 @@ export async function syncPurchase(
   }
   // It was paid although it had been given up: what was begun in its place must not be paid as well.
   if (answer.stale_session_id) await expireSession(answer.stale_session_id);
+  if (answer.applied) await endWhatIsOver(snapshot, answer);
   return answer;
+}
+
+/** Statuses of a payment that was given back in full or lost to the bank. */
+const TAKEN_BACK: readonly string[] = ["refunded", "lost"];
+
+/**
+ * What Stripe would still charge for, though it must not be: the next month of a licence whose last one was taken back, and an
+ * offer that was given up by somebody who did not live to close its session. Whoever fails here is due again in minutes.
+ */
+async function endWhatIsOver(snapshot: PurchaseSnapshot, { status }: db.PurchaseState) {
+  const { subscription, session_id, session_status } = snapshot;
+  if (subscription !== null && TAKEN_BACK.includes(status) && mayStillBill(subscription.status)) {
+    await cancelSubscription(subscription.id);
+  }
+  if (session_id !== null && status === "expired" && session_status === "open") {
+    await expireSession(session_id);
+  }
+}
+
+/** At once: nothing that was paid for is left of it. */
+async function cancelSubscription(id: string): Promise<void> {
+  try {
+    await stripe().subscriptions.cancel(id);
+  } catch (error) {
+    const now = await callingStripe(() => stripe().subscriptions.retrieve(id));
+    if (mayStillBill(now.status)) await callingStripe(() => Promise.reject(error));
+  }
 }
 
 /** Syncs what a buyer has not finished, or what was not settled when they left. */
