@@ -4648,6 +4648,34 @@ grant delete, insert, maintain, references, select, trigger, truncate, update on
 -- billing/tables/ledger_checks
 
 create table "billing"."ledger_checks" (
+-- billing/tables/ledger_check_cursor
+
+create table "billing"."ledger_check_cursor" (
+  "is_only"          boolean                  not null default true,
+  "after"            uuid,
+  "round_started_at" timestamp with time zone not null default now(),
+  "updated_at"       timestamp with time zone not null default now(),
+  constraint "ledger_check_cursor_is_only_check" check (is_only),
+  constraint "ledger_check_cursor_pkey" primary key (is_only)
+);
+
+alter table "billing"."ledger_check_cursor"
+  enable row level security;
+
+create policy "Nobody reads where the ledger check is" on "billing"."ledger_check_cursor"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."ledger_check_cursor"."after" is 'The seller that was checked last; null: begin with the first.';
+
+comment on column "billing"."ledger_check_cursor"."round_started_at" is 'When this round through all creators began.';
+
+comment on table "billing"."ledger_check_cursor" is 'Where the scheduled check of the ledger goes on.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."ledger_check_cursor" to "postgres";
+
   "id"           bigint                   generated always as identity not null,
   "run_at"       timestamp with time zone not null default now(),
   "subject"      text                     not null,
@@ -7104,6 +7132,24 @@ grant execute on function "public"."lease_usage"(integer, text) to "postgres", "
 -- public/functions/link_customer
 
 create or replace function public.link_customer (
+-- public/functions/ledger_check_cursor
+
+create or replace function public.ledger_check_cursor()
+  returns uuid
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select c.after from billing.ledger_check_cursor c;
+$function$;
+
+comment on function "public"."ledger_check_cursor"() is 'Where the scheduled check of the ledger goes on: p_after of seller_ledger(). Null: with the first creator.';
+
+revoke all on function "public"."ledger_check_cursor"() from public;
+
+grant execute on function "public"."ledger_check_cursor"() to "postgres", "service_role";
+
   p_user_id            uuid,
   p_stripe_customer_id text
 )
@@ -7189,6 +7235,28 @@ grant execute on function "public"."mark_notifications_read"(bigint) to "authent
 -- public/functions/move_usage_check
 
 create or replace function public.move_usage_check (
+-- public/functions/move_ledger_check
+
+create or replace function public.move_ledger_check (
+  p_after uuid default null::uuid
+)
+  returns void
+  language sql
+  security definer
+  set search_path to ''
+  AS $function$
+  update billing.ledger_check_cursor c set
+    after = p_after,
+    round_started_at = case when p_after is null then now() else c.round_started_at end,
+    updated_at = now();
+$function$;
+
+comment on function "public"."move_ledger_check"(uuid) is 'Remembers the last creator whose ledger was checked; null when all were, and the next round begins.';
+
+revoke all on function "public"."move_ledger_check"(uuid) from public;
+
+grant execute on function "public"."move_ledger_check"(uuid) to "postgres", "service_role";
+
   p_after text
 )
   returns void

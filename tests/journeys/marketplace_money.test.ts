@@ -261,6 +261,18 @@ Deno.test("the hourly check repairs what no event told, and shows what it cannot
   await db.end();
 });
 
+Deno.test("the hourly check goes on where the last one stopped, and begins again after the last creator", async () => {
+  const db = sql();
+  await db`
+    update billing.ledger_check_cursor set after = 'ffffffff-ffff-4fff-bfff-ffffffffffff'`;
+  const rest = (await operator("ledger-check")).body as { checked: number };
+  assert.equal(rest.checked, 0);
+  const again = (await operator("ledger-check")).body as { checked: number; next: string | null };
+  assert.ok(again.checked > 0);
+  assert.equal(again.next, null);
+  await db.end();
+});
+
 /** The drifts that the newest check of this creator has written down: of the balance, of the transfers. */
 async function check(db: postgres.Sql, { account }: Creator): Promise<number[]> {
   let after: string | null = null;
