@@ -2615,10 +2615,13 @@ create or replace function billing.purchase_misfit (
     ) then 'bound_elsewhere'
     when p_snapshot ->> 'currency' <> p_purchase.currency
       or (p_snapshot ->> 'amount_minor')::bigint <> p_purchase.amount_minor
+      or (p_snapshot -> 'subscription' ->> 'amount_minor')::bigint <> p_purchase.amount_minor
       or exists (
         select from jsonb_array_elements(p_snapshot -> 'charges') e
         where e.value ->> 'status' = 'succeeded' and (
-          (e.value ->> 'amount_minor')::bigint <> p_purchase.amount_minor
+          case when p_purchase.kind = 'monthly' and p_snapshot -> 'subscription' ? 'amount_minor'
+            then (e.value ->> 'amount_minor')::bigint > p_purchase.amount_minor
+            else (e.value ->> 'amount_minor')::bigint <> p_purchase.amount_minor end
           or e.value ->> 'currency' <> p_purchase.currency
         )
       ) then 'amount'
