@@ -3079,7 +3079,7 @@ declare
   v_posted billing.ledger_transactions;
 begin
   if (select count(*) from billing.postings(v_kind, v_amount, v_fee)) < 2 or p_fact ->> 'occurred_at' is null
-    or (v_kind <> 'dispute' and (v_amount < 0 or v_fee < 0)) then
+    or (v_kind not in ('dispute', 'payout', 'payout_failed') and (v_amount < 0 or v_fee < 0)) then
     return 'ledger_not_understood';
   end if;
   if v_account is not null and not exists (
@@ -4648,9 +4648,6 @@ comment on table "billing"."ledger_accounts" is 'Accounts of the ledger, one per
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."ledger_accounts" to "postgres";
 
--- billing/tables/ledger_checks
-
-create table "billing"."ledger_checks" (
 -- billing/tables/ledger_check_cursor
 
 create table "billing"."ledger_check_cursor" (
@@ -4679,6 +4676,9 @@ comment on table "billing"."ledger_check_cursor" is 'Where the scheduled check o
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."ledger_check_cursor" to "postgres";
 
+-- billing/tables/ledger_checks
+
+create table "billing"."ledger_checks" (
   "id"           bigint                   generated always as identity not null,
   "run_at"       timestamp with time zone not null default now(),
   "subject"      text                     not null,
@@ -5056,7 +5056,7 @@ create table "billing"."payouts" (
   "status"       text                     not null,
   "created_at"   timestamp with time zone not null,
   "arrival_date" date,
-  constraint "payouts_amount_minor_check" check ((amount_minor > 0)),
+  constraint "payouts_amount_minor_check" check ((amount_minor <> 0)),
   constraint "payouts_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
   constraint "payouts_pkey" primary key (id),
   constraint "payouts_seller_id_fkey" foreign key (seller_id) references public.sellers(id)
@@ -7132,9 +7132,6 @@ revoke all on function "public"."lease_usage"(integer, text) from public;
 
 grant execute on function "public"."lease_usage"(integer, text) to "postgres", "service_role";
 
--- public/functions/link_customer
-
-create or replace function public.link_customer (
 -- public/functions/ledger_check_cursor
 
 create or replace function public.ledger_check_cursor()
@@ -7153,6 +7150,9 @@ revoke all on function "public"."ledger_check_cursor"() from public;
 
 grant execute on function "public"."ledger_check_cursor"() to "postgres", "service_role";
 
+-- public/functions/link_customer
+
+create or replace function public.link_customer (
   p_user_id            uuid,
   p_stripe_customer_id text
 )
@@ -7235,9 +7235,6 @@ revoke all on function "public"."mark_notifications_read"(bigint) from public;
 
 grant execute on function "public"."mark_notifications_read"(bigint) to "authenticated", "postgres";
 
--- public/functions/move_usage_check
-
-create or replace function public.move_usage_check (
 -- public/functions/move_ledger_check
 
 create or replace function public.move_ledger_check (
@@ -7260,6 +7257,9 @@ revoke all on function "public"."move_ledger_check"(uuid) from public;
 
 grant execute on function "public"."move_ledger_check"(uuid) to "postgres", "service_role";
 
+-- public/functions/move_usage_check
+
+create or replace function public.move_usage_check (
   p_after text
 )
   returns void
