@@ -2641,10 +2641,11 @@ create or replace function billing.purchase_due (
       then now() + greatest(interval '4 minutes', (now() - p_purchase.created_at) / 10) end,
     case when p_purchase.status = 'open' and p_purchase.checkout_session_id is null
       then p_purchase.created_at + interval '25 hours' end,
-    -- A month that is over, or a payment that is late.
+    -- A month that is over, or a payment that is late; or nothing may be charged any more, and Stripe still would.
     case when p_purchase.kind = 'monthly' and p_purchase.stripe_subscription_id is not null
         and p_purchase.subscription_status not in ('canceled', 'incomplete_expired')
-      then case when p_purchase.past_due_since is not null then now() + interval '1 hour'
+      then case when p_purchase.status in ('refunded', 'lost') then now() + interval '4 minutes'
+        when p_purchase.past_due_since is not null then now() + interval '1 hour'
         else greatest(p_purchase.current_period_end, now() + interval '1 hour') end end,
     case when exists (
       select from billing.purchase_disputes d left join billing.dispute_statuses s on s.status = d.status
@@ -2690,10 +2691,13 @@ create or replace function billing.purchase_misfit (
     ) then 'bound_elsewhere'
     when p_snapshot ->> 'currency' <> p_purchase.currency
       or (p_snapshot ->> 'amount_minor')::bigint <> p_purchase.amount_minor
+      or (p_snapshot -> 'subscription' ->> 'amount_minor')::bigint <> p_purchase.amount_minor
       or exists (
         select from jsonb_array_elements(p_snapshot -> 'charges') e
         where e.value ->> 'status' = 'succeeded' and (
-          (e.value ->> 'amount_minor')::bigint <> p_purchase.amount_minor
+          case when p_purchase.kind = 'monthly' and p_snapshot -> 'subscription' ? 'amount_minor'
+            then (e.value ->> 'amount_minor')::bigint > p_purchase.amount_minor
+            else (e.value ->> 'amount_minor')::bigint <> p_purchase.amount_minor end
           or e.value ->> 'currency' <> p_purchase.currency
         )
       ) then 'amount'
@@ -3157,7 +3161,7 @@ declare
   v_posted billing.ledger_transactions;
 begin
   if (select count(*) from billing.postings(v_kind, v_amount, v_fee)) < 2 or p_fact ->> 'occurred_at' is null
-    or (v_kind <> 'dispute' and (v_amount < 0 or v_fee < 0)) then
+    or (v_kind not in ('dispute', 'payout', 'payout_failed') and (v_amount < 0 or v_fee < 0)) then
     return 'ledger_not_understood';
   end if;
   if v_account is not null and not exists (
@@ -4726,6 +4730,34 @@ comment on table "billing"."ledger_accounts" is 'Accounts of the ledger, one per
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."ledger_accounts" to "postgres";
 
+-- billing/tables/ledger_check_cursor
+
+create table "billing"."ledger_check_cursor" (
+  "is_only"          boolean                  not null default true,
+  "after"            uuid,
+  "round_started_at" timestamp with time zone not null default now(),
+  "updated_at"       timestamp with time zone not null default now(),
+  constraint "ledger_check_cursor_is_only_check" check (is_only),
+  constraint "ledger_check_cursor_pkey" primary key (is_only)
+);
+
+alter table "billing"."ledger_check_cursor"
+  enable row level security;
+
+create policy "Nobody reads where the ledger check is" on "billing"."ledger_check_cursor"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."ledger_check_cursor"."after" is 'The seller that was checked last; null: begin with the first.';
+
+comment on column "billing"."ledger_check_cursor"."round_started_at" is 'When this round through all creators began.';
+
+comment on table "billing"."ledger_check_cursor" is 'Where the scheduled check of the ledger goes on.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."ledger_check_cursor" to "postgres";
+
 -- billing/tables/ledger_checks
 
 create table "billing"."ledger_checks" (
@@ -5106,7 +5138,7 @@ create table "billing"."payouts" (
   "status"       text                     not null,
   "created_at"   timestamp with time zone not null,
   "arrival_date" date,
-  constraint "payouts_amount_minor_check" check ((amount_minor > 0)),
+  constraint "payouts_amount_minor_check" check ((amount_minor <> 0)),
   constraint "payouts_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
   constraint "payouts_pkey" primary key (id),
   constraint "payouts_seller_id_fkey" foreign key (seller_id) references public.sellers(id)
@@ -7236,6 +7268,24 @@ revoke all on function "public"."lease_usage"(integer, text) from public;
 
 grant execute on function "public"."lease_usage"(integer, text) to "postgres", "service_role";
 
+-- public/functions/ledger_check_cursor
+
+create or replace function public.ledger_check_cursor()
+  returns uuid
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select c.after from billing.ledger_check_cursor c;
+$function$;
+
+comment on function "public"."ledger_check_cursor"() is 'Where the scheduled check of the ledger goes on: p_after of seller_ledger(). Null: with the first creator.';
+
+revoke all on function "public"."ledger_check_cursor"() from public;
+
+grant execute on function "public"."ledger_check_cursor"() to "postgres", "service_role";
+
 -- public/functions/link_customer
 
 create or replace function public.link_customer (
@@ -7320,6 +7370,28 @@ comment on function "public"."mark_notifications_read"(bigint) is 'Marks the cal
 revoke all on function "public"."mark_notifications_read"(bigint) from public;
 
 grant execute on function "public"."mark_notifications_read"(bigint) to "authenticated", "postgres";
+
+-- public/functions/move_ledger_check
+
+create or replace function public.move_ledger_check (
+  p_after uuid default null::uuid
+)
+  returns void
+  language sql
+  security definer
+  set search_path to ''
+  AS $function$
+  update billing.ledger_check_cursor c set
+    after = p_after,
+    round_started_at = case when p_after is null then now() else c.round_started_at end,
+    updated_at = now();
+$function$;
+
+comment on function "public"."move_ledger_check"(uuid) is 'Remembers the last creator whose ledger was checked; null when all were, and the next round begins.';
+
+revoke all on function "public"."move_ledger_check"(uuid) from public;
+
+grant execute on function "public"."move_ledger_check"(uuid) to "postgres", "service_role";
 
 -- public/functions/move_usage_check
 

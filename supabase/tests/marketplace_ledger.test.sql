@@ -282,6 +282,15 @@ select is((select details ->> 'drift_minor' from billing.problems where kind = '
 select is(note_ledger_check('acct_ada', 'usd', -120, -120), 0::bigint, 'when it is gone');
 select is((select count(*) from billing.problems where kind = 'ledger_drift' and resolved_at is null), 0::bigint, 'that as well');
 
+-- What an account owes is taken from the creator's bank, by a payout below zero.
+select is(
+  apply_seller_snapshot('acct_ada', next_sync_token(), '{"transfers_status": "restricted", "payouts": [
+    {"id": "po_3", "amount_minor": -120, "currency": "usd", "status": "paid", "created": "2026-11-22T00:00:00Z"}]}')
+    ->> 'status', 'paused', 'a payout below zero keeps nothing from being applied'
+);
+select is((select balance_minor from billing.ledger_balances where kind = 'creator'), 0::bigint, 'and settles the debt');
+select apply_seller_snapshot('acct_ada', next_sync_token(), '{"transfers_status": "active"}');
+
 -- Events have one subject, and its snapshot settles them.
 select is(receive_stripe_event('evt_p', 'charge.refunded', now(), '{}', null, 'cus_bob', m.id, 'acct_ada'), 'new', 'an event') from mine m;
 select receive_stripe_event('evt_a', 'payout.paid', now(), '{}', p_stripe_customer_id => 'cus_bob', p_stripe_account_id => 'acct_ada');

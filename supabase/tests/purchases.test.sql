@@ -389,5 +389,36 @@ select is((select count(*) from licences), 0::bigint, 'with the buyer the licenc
 select is((select count(*) from purchases where buyer_id is null), 6::bigint, 'the purchases stay, without a name');
 select is(pg_temp.apply(m.id, pg_temp.refund(m.id, 1000)) ->> 'status', 'refunded', 'and can still be refunded') from mine m;
 
+-- A month costs what its subscription costs; credit of the customer's at Stripe may have paid a part of it.
+insert into public.listings (id, title, category, kind, price_minor, currency, status, version, published_at)
+values ('10000000-0000-4000-8000-00000000000e', 'Monthly', 'template', 'monthly', 1000, 'usd', 'published', 1, now());
+select public.link_customer(pg_temp.cy(), 'cus_cy');
+create temporary table month as select pg_temp.buy('10000000-0000-4000-8000-00000000000e', pg_temp.cy()) as id;
+create function pg_temp.month(p_price bigint, p_charged bigint, p_status text default 'active') returns jsonb
+language sql as $$
+  select jsonb_build_object(
+    'subscription', jsonb_build_object('id', 'sub_m', 'status', p_status, 'amount_minor', p_price,
+      'current_period_end', now() + interval '1 month'),
+    'charges', jsonb_build_array(jsonb_build_object('id', 'ch_m', 'amount_minor', p_charged, 'status', 'succeeded', 'created', now()))
+  );
+$$;
+select is(pg_temp.apply(m.id, pg_temp.month(1000, 1000)) ->> 'licence', 'active', 'a month at its price') from month m;
+select is(pg_temp.apply(m.id, pg_temp.month(1000, 400)) ->> 'licence', 'active', 'and one that credit has paid a part of')
+from month m;
+select is(pg_temp.apply(m.id, pg_temp.month(1000, 1001)) ->> 'problem', 'amount', 'but none that was charged more') from month m;
+select is(pg_temp.apply(m.id, pg_temp.month(400, 400)) ->> 'problem', 'amount', 'and none of another price') from month m;
+
+-- What was given back is not charged for again: until the subscription has ended it is looked at within minutes.
+select is(
+  pg_temp.apply(m.id, pg_temp.month(1000, 1000) || '{"refunds": [{"id": "re_m", "charge_id": "ch_m", "amount_minor": 1000,
+    "status": "succeeded"}]}') ->> 'status', 'refunded', 'a month that was given back'
+) from month m;
+select ok((select due_at < now() + interval '5 minutes' from purchases p where p.id = m.id), 'is due soon') from month m;
+select is(
+  pg_temp.apply(m.id, pg_temp.month(1000, 1000, 'canceled') || '{"refunds": [{"id": "re_m", "charge_id": "ch_m",
+    "amount_minor": 1000, "status": "succeeded"}]}') ->> 'status', 'refunded', 'until it has ended'
+) from month m;
+select ok((select due_at is null from purchases p where p.id = m.id), 'and then no more') from month m;
+
 select * from finish();
 rollback;

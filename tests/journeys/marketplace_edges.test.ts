@@ -136,6 +136,24 @@ async function lostSession(
   return session.url ?? "";
 }
 
+Deno.test("an offer that was given up by somebody who died is closed by the clock", async () => {
+  const db = sql();
+  const seller = await creator(db);
+  const listing = await publish(seller);
+  const buyer = await signUp("buyer");
+  await purchase(buyer, listing);
+  await seller.client.from("listings").update({ price_minor: 3_000 }).eq("id", listing);
+  const [order] = await db<{ stale: string }[]>`
+    select public.begin_purchase(${buyer.id}, ${listing}) ->> 'stale_session_id' as stale`;
+  const stale = order?.stale ?? "";
+  assert.equal((await stripe().checkout.sessions.retrieve(stale)).status, "open");
+  await db`
+    update public.purchases set due_at = now() - interval '1 second' where checkout_session_id = ${stale}`;
+  await marketplaceSync();
+  assert.equal((await stripe().checkout.sessions.retrieve(stale)).status, "expired");
+  await db.end();
+});
+
 Deno.test("a purchase whose events were all lost is found by the clock", async () => {
   const db = sql();
   const seller = await creator(db);

@@ -210,6 +210,34 @@ Deno.test("an inquiry of the bank touches nothing", async () => {
   });
 });
 
+Deno.test("a share that cannot be paid again for want of money is paid when there is some", async () => {
+  const db = sql();
+  await fund(10_000);
+  const seller = await creator(db);
+  const buyer = await owner(await publish(seller));
+  const dispute = await openDispute(await chargeOf(db, buyer));
+  await marketplaceSync();
+  await db`
+    update billing.purchase_disputes set next_attempt_at = now() + interval '1 hour' where id = ${dispute}`;
+  await decide(dispute, "won");
+  const { available } = await stripe().balance.retrieve();
+  const amount = available.find(({ currency }) => currency === "usd")?.amount ?? 0;
+  await stripe().payouts.create({ amount, currency: "usd" });
+  await retryNow(db);
+  await marketplaceSync();
+  const [waiting] = await db`
+    select transfer_state, last_error from billing.purchase_disputes where id = ${dispute}`;
+  assert.equal(waiting?.["transfer_state"], "reversed");
+  assert.match(waiting?.["last_error"], /balance_insufficient/);
+  assert.equal(await balanced(db, seller), 0);
+  await fund(amount);
+  await retryNow(db);
+  await marketplaceSync();
+  await quiet();
+  assert.equal(await balanced(db, seller), 1_600);
+  await db.end();
+});
+
 Deno.test("the hourly check repairs what no event told, and shows what it cannot explain", async () => {
   const db = sql();
   const seller = await creator(db);
@@ -230,6 +258,18 @@ Deno.test("the hourly check repairs what no event told, and shows what it cannot
     one.includes(seller.account)
   );
   assert.equal(drifting.length, 2);
+  await db.end();
+});
+
+Deno.test("the hourly check goes on where the last one stopped, and begins again after the last creator", async () => {
+  const db = sql();
+  await db`
+    update billing.ledger_check_cursor set after = 'ffffffff-ffff-4fff-bfff-ffffffffffff'`;
+  const rest = (await operator("ledger-check")).body as { checked: number };
+  assert.equal(rest.checked, 0);
+  const again = (await operator("ledger-check")).body as { checked: number; next: string | null };
+  assert.ok(again.checked > 0);
+  assert.equal(again.next, null);
   await db.end();
 });
 

@@ -5,13 +5,19 @@ import {
   buy,
   call,
   canRead,
+  chargeOf,
   creator,
   daysPass,
+  decide,
+  fund,
   library,
+  marketplaceSync,
+  openDispute,
   type Owned,
   owned,
   publish,
   purchase,
+  refund,
   refused,
   type Seller,
 } from "../support/marketplace.ts";
@@ -138,6 +144,96 @@ Deno.test("a renewal that fails leaves the licence for the grace, and a licence 
   assert.deepEqual(wrong, [409, "not_monthly"]);
   await db.end();
 });
+
+Deno.test("credit that the buyer has at Stripe may pay a part of a month", async () => {
+  const db = sql();
+  const seller = await creator(db);
+  const listing = await publish(seller, { kind: "monthly", price_minor: 1_000 });
+  const { person: buyer, clock, customer } = await onClock("credited");
+  await buy(buyer, listing, { button: "Subscribe" });
+  const { current_period_end } = await owned(buyer);
+  await stripe().customers.update(customer, { balance: -300 });
+  const end = seconds(current_period_end);
+  await advance(clock, end + 2 * 3_600);
+  const row = await owned(buyer, (row) => seconds(row.current_period_end) > end);
+  assert.deepEqual([row.status, row.purchase_status], ["active", "active"]);
+  assert.equal(await canRead(buyer, listing), true);
+  await db.end();
+});
+
+/** What Stripe says of the only subscription of this customer. */
+async function stateAtStripe(customer: string): Promise<string | undefined> {
+  const { data } = await stripe().subscriptions.list({ customer, status: "all" });
+  assert.equal(data.length, 1);
+  return data[0]?.status;
+}
+
+Deno.test("a month that is given back is the last one: nothing is charged any more, and it may be bought again", async () => {
+  const db = sql();
+  const seller = await creator(db);
+  const listing = await publish(seller, { kind: "monthly", price_minor: 1_000 });
+  const { person: buyer, clock, customer } = await onClock("regretful");
+  await buy(buyer, listing, { button: "Subscribe" });
+  const { purchase_id, current_period_end } = await owned(buyer);
+  await refund(db, purchase_id, 400);
+  assert.equal(await stateAtStripe(customer), "active");
+  await refund(db, purchase_id);
+  await owned(buyer, ({ purchase_status }) => purchase_status === "refunded");
+  assert.equal(await stateAtStripe(customer), "canceled");
+  await advance(clock, seconds(current_period_end) + 2 * 3_600);
+  assert.equal(await balanced(db, seller), 0);
+  await purchase(buyer, listing);
+  await db.end();
+});
+
+Deno.test("a month that is lost to the bank is the last one", async () => {
+  const db = sql();
+  await fund(10_000);
+  const listing = await publish(await creator(db), { kind: "monthly" });
+  const { person: buyer, customer } = await onClock("disputer");
+  await buy(buyer, listing, { button: "Subscribe" });
+  await owned(buyer);
+  await quiet();
+  const dispute = await openDispute(await chargeOf(db, buyer));
+  // While the bank has not decided it goes on.
+  assert.equal(await stateAtStripe(customer), "active");
+  await decide(dispute, "lost");
+  await owned(buyer, ({ reason }) => reason === "dispute_lost");
+  assert.equal(await stateAtStripe(customer), "canceled");
+  await db.end();
+});
+
+Deno.test("a month that is given back takes nothing of what was paid again for another month", async () => {
+  const db = sql();
+  await fund(10_000);
+  const seller = await creator(db);
+  const listing = await publish(seller, { kind: "monthly", price_minor: 1_000 });
+  const { person: buyer, clock } = await onClock("disputer");
+  await buy(buyer, listing, { button: "Subscribe" });
+  const { purchase_id, current_period_end } = await owned(buyer);
+  await quiet();
+  await disputeAndWin(db, await chargeOf(db, buyer));
+  assert.equal(await balanced(db, seller), 800);
+  await advance(clock, seconds(current_period_end) + 2 * 3_600);
+  await owned(buyer, (row) => seconds(row.current_period_end) > seconds(current_period_end));
+  await quiet();
+  assert.equal(await balanced(db, seller), 1_600);
+  await disputeAndWin(db, await chargeOf(db, buyer));
+  assert.equal(await balanced(db, seller), 1_600);
+  await refund(db, purchase_id);
+  assert.equal(await balanced(db, seller), 800);
+  await db.end();
+});
+
+/** The creator's share is taken back, and paid again. */
+async function disputeAndWin(db: ReturnType<typeof sql>, charge: string): Promise<void> {
+  const dispute = await openDispute(charge);
+  await marketplaceSync();
+  await decide(dispute, "won");
+  await db`update billing.purchase_disputes set next_attempt_at = now() where id = ${dispute}`;
+  await marketplaceSync();
+  await quiet();
+}
 
 const BANK = { paid: "000123456789", fails: "000111111113" };
 

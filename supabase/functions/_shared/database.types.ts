@@ -727,6 +727,9 @@ isOneToOne: false
               "attempts": number,"cancels": string,"doubtful": boolean,"event_time": string,"id": number,"identifier": string,"kind": string,"lease": number,"meter_event_name": string,"quantity": number,"stripe_customer_id": string
             }[]
                            },
+"ledger_check_cursor":
+{ Args: Record<PropertyKey, never>; Returns: string
+                           },
 "link_customer":
 { Args: { "p_stripe_customer_id": string,"p_user_id": string }; Returns: string
                            },
@@ -735,6 +738,9 @@ isOneToOne: false
                            },
 "mark_notifications_read":
 { Args: { "p_up_to"?: number }; Returns: number
+                           },
+"move_ledger_check":
+{ Args: { "p_after"?: string }; Returns: undefined
                            },
 "move_usage_check":
 { Args: { "p_after": string }; Returns: undefined

@@ -5,13 +5,13 @@ import { secretFunction } from "../_shared/http.ts";
 const body = z.strictObject({ after: z.uuid().optional() });
 
 /**
- * Called by pg_cron every hour, or by an operator: `{after?}` → `{checked, drifts, failed, next}`. The ledger beside what
- * Stripe says of every creator's balance and transfers.
+ * Called by pg_cron every hour (`{}`: goes on where the last call stopped), or by an operator: `{after?}` →
+ * `{checked, drifts, failed, next}`. The ledger beside what Stripe says of every creator's balance and transfers.
  */
 export default {
   fetch: secretFunction(
     "ledger-check",
     body,
-    ({ after }, { supabaseAdmin }) => checkLedger(supabaseAdmin, after ?? null),
+    ({ after }, { supabaseAdmin }) => checkLedger(supabaseAdmin, after),
   ),
 };

@@ -9,8 +9,8 @@ const AT_A_TIME = 50;
 
 /**
  * A dispute takes the money from the platform, whoever got it: the creator's share is taken back while the bank holds the
- * money, and what they lost by that is paid again when the dispute is won. Each is done once, under a key made of the dispute's
- * id; what was done by somebody who died is found by the dispute's id in Stripe's lists. What cannot be taken back the
+ * money, and what they lost by that is paid again when the dispute is won. Each is done once: what was done by somebody who
+ * died is found by the dispute's id in Stripe's lists, and two at a time send the same key. What cannot be taken back the
  * platform bears, and an operator is told.
  */
 export async function workDisputes(admin: db.Client): Promise<number> {
@@ -47,7 +47,7 @@ async function reverse(task: db.DisputeTask): Promise<db.DisputeOutcome> {
   if (reversal === null) return { done: "reversed", amount: 0 };
   if (fee === null) return { done: "reversed", amount: reversal.amount };
   const refund = (await feeRefundsOf(fee)).find(isOf(task)) ??
-    await refundShare({ fee, transfer, reversal, mark });
+    await refundShare(task, { fee, transfer, reversal, mark });
   return { done: "reversed", amount: reversal.amount - (refund?.amount ?? 0) };
 }
 
@@ -60,12 +60,13 @@ async function reverseRest(
   const amount = Math.min(task.amount_minor, transfer.amount - transfer.amount_reversed);
   if (amount === 0) return null;
   return await stripe().transfers.createReversal(transfer.id, { amount, metadata }, {
-    idempotencyKey: `dispute:${task.dispute_id}:reverse`,
+    idempotencyKey: keyOf(task, "reverse"),
   });
 }
 
 /** On its own instead of with the reversal: so that whoever comes after a crash finds how much it was. */
 async function refundShare(
+  task: db.DisputeTask,
   { fee, transfer, reversal, mark }: {
     fee: Stripe.ApplicationFee;
     transfer: Stripe.Transfer;
@@ -82,7 +83,7 @@ async function refundShare(
   });
   if (amount === 0) return null;
   return await stripe().applicationFees.createRefund(fee.id, { amount, metadata: mark }, {
-    idempotencyKey: `dispute:${mark.dispute}:fee`,
+    idempotencyKey: keyOf(task, "fee"),
   });
 }
 
@@ -94,8 +95,16 @@ async function payAgain(task: db.DisputeTask): Promise<db.DisputeOutcome> {
       destination: task.destination,
       transfer_group: task.purchase_id,
       metadata: { dispute: task.dispute_id },
-    }, { idempotencyKey: `dispute:${task.dispute_id}:pay` });
+    }, { idempotencyKey: keyOf(task, "pay") });
   return { done: "paid_back", amount: made.amount };
+}
+
+/**
+ * Stripe keeps a refusal under its key for a day as well ("there is not enough money yet"): whoever tries again after one needs
+ * another key.
+ */
+function keyOf({ dispute_id, attempts }: db.DisputeTask, step: "reverse" | "fee" | "pay"): string {
+  return `dispute:${dispute_id}:${step}:${attempts}`;
 }
 
 function isOf({ dispute_id }: db.DisputeTask) {

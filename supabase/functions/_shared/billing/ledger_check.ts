@@ -7,35 +7,67 @@ import { syncPurchase } from "./purchase_sync.ts";
 import { syncSeller } from "./seller.ts";
 
 const AT_A_TIME = 25;
+/** A scheduled function has little more than a minute. */
+const BUDGET_MS = 40_000;
 const MAX_TRANSFERS = 10_000;
 /** Sales looked at again when something differs: the newest are those whose events may be on their way. */
 const REPAIRS = 20;
 
+interface CheckReport {
+  checked: number;
+  drifts: number;
+  failed: number;
+  /** Where to go on: the time was up. Null: the last creator was looked at. */
+  next: string | null;
+}
+
 /**
- * Lays the ledger beside Stripe for a batch of creators in the order of their ids: the balance of their connected account, and
+ * Lays the ledger beside Stripe for creators in the order of their ids: the balance of their connected account, and
  * what was transferred to it less what was taken back. With the payouts, which are fetched first, these leave nothing over
  * but our fees, so a fee that differs is a balance that differs. What differs is fetched again and compared once more;
  * every comparison is written down, and a drift is in `billing.problems` until a later one finds none. Call again with
  * `after: next` until it is null. One creator that fails does not end the walk, Stripe being away does.
+ *
+ * Without a place to begin it is the scheduled check, which goes on where the last one stopped and keeps its place after
+ * every page: a run that is killed has not looked in vain.
  */
-export async function checkLedger(admin: db.Client, after: string | null) {
+export async function checkLedger(
+  admin: db.Client,
+  begin: string | undefined,
+): Promise<CheckReport> {
+  const report: CheckReport = { checked: 0, drifts: 0, failed: 0, next: null };
+  const deadline = Date.now() + BUDGET_MS;
+  const isScheduled = begin === undefined;
+  let after = isScheduled ? await db.ledgerCheckCursor(admin) : begin;
+  do {
+    report.next = after = await checkPage(admin, after, report);
+    if (isScheduled) await db.moveLedgerCheck(admin, after);
+  } while (after !== null && Date.now() < deadline);
+  if (after !== null) log("info", "ledger_check_goes_on", { next: after });
+  return report;
+}
+
+/** Adds what was found to the report and answers where to go on. */
+async function checkPage(
+  admin: db.Client,
+  after: string | null,
+  report: CheckReport,
+): Promise<string | null> {
   const page = await db.sellerLedger(admin, after, AT_A_TIME);
   const sellers = [...Map.groupBy(page, ({ seller_id }) => seller_id).values()];
-  let drifts = 0;
-  let failed = 0;
   for (const [first] of sellers) {
     if (first === undefined) continue;
+    report.checked += 1;
     try {
-      drifts += await checkSeller(admin, first.account, first.seller_id);
+      report.drifts += await checkSeller(admin, first.account, first.seller_id);
     } catch (error) {
       const code = error instanceof AppError ? error.code : "internal_error";
       if (code === "billing_unavailable") throw error;
-      failed += 1;
+      report.failed += 1;
       log("error", "ledger_check_failed", { account: first.account, code });
     }
   }
-  const next = sellers.length < AT_A_TIME ? null : page.at(-1)?.seller_id ?? null;
-  return { checked: sellers.length, drifts, failed, next };
+  return sellers.length < AT_A_TIME ? null : page.at(-1)?.seller_id ?? null;
 }
 
 /** The number of figures that differ, after what could be repaired was. */

@@ -1,7 +1,12 @@
 import * as db from "../db.ts";
 import { AppError } from "../domain/errors.ts";
 import { refOf } from "../domain/facts.ts";
-import { type PurchaseObjects, toPurchaseSnapshot } from "../domain/purchase.ts";
+import {
+  type PurchaseObjects,
+  type PurchaseSnapshot,
+  toPurchaseSnapshot,
+} from "../domain/purchase.ts";
+import { mayStillBill } from "../domain/snapshot.ts";
 import { log } from "../log.ts";
 import { callingStripe, isCustomerMissing, type Stripe, stripe } from "../stripe.ts";
 import { fulfilCredits } from "./credits.ts";
@@ -33,6 +38,7 @@ export async function syncPurchase(
   }
   // It was paid although it had been given up: what was begun in its place must not be paid as well.
   if (answer.stale_session_id) await expireSession(answer.stale_session_id);
+  if (answer.applied) await endWhatIsOver(snapshot, answer);
   return answer;
 }
 
@@ -45,6 +51,33 @@ async function fulfilCreditOf(terms: db.PurchaseTerms): Promise<void> {
   } catch (error) {
     if (!(error instanceof AppError && isCustomerMissing(error.cause))) throw error;
     log("warn", "credit_customer_missing", { purchase: terms.purchase_id });
+  }
+}
+
+/** Statuses of a payment that was given back in full or lost to the bank. */
+const TAKEN_BACK: readonly string[] = ["refunded", "lost"];
+
+/**
+ * What Stripe would still charge for, though it must not be: the next month of a licence whose last one was taken back, and an
+ * offer that was given up by somebody who did not live to close its session. Whoever fails here is due again in minutes.
+ */
+async function endWhatIsOver(snapshot: PurchaseSnapshot, { status }: db.PurchaseState) {
+  const { subscription, session_id, session_status } = snapshot;
+  if (subscription !== null && TAKEN_BACK.includes(status) && mayStillBill(subscription.status)) {
+    await cancelSubscription(subscription.id);
+  }
+  if (session_id !== null && status === "expired" && session_status === "open") {
+    await expireSession(session_id);
+  }
+}
+
+/** At once: nothing that was paid for is left of it. */
+async function cancelSubscription(id: string): Promise<void> {
+  try {
+    await stripe().subscriptions.cancel(id);
+  } catch (error) {
+    const now = await callingStripe(() => stripe().subscriptions.retrieve(id));
+    if (mayStillBill(now.status)) await callingStripe(() => Promise.reject(error));
   }
 }
 

@@ -15,8 +15,8 @@ import {
 const AT_A_TIME = 20;
 
 /**
- * Makes the refunds that operators have asked for. Each is leased to one caller and sent under a key made of its request, so
- * whoever dies after sending leaves only a lease. What Stripe refuses stays refused, with Stripe's words; everything else is
+ * Makes the refunds that operators have asked for. Each is leased to one caller, sent under a key and looked for at Stripe
+ * before, so whoever dies after sending leaves only a lease. What Stripe refuses stays refused, with Stripe's words; everything else is
  * tried again.
  */
 export async function sendRefunds(
@@ -47,7 +47,12 @@ async function send(admin: db.Client, request: db.RefundRequest): Promise<boolea
   return true;
 }
 
-/** Stripe forgets keys after a day: its list remembers. */
+/** Stripe keeps a refusal under its key for a day, also one that passes: after one there is another key. */
+function keyOf({ id, attempts }: db.RefundRequest): string {
+  return `refund:${id}:${attempts}`;
+}
+
+/** A key is one attempt's, and forgotten after a day: Stripe's list remembers. */
 async function madeBefore(request: db.RefundRequest): Promise<Stripe.Refund | undefined> {
   const made = await callingStripe(() =>
     stripe().refunds.list({ charge: request.charge_id, limit: 100 })
@@ -70,7 +75,7 @@ function create(
     metadata: { refund_request: request.id },
     ...(hasShare && { reverse_transfer: true }),
     ...(hasFee && { refund_application_fee: true }),
-  }, { idempotencyKey: `refund:${request.id}` });
+  }, { idempotencyKey: keyOf(request) });
 }
 
 /**
@@ -83,10 +88,17 @@ async function repaidTransfers(
   { transfer }: SharedCharge,
 ): Promise<Stripe.Transfer[]> {
   if (transfer === null || transfer.amount_reversed < transfer.amount) return [];
-  const repaid = (await transfersOf(request.purchase_id)).filter(({ id }) => id !== transfer.id);
+  const others = (await transfersOf(request.purchase_id)).filter(({ id }) => id !== transfer.id);
+  const repaid: Stripe.Transfer[] = [];
+  // Only those of this charge's own disputes: what was paid again for another month is not given back with this one.
   for (const { metadata } of await reversalsOf(transfer)) {
     const dispute = metadata?.["dispute"];
-    if (!dispute || repaid.some((one) => one.metadata["dispute"] === dispute)) continue;
+    if (!dispute) continue;
+    const again = others.find((one) => one.metadata["dispute"] === dispute);
+    if (again !== undefined) {
+      repaid.push(again);
+      continue;
+    }
     const { status } = await stripe().disputes.retrieve(dispute);
     // Of one that is not won there is nothing to wait for: Stripe refuses the refund and says why.
     if (status !== "won") continue;
@@ -118,6 +130,6 @@ async function takeBack(
     await stripe().transfers.createReversal(transfer.id, {
       amount,
       metadata: { refund_request: request.id },
-    }, { idempotencyKey: `refund:${request.id}:${transfer.id}` });
+    }, { idempotencyKey: `${keyOf(request)}:${transfer.id}` });
   }
 }

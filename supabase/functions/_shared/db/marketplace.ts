@@ -88,6 +88,16 @@ function before(uuid: string): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
+/** Where the scheduled check goes on; null: with the first creator. */
+export function ledgerCheckCursor(admin: Client): Promise<string | null> {
+  return rows<string | null>(admin.rpc("ledger_check_cursor"));
+}
+
+/** Remembers the last creator that was checked; null: all were. */
+export async function moveLedgerCheck(admin: Client, after: string | null): Promise<void> {
+  await rows(admin.rpc("move_ledger_check", { ...(after !== null && { p_after: after }) }));
+}
+
 /** Writes a comparison down and answers the drift. */
 export function noteLedgerCheck(admin: Client, comparison: Comparison): Promise<number> {
   return rows(admin.rpc("note_ledger_check", {

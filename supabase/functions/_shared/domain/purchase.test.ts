@@ -99,6 +99,22 @@ Deno.test("the snapshot names the payment that went through, not those that were
   assert.deepEqual(snapshot.charges.map(({ id }) => id), ["ch_1", "ch_2"]);
 });
 
+Deno.test("the price of a month is that of all items", () => {
+  const item = (unit_amount: number | null, quantity: number) => ({
+    ...{ price: { unit_amount }, quantity },
+    current_period_end: 1_800_000_000,
+  });
+  const snapshot = toPurchaseSnapshot(JSON.parse(JSON.stringify({
+    ...{ session: null, charges: [], refunds: [], disputes: [] },
+    ...{ transfers: [], reversals: [], fees: [], feeRefunds: [] },
+    subscription: {
+      ...{ id: "sub_1", status: "active" },
+      items: { data: [item(500, 2), item(50, 1), item(null, 3)] },
+    },
+  })));
+  assert.equal(snapshot.subscription?.amount_minor, 1_050);
+});
+
 Deno.test("a subscription without a period is not understood", () => {
   const none = {
     refunds: [],

@@ -32,6 +32,8 @@ export interface PurchaseSnapshot {
 export interface LicenceSubscription {
   id: string;
   status: string;
+  /** What a month costs by its present price, before credit of the customer's; 0 for a price that is no amount. */
+  amount_minor: number;
   current_period_end: string;
   cancel_at_period_end: boolean;
   cancel_at: string | null;
@@ -110,10 +112,15 @@ function toDispute(dispute: Stripe.Dispute): DisputeSnapshot {
 }
 
 function toLicenceSubscription(subscription: Stripe.Subscription): LicenceSubscription {
-  const item = subscription.items?.data?.[0];
+  const items = subscription.items?.data ?? [];
+  const item = items[0];
   return {
     id: text(subscription.id, "subscription.id"),
     status: text(subscription.status, "subscription.status"),
+    amount_minor: items.reduce(
+      (sum, { price, quantity }) => sum + (price?.unit_amount ?? 0) * (quantity ?? 1),
+      0,
+    ),
     current_period_end: time(item?.current_period_end, "items.current_period_end"),
     cancel_at_period_end: subscription.cancel_at_period_end === true,
     cancel_at: timeOrNull(subscription.cancel_at, "cancel_at"),
