@@ -10328,13 +10328,13 @@ alter table "public"."purchases"
 
 create index purchases_buyer_id_created_at_idx on public.purchases using btree (buyer_id, created_at);
 
-create unique index purchases_buyer_id_credit_pack_idx on public.purchases using btree (buyer_id, credit_pack)
-  where (holds AND (credit_pack is not null));
-
 create unique index purchases_buyer_id_listing_id_idx on public.purchases using btree (buyer_id, listing_id)
   where holds;
 
 create index purchases_charge_id_idx on public.purchases using btree (charge_id);
+
+create unique index purchases_credit_pack_buyer_id_idx on public.purchases using btree (credit_pack, buyer_id)
+  where (holds AND (credit_pack is not null));
 
 create index purchases_due_at_idx on public.purchases using btree (due_at)
   where (due_at is not null);

@@ -15,7 +15,7 @@ alter table public.purchases
   );
 
 -- Two tabs, or two hundred: one unfinished purchase of a pack.
-create unique index purchases_buyer_id_credit_pack_idx on public.purchases (buyer_id, credit_pack)
+create unique index purchases_credit_pack_buyer_id_idx on public.purchases (credit_pack, buyer_id)
   where holds and credit_pack is not null;
 
 comment on table public.purchases is

@@ -125,7 +125,7 @@ insert into queries values
     $$select from billing.payouts where seller_id = (select gen_random_uuid()) order by created_at desc limit 200$$),
   ('purchases_buyer_id_created_at_idx',
     $$select from public.purchases where buyer_id = (select gen_random_uuid()) order by created_at desc$$),
-  ('purchases_buyer_id_credit_pack_idx',
+  ('purchases_credit_pack_buyer_id_idx',
     $$select from public.purchases where buyer_id = (select gen_random_uuid()) and credit_pack = 'credits_10' and holds$$),
   ('purchases_listing_id_idx', $$select from public.purchases where listing_id = gen_random_uuid()$$),
   ('purchases_seller_id_idx', $$select from public.purchases where seller_id = (select gen_random_uuid())$$),
