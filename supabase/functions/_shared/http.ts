@@ -20,8 +20,10 @@ export function userFunction<Body>(
   return answer(name, async (request) => {
     const context = await authenticate(request, "user");
     const claims = context.userClaims;
-    // An anonymous sign-in is a user too; a token without a subject is not.
-    if (!claims?.id) throw new AppError("unauthorized", "Sign in first.");
+    // An anonymous sign-in is a user too; a token without a subject, or with one that is no user's id, is not.
+    if (!claims?.id || !z.uuid().safeParse(claims.id).success) {
+      throw new AppError("unauthorized", "Sign in first.");
+    }
     const parsed = parse(body, await readBody(request));
     const user = { id: claims.id, email: claims.email || null };
     const { supabase, supabaseAdmin } = context;
