@@ -50,7 +50,7 @@ export function signedFunction(
   handle: (raw: string, headers: Headers) => Promise<unknown>,
 ): FetchHandler {
   return answer(name, async (request) => {
-    const raw = new TextDecoder().decode(await readBytes(request, options.maxBytes));
+    const raw = decode(await readBytes(request, options.maxBytes));
     return Response.json(await handle(raw, request.headers));
   });
 }
@@ -121,12 +121,27 @@ function parse<Body>(schema: z.ZodType<Body>, input: unknown): Body {
 }
 
 async function readBody(request: Request): Promise<unknown> {
-  const raw = new TextDecoder().decode(await readBytes(request, MAX_BODY_BYTES));
+  const raw = decode(await readBytes(request, MAX_BODY_BYTES));
   if (raw.trim() === "") return {};
   try {
-    return JSON.parse(raw);
+    return JSON.parse(raw, withoutNul);
   } catch {
     throw new AppError("invalid_request", "The body is not JSON.");
+  }
+}
+
+/** Postgres has no text with a NUL in it, so nobody means one. */
+function withoutNul(_: string, value: unknown): unknown {
+  if (typeof value === "string" && value.includes("\0")) throw new SyntaxError("a NUL");
+  return value;
+}
+
+/** The text of a body as it was sent: a byte order mark is kept, because a signature is over it too, and broken UTF-8 is refused. */
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new AppError("invalid_request", "The body is not UTF-8.");
   }
 }
 
