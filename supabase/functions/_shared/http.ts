@@ -7,6 +7,8 @@ import { AppError } from "./domain/errors.ts";
 import { log } from "./log.ts";
 
 type FetchHandler = (request: Request) => Promise<Response>;
+/** A function says what body it takes, so that a test can send it anything else too. */
+type BodyHandler = FetchHandler & { readonly body: z.ZodType };
 
 const MAX_BODY_BYTES = 64 * 1024;
 const EXPOSED = "x-request-id";
@@ -16,8 +18,8 @@ export function userFunction<Body>(
   name: string,
   body: z.ZodType<Body>,
   handle: (body: Body, call: UserCall) => Promise<unknown>,
-): FetchHandler {
-  return answer(name, async (request) => {
+): BodyHandler {
+  return taking(body, name, async (request) => {
     const context = await authenticate(request, "user");
     const claims = context.userClaims;
     // An anonymous sign-in is a user too; a token without a subject, or with one that is no user's id, is not.
@@ -36,8 +38,8 @@ export function secretFunction<Body>(
   name: string,
   body: z.ZodType<Body>,
   handle: (body: Body, call: SecretCall) => Promise<unknown>,
-): FetchHandler {
-  return answer(name, async (request) => {
+): BodyHandler {
+  return taking(body, name, async (request) => {
     const { supabaseAdmin } = await authenticate(request, "secret");
     return Response.json(await handle(parse(body, await readBody(request)), { supabaseAdmin }));
   });
@@ -53,6 +55,10 @@ export function signedFunction(
     const raw = decode(await readBytes(request, options.maxBytes));
     return Response.json(await handle(raw, request.headers));
   });
+}
+
+function taking(body: z.ZodType, name: string, handle: FetchHandler): BodyHandler {
+  return Object.assign(answer(name, handle), { body });
 }
 
 /** The only place where an outcome becomes a response: request id, CORS headers and error shape are decided here. */
