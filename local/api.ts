@@ -26,6 +26,23 @@ export type ApiOptions = {
   log: (line: string) => void;
 };
 
+/**
+ * @supabase/lite answers 500 where its driver will not take an argument, or where it has not foreseen a constraint's refusal.
+ * PostgREST hands both to Postgres and answers 400: https://docs.postgrest.org/en/stable/references/errors.html
+ */
+async function asPostgrest(response: Response): Promise<Response> {
+  if (response.status !== 500) return response;
+  const text = await response.clone().text();
+  const code = /violates check constraint/.test(text)
+    ? "23514"
+    : /ERR_INVALID_ARG_TYPE|insufficient data left in message|Maximum call stack/.test(text)
+    ? "22P02"
+    : null;
+  if (code === null) return response;
+  const message = code === "23514" ? "violates check constraint" : "invalid input syntax";
+  return Response.json({ code, details: null, hint: null, message }, { status: 400 });
+}
+
 export async function startApi(options: ApiOptions): Promise<Api> {
   const auth = poolFor(options.database, "supabase_auth_admin", 5);
   const rest = poolFor(options.database, "authenticator", 20);
@@ -40,7 +57,9 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     auth: async (request) => await authApp.fetch(request),
     rest: async (request) => {
       const identified = await callers.identify(request);
-      return identified instanceof Response ? identified : await restApp.fetch(identified);
+      return identified instanceof Response
+        ? identified
+        : await asPostgrest(await restApp.fetch(identified));
     },
     stop: async () => {
       loud();

@@ -34,6 +34,7 @@ const SCRIPTS = {
   test: ["tests/run.ts"],
   bench: ["bench/main.ts"],
   schema: ["supabase/tests/schema.ts"],
+  privileges: ["supabase/tests/contract.ts"],
   "test:chaos": ["tests/chaos/main.ts"],
   rebuild: ["local/operator/rebuild.ts"],
   "usage:check": ["local/operator/usage_check.ts"],

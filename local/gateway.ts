@@ -58,6 +58,10 @@ async function route(request: Request, options: GatewayOptions): Promise<Respons
   if (pathname === "/auth/v1/health") {
     return withCors(Response.json({ name: "GoTrue", version: "local" }));
   }
+  // @supabase/lite hands it on and breaks; PostgREST answers what Postgres says to it.
+  if (service === "rest" && request.url.includes("%00")) {
+    return refusal(400, "22021", 'invalid byte sequence for encoding "UTF8": 0x00');
+  }
   if (service === "rest") return withCors(await options.api.rest(await limited(request)), "rest");
   if (service === "auth") {
     const response = await options.api.auth(await limited(request));

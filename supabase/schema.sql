@@ -8467,6 +8467,29 @@ revoke all on function "public"."report_email_setup"(text) from public;
 
 grant execute on function "public"."report_email_setup"(text) to "postgres", "service_role";
 
+-- public/functions/require_user
+
+create or replace function public.require_user (
+  p_user_id uuid
+)
+  returns void
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  if not exists (select from auth.users u where u.id = p_user_id) then
+    perform billing.raise_http(401, 'unauthorized', 'This account does not exist any more.');
+  end if;
+end;
+$function$;
+
+comment on function "public"."require_user"(uuid) is 'Refuses with 401 unauthorized when there is no such user: asked before a customer is created at Stripe.';
+
+revoke all on function "public"."require_user"(uuid) from public;
+
+grant execute on function "public"."require_user"(uuid) to "postgres", "service_role";
+
 -- public/functions/search_listings
 
 create or replace function public.search_listings (

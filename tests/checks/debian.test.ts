@@ -49,6 +49,12 @@ if (present) {
         });
       });
 
+      await t.step("the privilege contract is kept here too", async () => {
+        await mustRun(Deno.execPath(), ["test", "-A", "supabase/tests/privileges.test.ts"], {
+          env: { TEST_DB_URL: stack.dbUrl },
+        });
+      });
+
       await t.step("every pgTAP test passes, run by pg_prove", async () => {
         await admin`create extension if not exists pgtap with schema extensions`;
         const files = readdirSync(`${ROOT}supabase/tests`).filter((name) =>

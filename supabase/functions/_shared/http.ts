@@ -7,6 +7,8 @@ import { AppError } from "./domain/errors.ts";
 import { log } from "./log.ts";
 
 type FetchHandler = (request: Request) => Promise<Response>;
+/** A function says what body it takes, so that a test can send it anything else too. */
+type BodyHandler = FetchHandler & { readonly body: z.ZodType };
 
 const MAX_BODY_BYTES = 64 * 1024;
 const EXPOSED = "x-request-id";
@@ -16,12 +18,14 @@ export function userFunction<Body>(
   name: string,
   body: z.ZodType<Body>,
   handle: (body: Body, call: UserCall) => Promise<unknown>,
-): FetchHandler {
-  return answer(name, async (request) => {
+): BodyHandler {
+  return taking(body, name, async (request) => {
     const context = await authenticate(request, "user");
     const claims = context.userClaims;
-    // An anonymous sign-in is a user too; a token without a subject is not.
-    if (!claims?.id) throw new AppError("unauthorized", "Sign in first.");
+    // An anonymous sign-in is a user too; a token without a subject, or with one that is no user's id, is not.
+    if (!claims?.id || !z.uuid().safeParse(claims.id).success) {
+      throw new AppError("unauthorized", "Sign in first.");
+    }
     const parsed = parse(body, await readBody(request));
     const user = { id: claims.id, email: claims.email || null };
     const { supabase, supabaseAdmin } = context;
@@ -34,8 +38,8 @@ export function secretFunction<Body>(
   name: string,
   body: z.ZodType<Body>,
   handle: (body: Body, call: SecretCall) => Promise<unknown>,
-): FetchHandler {
-  return answer(name, async (request) => {
+): BodyHandler {
+  return taking(body, name, async (request) => {
     const { supabaseAdmin } = await authenticate(request, "secret");
     return Response.json(await handle(parse(body, await readBody(request)), { supabaseAdmin }));
   });
@@ -48,9 +52,13 @@ export function signedFunction(
   handle: (raw: string, headers: Headers) => Promise<unknown>,
 ): FetchHandler {
   return answer(name, async (request) => {
-    const raw = new TextDecoder().decode(await readBytes(request, options.maxBytes));
+    const raw = decode(await readBytes(request, options.maxBytes));
     return Response.json(await handle(raw, request.headers));
   });
+}
+
+function taking(body: z.ZodType, name: string, handle: FetchHandler): BodyHandler {
+  return Object.assign(answer(name, handle), { body });
 }
 
 /** The only place where an outcome becomes a response: request id, CORS headers and error shape are decided here. */
@@ -119,12 +127,27 @@ function parse<Body>(schema: z.ZodType<Body>, input: unknown): Body {
 }
 
 async function readBody(request: Request): Promise<unknown> {
-  const raw = new TextDecoder().decode(await readBytes(request, MAX_BODY_BYTES));
+  const raw = decode(await readBytes(request, MAX_BODY_BYTES));
   if (raw.trim() === "") return {};
   try {
-    return JSON.parse(raw);
+    return JSON.parse(raw, withoutNul);
   } catch {
     throw new AppError("invalid_request", "The body is not JSON.");
+  }
+}
+
+/** Postgres has no text with a NUL in it, so nobody means one. */
+function withoutNul(_: string, value: unknown): unknown {
+  if (typeof value === "string" && value.includes("\0")) throw new SyntaxError("a NUL");
+  return value;
+}
+
+/** The text of a body as it was sent: a byte order mark is kept, because a signature is over it too, and broken UTF-8 is refused. */
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new AppError("invalid_request", "The body is not UTF-8.");
   }
 }
 

@@ -1,4 +1,5 @@
 import Stripe from "stripe";
+import { z } from "zod";
 import { AppError } from "./domain/errors.ts";
 import type { StripeRefusal } from "./domain/usage.ts";
 import { env } from "./env.ts";
@@ -56,8 +57,9 @@ export async function verifyEvent(raw: string, signature: string | null): Promis
   let reason: unknown;
   for (const secret of env().STRIPE_WEBHOOK_SECRET) {
     try {
-      return await parseSigned(raw, signature, secret, crypto);
+      return understood(await parseSigned(raw, signature, secret, crypto));
     } catch (error) {
+      if (error instanceof AppError) throw error;
       reason = error;
     }
   }
@@ -65,6 +67,20 @@ export async function verifyEvent(raw: string, signature: string | null): Promis
     // The SDK's message quotes the payload, which must not be logged.
     cause: new Error(reason instanceof Error ? reason.name : "unknown"),
   });
+}
+
+const word = z.string().regex(/^[\w.]{1,255}$/);
+/** What the inbox needs of an event. The rest is only a hint, and whoever follows one reads it with care. */
+const eventShape = z.object({
+  id: word,
+  type: word,
+  created: z.union([z.int().min(0).max(253_402_300_799), z.iso.datetime({ offset: true })]),
+});
+
+/** Refuses what was signed and is no event: delivering it again would not make it one. */
+function understood(event: SignedEvent): SignedEvent {
+  if (eventShape.safeParse(event).success) return event;
+  throw new AppError("invalid_request", "The body is not an event of Stripe's.");
 }
 
 /** Which kind it is only decides how the SDK reads it; either way the signature is verified first. */

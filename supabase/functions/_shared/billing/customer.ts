@@ -13,6 +13,7 @@ import { callingStripe, stripe } from "../stripe.ts";
 export async function ensureCustomer(admin: db.Client, user: db.User): Promise<string> {
   const existing = await db.findCustomer(admin, user.id);
   if (existing !== null) return existing;
+  await db.requireUser(admin, user.id);
   return await db.linkCustomer(admin, user.id, await createCustomer(user, ""));
 }
 
@@ -26,6 +27,7 @@ export async function replaceCustomer(
   gone: string,
 ): Promise<string> {
   log("warn", "customer_gone", { customer: gone });
+  await db.requireUser(admin, user.id);
   return await db.relinkCustomer(admin, user.id, gone, await createCustomer(user, `:${gone}`));
 }
 

@@ -33,6 +33,10 @@ export function adminClient(): Client {
 export async function rows<T>(answer: PromiseLike<PostgrestSingleResponse<T>>): Promise<T> {
   const { data, error } = await answer;
   if (error === null) return data;
+  // An access token outlives its user by up to an hour.
+  if (error.code === "23503" && /not present in table "users"/.test(error.details ?? "")) {
+    throw new AppError("unauthorized", "This account does not exist any more.");
+  }
   throw new AppError("internal_error", "Something went wrong on our side.", {
     cause: new Error(`postgres ${error.code}: ${error.message}`),
   });

@@ -1,5 +1,6 @@
 import type { Json } from "../database.types.ts";
 import { type Client, rows, type Tables } from "./client.ts";
+import { refusable } from "./refusals.ts";
 
 export type SubscriptionRow = Tables["subscriptions"]["Row"];
 
@@ -18,6 +19,11 @@ export async function isOurCustomer(admin: Client, stripeCustomerId: string): Pr
       .maybeSingle(),
   );
   return row !== null;
+}
+
+/** Refuses whoever has a token and no account any more. */
+export async function requireUser(admin: Client, userId: string): Promise<void> {
+  await refusable(admin.rpc("require_user", { p_user_id: userId }));
 }
 
 /** Binds a Stripe customer to a user; answers the one that was bound first when another request was quicker. */
