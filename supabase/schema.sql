@@ -21,6 +21,8 @@ select cron.schedule_in_database('tollgate-prune-ledger-checks', '47 3 * * *', '
 
 select cron.schedule_in_database('tollgate-prune-metering', '37 3 * * *', 'select billing.prune_metering()', 'postgres', null, true);
 
+select cron.schedule_in_database('tollgate-prune-rate-buckets', '*/5 * * * *', 'select billing.prune_rate_buckets()', 'postgres', null, true);
+
 select cron.schedule_in_database('tollgate-reconcile', '23 * * * *', 'select billing.call_function(''reconcile'')', 'postgres', null, true);
 
 select cron.schedule_in_database('tollgate-usage-check', '41 * * * *', 'select billing.call_function(''usage-check'')', 'postgres', null, true);
@@ -2478,6 +2480,30 @@ revoke all on function "billing"."prune_metering"() from public;
 
 grant execute on function "billing"."prune_metering"() to "postgres";
 
+-- billing/functions/prune_rate_buckets
+
+create or replace function billing.prune_rate_buckets()
+  returns bigint
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_count bigint;
+begin
+  -- Never waits for a call, and no call waits for more than the row it wants.
+  delete from billing.rate_buckets b
+  where b.key in (select o.key from billing.rate_buckets o where o.tat < now() for update skip locked);
+  get diagnostics v_count = row_count;
+  return v_count;
+end;
+$function$;
+
+comment on function "billing"."prune_rate_buckets"() is 'Removes the buckets that say nothing any more, so that the table is never larger than the callers of one period.';
+
+revoke all on function "billing"."prune_rate_buckets"() from public;
+
+grant execute on function "billing"."prune_rate_buckets"() to "postgres";
+
 -- billing/functions/prune_stripe_events
 
 create or replace function billing.prune_stripe_events()
@@ -2774,6 +2800,32 @@ comment on function "billing"."raise_http"(integer, text, text, text, text, json
 revoke all on function "billing"."raise_http"(integer, text, text, text, text, jsonb) from public;
 
 grant execute on function "billing"."raise_http"(integer, text, text, text, text, jsonb) to "postgres";
+
+-- billing/functions/rate_bucket
+
+create or replace function billing.rate_bucket (
+  p_name  text,
+  p_limit billing.rate_limits,
+  p_who   text
+)
+  returns bytea
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  -- Two rounds, as in HMAC. Nothing but the last has a space, so what is hashed can be read in one way only. With the limit in
+  -- it, a limit that is changed begins with new buckets: an old one could hold somebody for what used to be the period.
+  select substr(sha256(k.key || sha256(k.key || convert_to(
+    concat_ws(' ', p_name, p_limit.scope, p_limit.burst, p_limit.period_seconds, p_who), 'UTF8'
+  ))), 1, 16)
+  from billing.rate_key k;
+$function$;
+
+comment on function "billing"."rate_bucket"(text, billing.rate_limits, text) is 'The key of a bucket.';
+
+revoke all on function "billing"."rate_bucket"(text, billing.rate_limits, text) from public;
+
+grant execute on function "billing"."rate_bucket"(text, billing.rate_limits, text) to "postgres";
 
 -- billing/functions/refresh_counters
 
@@ -5202,6 +5254,89 @@ create policy "Nobody reads the refunds" on "billing"."purchase_refunds"
 comment on table "billing"."purchase_refunds" is 'Stripe''s refunds of those charges.';
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."purchase_refunds" to "postgres";
+
+-- billing/tables/rate_buckets
+
+create unlogged table "billing"."rate_buckets" (
+  "key" bytea                    not null,
+  "tat" timestamp with time zone not null,
+  constraint "rate_buckets_key_check" check ((octet_length(key) = 16)),
+  constraint "rate_buckets_pkey" primary key (key)
+);
+
+alter table "billing"."rate_buckets"
+  enable row level security;
+
+alter table "billing"."rate_buckets"
+  set (fillfactor=70);
+
+create policy "Nobody reads the buckets" on "billing"."rate_buckets"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."rate_buckets"."key" is 'Keyed hash of function, limit and person or address; neither is stored anywhere.';
+
+comment on column "billing"."rate_buckets"."tat" is 'Theoretical arrival time of the next call. No index: every call changes it, and the table is as small as a few minutes'' callers.';
+
+comment on table "billing"."rate_buckets" is 'Calls of late, per function and person or address. Unlogged: after a crash of the database everybody begins anew.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."rate_buckets" to "postgres";
+
+-- billing/tables/rate_key
+
+create table "billing"."rate_key" (
+  "id"  boolean not null default true,
+  "key" bytea   not null,
+  constraint "rate_key_id_check" check (id),
+  constraint "rate_key_key_check" check ((octet_length(key) = 32)),
+  constraint "rate_key_pkey" primary key (id)
+);
+
+alter table "billing"."rate_key"
+  enable row level security;
+
+create policy "Nobody reads the key of the buckets" on "billing"."rate_key"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."rate_key" is 'The key of the hashes in billing.rate_buckets: one row, made here, and never given out. Another key empties the buckets.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."rate_key" to "postgres";
+
+-- billing/tables/rate_limits
+
+create table "billing"."rate_limits" (
+  "name"           text    not null,
+  "scope"          text    not null,
+  "burst"          integer not null,
+  "period_seconds" integer not null,
+  constraint "rate_limits_burst_check" check (((burst >= 1) AND (burst <= 1000000))),
+  constraint "rate_limits_name_check" check (((name = '*'::text) OR (name ~ '^[a-z][a-z0-9-]*$'::text))),
+  constraint "rate_limits_period_seconds_check" check (((period_seconds >= 1) AND (period_seconds <= 86400))),
+  constraint "rate_limits_pkey" primary key (name, scope),
+  constraint "rate_limits_scope_check" check ((scope = ANY (ARRAY['user'::text, 'address'::text])))
+);
+
+alter table "billing"."rate_limits"
+  enable row level security;
+
+create policy "Nobody reads the rate limits" on "billing"."rate_limits"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."rate_limits"."name" is 'The function; * is every function without a row of its own, each with buckets of its own.';
+
+comment on column "billing"."rate_limits"."scope" is 'Whose calls are counted together: one person''s, or one address''s, behind which may be a whole office.';
+
+comment on table "billing"."rate_limits" is 'How often a function may be called: burst calls at once, and burst calls every period. Operators edit the rows, and a changed one counts from the next call on, from nothing.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."rate_limits" to "postgres";
 
 -- billing/tables/reconcile_queue
 
@@ -8473,6 +8608,57 @@ comment on function "public"."set_overage"(boolean, bigint) is 'The caller says 
 revoke all on function "public"."set_overage"(boolean, bigint) from public;
 
 grant execute on function "public"."set_overage"(boolean, bigint) to "authenticated", "postgres";
+
+-- public/functions/take_rate
+
+create or replace function public.take_rate (
+  p_name    text,
+  p_user_id uuid,
+  p_address text default null::text
+)
+  returns integer
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_limit record;
+  v_taken bytea;
+  v_back interval;
+  v_wait interval;
+begin
+  -- The person first: who is refused does not use up what their neighbours have. All buckets of people come before all of
+  -- addresses, so two calls cannot wait for each other.
+  for v_limit in
+    select distinct on (w.scope) billing.rate_bucket(p_name, l, w.who) as bucket,
+      l.period_seconds * interval '1 second' as period,
+      l.period_seconds * interval '1 second' / l.burst as step
+    from (values ('user', p_user_id::text), ('address', p_address)) w (scope, who)
+    join billing.rate_limits l on l.scope = w.scope and l.name in (p_name, '*')
+    where w.who is not null
+    order by w.scope desc, l.name = p_name desc
+  loop
+    insert into billing.rate_buckets as b (key, tat) values (v_limit.bucket, now() + v_limit.step)
+    on conflict (key) do update set tat = greatest(b.tat, now()) + v_limit.step
+    where greatest(b.tat, now()) + v_limit.step <= now() + v_limit.period;
+    if not found then
+      select b.tat + v_limit.step - v_limit.period - now() into v_wait
+      from billing.rate_buckets b where b.key = v_limit.bucket;
+      update billing.rate_buckets b set tat = b.tat - v_back where b.key = v_taken;
+      return greatest(1, ceil(extract(epoch from v_wait)))::integer;
+    end if;
+    v_taken := v_limit.bucket;
+    v_back := v_limit.step;
+  end loop;
+  return 0;
+end;
+$function$;
+
+comment on function "public"."take_rate"(text, uuid, text) is 'Takes a place for one call of a function, from its caller and from their address, or from neither. 0: taken; else the seconds until there is one. The address is hashed and never stored; null: it is not known, and only the caller counts.';
+
+revoke all on function "public"."take_rate"(text, uuid, text) from public;
+
+grant execute on function "public"."take_rate"(text, uuid, text) to "postgres", "service_role";
 
 -- public/functions/unsettled_purchases
 

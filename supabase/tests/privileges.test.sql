@@ -144,7 +144,7 @@ select results_eq(
     'public.note_reconcile_page', 'public.note_usage_check', 'public.notification_failed',
     'public.notification_sent', 'public.platform_ledger', 'public.purchase_terms', 'public.receive_stripe_event',
     'public.reconcile_failed', 'public.reconciled', 'public.refund_failed', 'public.refund_sent',
-    'public.relink_customer', 'public.report_email_setup', 'public.seller_ledger', 'public.seller_of_account',
+    'public.relink_customer', 'public.report_email_setup', 'public.seller_ledger', 'public.seller_of_account', 'public.take_rate',
     'public.unsettled_purchases', 'public.usage_check_cursor', 'public.usage_failed', 'public.usage_parked',
     'public.usage_rejected',
     'public.usage_sent', 'public.usage_sums', 'public.wanted_metered_items'],

@@ -45,6 +45,7 @@ select results_eq(
     ('tollgate-prune-job-history', '37 3 * * *', 'select billing.prune_job_history()', true),
     ('tollgate-prune-ledger-checks', '47 3 * * *', 'select billing.prune_ledger_checks()', true),
     ('tollgate-prune-metering', '37 3 * * *', 'select billing.prune_metering()', true),
+    ('tollgate-prune-rate-buckets', '*/5 * * * *', 'select billing.prune_rate_buckets()', true),
     ('tollgate-reconcile', '23 * * * *', 'select billing.call_function(''reconcile'')', true),
     ('tollgate-usage-check', '41 * * * *', 'select billing.call_function(''usage-check'')', true),
     ('tollgate-usage-sync', '*/5 * * * *', 'select billing.call_function(''usage-sync'')', true)$$,

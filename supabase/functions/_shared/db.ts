@@ -16,6 +16,7 @@ export * from "./db/messages.ts";
 export * from "./db/notifications.ts";
 export * from "./db/overage.ts";
 export * from "./db/purchases.ts";
+export * from "./db/rates.ts";
 export * from "./db/reconcile.ts";
 export * from "./db/sellers.ts";
 export * from "./db/sync.ts";

@@ -2,16 +2,18 @@ import { createSupabaseContext, type SupabaseContext } from "@supabase/server";
 import { corsHeaders } from "@supabase/supabase-js/cors";
 import { z } from "zod";
 import type { Database } from "./database.types.ts";
-import type { SecretCall, UserCall } from "./db.ts";
+import { type Client, type SecretCall, takeRate, type UserCall } from "./db.ts";
+import { networkOf } from "./domain/address.ts";
 import { AppError } from "./domain/errors.ts";
+import { addressHeader } from "./env.ts";
 import { log } from "./log.ts";
 
 type FetchHandler = (request: Request) => Promise<Response>;
 
 const MAX_BODY_BYTES = 64 * 1024;
-const EXPOSED = "x-request-id";
+const EXPOSED = "x-request-id, retry-after";
 
-/** A function called by a signed-in user with a JSON body; what the handler returns is the 200 answer. */
+/** A function called by a signed-in user with a JSON body, as often as its limits allow; what the handler returns is the 200 answer. */
 export function userFunction<Body>(
   name: string,
   body: z.ZodType<Body>,
@@ -22,6 +24,7 @@ export function userFunction<Body>(
     const claims = context.userClaims;
     // An anonymous sign-in is a user too; a token without a subject is not.
     if (!claims?.id) throw new AppError("unauthorized", "Sign in first.");
+    await limit(name, request, claims.id, context.supabaseAdmin);
     const parsed = parse(body, await readBody(request));
     const user = { id: claims.id, email: claims.email || null };
     const { supabase, supabaseAdmin } = context;
@@ -82,9 +85,12 @@ function failure(name: string, requestId: string, error: unknown): Response {
       ? refusal.cause.stack
       : undefined,
   });
-  const { code, message, action } = refusal;
+  const { code, message, action, status, retryAfterSeconds } = refusal;
   return Response.json({ error: { code, message, request_id: requestId, action } }, {
-    status: refusal.status,
+    status,
+    ...(retryAfterSeconds !== undefined && {
+      headers: { "retry-after": String(retryAfterSeconds) },
+    }),
   });
 }
 
@@ -107,6 +113,24 @@ async function authenticate(
   if (error === null) return data;
   if (error.status === 401) throw new AppError("unauthorized", "Sign in first.", { cause: error });
   throw new AppError("not_configured", "This deployment is not configured.", { cause: error });
+}
+
+/**
+ * Before the body is read, so that a flood of wrong ones counts too. Fails closed: without the database no use case could do
+ * its work anyway, and who manages to overload the limiter must not get to Stripe unlimited.
+ */
+async function limit(name: string, request: Request, userId: string, admin: Client): Promise<void> {
+  const network = networkOf(request.headers.get(addressHeader()));
+  const seconds = await takeRate(admin, { name, userId, network }).catch((cause) => {
+    throw new AppError("rate_limit_unavailable", "Try again in a moment.", {
+      retryAfterSeconds: 1,
+      cause,
+    });
+  });
+  if (seconds === 0) return;
+  throw new AppError("rate_limited", `Too many requests. Try again in ${seconds} s.`, {
+    retryAfterSeconds: seconds,
+  });
 }
 
 function parse<Body>(schema: z.ZodType<Body>, input: unknown): Body {
