@@ -140,14 +140,14 @@ select results_eq(
     'public.finish_stripe_event', 'public.is_current_checkout', 'public.lease_notifications',
     'public.lease_refunds', 'public.lease_usage', 'public.link_customer', 'public.link_seller_account',
     'public.move_usage_check', 'public.next_reconcile_customers', 'public.next_sync_token',
-    'public.note_dispute_work', 'public.note_ledger_check', 'public.note_purchase_session',
+    'public.note_audit_check', 'public.note_dispute_work', 'public.note_ledger_check', 'public.note_purchase_session',
     'public.note_reconcile_page', 'public.note_usage_check', 'public.notification_failed',
     'public.notification_sent', 'public.platform_ledger', 'public.purchase_terms', 'public.receive_stripe_event',
     'public.reconcile_failed', 'public.reconciled', 'public.refund_failed', 'public.refund_sent',
     'public.relink_customer', 'public.report_email_setup', 'public.seller_ledger', 'public.seller_of_account', 'public.take_rate',
     'public.unsettled_purchases', 'public.usage_check_cursor', 'public.usage_failed', 'public.usage_parked',
     'public.usage_rejected',
-    'public.usage_sent', 'public.usage_sums', 'public.wanted_metered_items'],
+    'public.usage_sent', 'public.usage_sums', 'public.verify_audit', 'public.wanted_metered_items'],
   'the secret key executes what the functions need'
 );
 

@@ -36,11 +36,14 @@ select no_plan();
 select results_eq(
   $$select jobname::text collate "default", schedule, command, active from cron.job where jobname like 'tollgate-%' order by 1$$,
   $$values
+    ('tollgate-audit-check', '43 4 * * *', 'select billing.call_function(''audit-check'')', true),
+    ('tollgate-audit-months', '7 2 * * *', 'select billing.ensure_audit_partitions()', true),
     ('tollgate-drain-events', '* * * * *', 'select billing.call_function(''events-drain'')', true),
     ('tollgate-expire-entitlements', '* * * * *', 'select billing.expire_entitlements()', true),
     ('tollgate-ledger-check', '53 * * * *', 'select billing.call_function(''ledger-check'')', true),
     ('tollgate-marketplace-sync', '*/5 * * * *', 'select billing.call_function(''marketplace-sync'')', true),
     ('tollgate-notify', '* * * * *', 'select billing.call_function(''notify'') where billing.emails_enabled()', true),
+    ('tollgate-prune-audit', '27 3 * * *', 'select billing.prune_audit_log()', true),
     ('tollgate-prune-events', '17 3 * * *', 'select billing.prune_stripe_events()', true),
     ('tollgate-prune-job-history', '37 3 * * *', 'select billing.prune_job_history()', true),
     ('tollgate-prune-ledger-checks', '47 3 * * *', 'select billing.prune_ledger_checks()', true),

@@ -3,9 +3,12 @@ export {
   adminClient,
   type Client,
   type SecretCall,
+  type Trace,
+  traced,
   type User,
   type UserCall,
 } from "./db/client.ts";
+export * from "./db/audit.ts";
 export * from "./db/catalogue.ts";
 export * from "./db/changes.ts";
 export * from "./db/conversations.ts";

@@ -2,13 +2,14 @@ import { createSupabaseContext, type SupabaseContext } from "@supabase/server";
 import { corsHeaders } from "@supabase/supabase-js/cors";
 import { z } from "zod";
 import type { Database } from "./database.types.ts";
-import { type Client, type SecretCall, takeRate, type UserCall } from "./db.ts";
+import { type Client, type SecretCall, takeRate, type Trace, traced, type UserCall } from "./db.ts";
 import { networkOf } from "./domain/address.ts";
 import { AppError } from "./domain/errors.ts";
 import { addressHeader } from "./env.ts";
 import { log } from "./log.ts";
 
 type FetchHandler = (request: Request) => Promise<Response>;
+type Handler = (request: Request, trace: Trace) => Promise<Response>;
 
 const MAX_BODY_BYTES = 64 * 1024;
 const EXPOSED = "x-request-id, retry-after";
@@ -19,11 +20,12 @@ export function userFunction<Body>(
   body: z.ZodType<Body>,
   handle: (body: Body, call: UserCall) => Promise<unknown>,
 ): FetchHandler {
-  return answer(name, async (request) => {
-    const context = await authenticate(request, "user");
+  return answer(name, async (request, trace) => {
+    const context = await authenticate(request, "user", trace);
     const claims = context.userClaims;
     // An anonymous sign-in is a user too; a token without a subject is not.
     if (!claims?.id) throw new AppError("unauthorized", "Sign in first.");
+    trace.userId = claims.id;
     await limit(name, request, claims.id, context.supabaseAdmin);
     const parsed = parse(body, await readBody(request));
     const user = { id: claims.id, email: claims.email || null };
@@ -38,8 +40,8 @@ export function secretFunction<Body>(
   body: z.ZodType<Body>,
   handle: (body: Body, call: SecretCall) => Promise<unknown>,
 ): FetchHandler {
-  return answer(name, async (request) => {
-    const { supabaseAdmin } = await authenticate(request, "secret");
+  return answer(name, async (request, trace) => {
+    const { supabaseAdmin } = await authenticate(request, "secret", trace);
     return Response.json(await handle(parse(body, await readBody(request)), { supabaseAdmin }));
   });
 }
@@ -48,22 +50,22 @@ export function secretFunction<Body>(
 export function signedFunction(
   name: string,
   options: { maxBytes: number },
-  handle: (raw: string, headers: Headers) => Promise<unknown>,
+  handle: (raw: string, headers: Headers, trace: Trace) => Promise<unknown>,
 ): FetchHandler {
-  return answer(name, async (request) => {
+  return answer(name, async (request, trace) => {
     const raw = new TextDecoder().decode(await readBytes(request, options.maxBytes));
-    return Response.json(await handle(raw, request.headers));
+    return Response.json(await handle(raw, request.headers, trace));
   });
 }
 
 /** The only place where an outcome becomes a response: request id, CORS headers and error shape are decided here. */
-function answer(name: string, handle: FetchHandler): FetchHandler {
+function answer(name: string, handle: Handler): FetchHandler {
   return async (request) => {
     const requestId = crypto.randomUUID();
     if (request.method === "OPTIONS") return stamp(new Response(null, { status: 204 }), requestId);
     try {
       if (request.method !== "POST") throw new AppError("method_not_allowed", "Use POST.");
-      return stamp(await handle(request), requestId);
+      return stamp(await handle(request, { requestId }), requestId);
     } catch (error) {
       return stamp(failure(name, requestId, error), requestId);
     }
@@ -105,9 +107,11 @@ function stamp(response: Response, requestId: string): Response {
 async function authenticate(
   request: Request,
   auth: "user" | "secret",
+  trace: Trace,
 ): Promise<SupabaseContext<Database>> {
   const { data, error } = await createSupabaseContext<Database>(request, {
     auth,
+    supabaseOptions: traced(trace),
     ...(auth === "user" && { audience: "authenticated" }),
   });
   if (error === null) return data;
