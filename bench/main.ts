@@ -1,8 +1,9 @@
 import { gate } from "./gate.ts";
+import { rates } from "./rates.ts";
 import { retention } from "./retention.ts";
 
 /** `npm run bench -- <name> [--option=value …]` */
-const benches: Record<string, (args: string[]) => Promise<void>> = { gate, retention };
+const benches: Record<string, (args: string[]) => Promise<void>> = { gate, rates, retention };
 
 const [name = "", ...args] = Deno.args;
 const bench = benches[name];

@@ -38,6 +38,7 @@ const SCRIPTS = {
   "test:chaos": ["tests/chaos/main.ts"],
   rebuild: ["local/operator/rebuild.ts"],
   "usage:check": ["local/operator/usage_check.ts"],
+  "audit:verify": ["local/operator/audit_verify.ts"],
 };
 
 async function main() {

@@ -24,9 +24,9 @@ const FUNCTION_TIMEOUT_MS = 150_000;
 export function startGateway(options: GatewayOptions): Gateway {
   const server = Deno.serve(
     { port: options.port, hostname: "127.0.0.1", onListen: () => {} },
-    async (request) => {
+    async (request, info) => {
       try {
-        return await route(request, options);
+        return await route(request, options, info.remoteAddr.hostname);
       } catch (error) {
         options.log(
           `gateway: ${request.method} ${new URL(request.url).pathname}: ${messageOf(error)}`,
@@ -43,10 +43,16 @@ export function startGateway(options: GatewayOptions): Gateway {
   };
 }
 
-async function route(request: Request, options: GatewayOptions): Promise<Response> {
+async function route(
+  request: Request,
+  options: GatewayOptions,
+  address: string,
+): Promise<Response> {
   const { pathname } = new URL(request.url);
   if (tooLarge(request)) return refusal(413, "PAYLOAD_TOO_LARGE", "Request body is too large");
-  if (pathname.startsWith("/functions/v1/")) return await toFunction(request, pathname, options);
+  if (pathname.startsWith("/functions/v1/")) {
+    return await toFunction(withAddress(request, address), pathname, options);
+  }
   const service = pathname.startsWith("/rest/v1")
     ? "rest"
     : pathname.startsWith("/auth/v1")
@@ -89,6 +95,14 @@ async function limited(request: Request): Promise<Request> {
     headers: request.headers,
     body: new Blob(parts),
   });
+}
+
+/** As the hosted gateway: Cloudflare's header says who calls, whatever they sent; X-Forwarded-For keeps what they sent. */
+function withAddress(request: Request, address: string): Request {
+  const headers = new Headers(request.headers);
+  headers.set("cf-connecting-ip", address);
+  headers.append("x-forwarded-for", address);
+  return new Request(request, { headers });
 }
 
 async function toFunction(

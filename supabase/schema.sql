@@ -3,6 +3,10 @@
 
 -- cluster/misc
 
+select cron.schedule_in_database('tollgate-audit-check', '43 4 * * *', 'select billing.call_function(''audit-check'')', 'postgres', null, true);
+
+select cron.schedule_in_database('tollgate-audit-months', '7 2 * * *', 'select billing.ensure_audit_partitions()', 'postgres', null, true);
+
 select cron.schedule_in_database('tollgate-drain-events', '* * * * *', 'select billing.call_function(''events-drain'')', 'postgres', null, true);
 
 select cron.schedule_in_database('tollgate-expire-entitlements', '* * * * *', 'select billing.expire_entitlements()', 'postgres', null, true);
@@ -13,6 +17,8 @@ select cron.schedule_in_database('tollgate-marketplace-sync', '*/5 * * * *', 'se
 
 select cron.schedule_in_database('tollgate-notify', '* * * * *', 'select billing.call_function(''notify'') where billing.emails_enabled()', 'postgres', null, true);
 
+select cron.schedule_in_database('tollgate-prune-audit', '27 3 * * *', 'select billing.prune_audit_log()', 'postgres', null, true);
+
 select cron.schedule_in_database('tollgate-prune-events', '17 3 * * *', 'select billing.prune_stripe_events()', 'postgres', null, true);
 
 select cron.schedule_in_database('tollgate-prune-job-history', '37 3 * * *', 'select billing.prune_job_history()', 'postgres', null, true);
@@ -20,6 +26,8 @@ select cron.schedule_in_database('tollgate-prune-job-history', '37 3 * * *', 'se
 select cron.schedule_in_database('tollgate-prune-ledger-checks', '47 3 * * *', 'select billing.prune_ledger_checks()', 'postgres', null, true);
 
 select cron.schedule_in_database('tollgate-prune-metering', '37 3 * * *', 'select billing.prune_metering()', 'postgres', null, true);
+
+select cron.schedule_in_database('tollgate-prune-rate-buckets', '*/5 * * * *', 'select billing.prune_rate_buckets()', 'postgres', null, true);
 
 select cron.schedule_in_database('tollgate-reconcile', '23 * * * *', 'select billing.call_function(''reconcile'')', 'postgres', null, true);
 
@@ -178,6 +186,184 @@ revoke all on function "billing"."allowance_until"(uuid) from public;
 
 grant execute on function "billing"."allowance_until"(uuid) to "postgres";
 
+-- billing/functions/audit
+
+create or replace function billing.audit()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_told constant text[] := string_to_array(tg_argv[3], ',');
+  v_old constant jsonb := to_jsonb(old);
+  v_new constant jsonb := to_jsonb(new);
+  v_row constant jsonb := coalesce(v_new, v_old);
+  v_before jsonb;
+  v_after jsonb;
+  v_user_id uuid;
+  v_actor constant text := billing.audit_actor();
+begin
+  if v_old is not null then
+    select jsonb_object_agg(t.name, v_old -> t.name) into v_before from unnest(v_told) t (name);
+  end if;
+  if v_new is not null then
+    select jsonb_object_agg(t.name, v_new -> t.name) into v_after from unnest(v_told) t (name);
+  end if;
+  if v_before = v_after then
+    return null;
+  end if;
+  v_user_id := coalesce(v_row ->> tg_argv[1], v_old ->> tg_argv[1])::uuid;
+  perform billing.ensure_audit_partition(now());
+  insert into billing.audit_log (actor, on_behalf_of, action, subject, user_id, before, after, request_id, stripe_ids)
+  select v_actor,
+    -- Only our functions are believed.
+    case when v_actor = 'service_role' then billing.audit_header('x-on-behalf-of') end,
+    tg_argv[0] || case tg_op when 'INSERT' then '.created' when 'UPDATE' then '.changed' else '.removed' end,
+    split_part(tg_argv[0], '.', 2) || ':' || (
+      select string_agg(coalesce(v_row ->> k.name, ''), '/' order by k.place)
+      from unnest(string_to_array(tg_argv[2], ',')) with ordinality k (name, place)
+    ),
+    v_user_id, v_before, v_after, billing.audit_header('x-request-id'),
+    array(
+      select v_row ->> s.name from unnest(string_to_array(tg_argv[4], ',')) s (name) where v_row ->> s.name is not null
+      union
+      select c.stripe_customer_id from public.customers c where c.user_id = v_user_id
+      order by 1
+    );
+  return null;
+end;
+$function$;
+
+comment on function "billing"."audit"() is 'Writes what a row was and is into the audit log. Arguments: area.thing, the column of the user or "", the columns of the key, the told columns, the columns with ids of Stripe. A change of other columns is not told.';
+
+revoke all on function "billing"."audit"() from public;
+
+grant execute on function "billing"."audit"() to "postgres";
+
+-- billing/functions/audit_actor
+
+create or replace function billing.audit_actor()
+  returns text
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select case
+    when c.role = 'service_role' then 'service_role'
+    when c.role is not null then coalesce('user:' || (c.claims ->> 'sub'), c.role)
+    when current_setting('application_name', true) like 'pg\_cron%' then 'system'
+    else 'operator:' || session_user
+  end
+  from (
+    select r.claims, coalesce(r.claims ->> 'role', nullif(current_setting('request.jwt.claim.role', true), '')) as role
+    from (select nullif(current_setting('request.jwt.claims', true), '')::jsonb as claims) r
+  ) c;
+$function$;
+
+comment on function "billing"."audit_actor"() is 'Who acts: as the verified token of the request says, and without one the database role that has signed in.';
+
+revoke all on function "billing"."audit_actor"() from public;
+
+grant execute on function "billing"."audit_actor"() to "postgres";
+
+-- billing/functions/audit_header
+
+create or replace function billing.audit_header (
+  p_name text
+)
+  returns uuid
+  language plpgsql
+  stable
+  set search_path to ''
+  AS $function$
+declare
+  v_value constant text := nullif(current_setting('request.headers', true), '')::jsonb ->> p_name;
+begin
+  if v_value ~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' then
+    return v_value::uuid;
+  end if;
+  return null;
+end;
+$function$;
+
+comment on function "billing"."audit_header"(text) is 'A header of the request that holds a UUID; null without one, or when it is anything else.';
+
+revoke all on function "billing"."audit_header"(text) from public;
+
+grant execute on function "billing"."audit_header"(text) to "postgres";
+
+-- billing/functions/audit_partition
+
+create or replace function billing.audit_partition (
+  p_at timestamp with time zone
+)
+  returns text
+  language sql
+  immutable
+  set search_path to ''
+  AS $function$
+  select to_char(p_at at time zone 'UTC', '"audit_log_"YYYY_MM');
+$function$;
+
+comment on function "billing"."audit_partition"(timestamp with time zone) is 'The name of the partition of a moment.';
+
+revoke all on function "billing"."audit_partition"(timestamp with time zone) from public;
+
+grant execute on function "billing"."audit_partition"(timestamp with time zone) to "postgres";
+
+-- billing/functions/audit_row_hash
+
+create or replace function billing.audit_row_hash (
+  p_row billing.audit_log
+)
+  returns bytea
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  -- jsonb has one way to print a value, whatever the session's settings; a time is printed by hand.
+  select sha256(convert_to(jsonb_build_array(
+    p_row.id, to_char(p_row.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), p_row.actor, p_row.on_behalf_of, p_row.action,
+    p_row.subject, p_row.user_id, p_row.before, p_row.after, p_row.request_id, p_row.stripe_ids
+  )::text, 'UTF8'));
+$function$;
+
+comment on function "billing"."audit_row_hash"(billing.audit_log) is 'sha256 of a row of the log in its canonical form.';
+
+revoke all on function "billing"."audit_row_hash"(billing.audit_log) from public;
+
+grant execute on function "billing"."audit_row_hash"(billing.audit_log) to "postgres";
+
+-- billing/functions/audit_table
+
+create or replace function billing.audit_table (
+  p_table  regclass,
+  p_action text,
+  p_user   text,
+  p_key    text,
+  p_told   text,
+  p_stripe text     default ''::text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  execute format(
+    'create trigger %I after insert or delete or update of %s on %s for each row execute function billing.audit(%L, %L, %L, %L, %L)',
+    (select c.relname from pg_catalog.pg_class c where c.oid = p_table) || '_after_change_audit',
+    p_told, p_table, p_action, p_user, p_key, p_told, p_stripe
+  );
+end;
+$function$;
+
+comment on function "billing"."audit_table"(regclass, text, text, text, text, text) is 'Audits a table from now on; for migrations. The arguments are those of billing.audit().';
+
+revoke all on function "billing"."audit_table"(regclass, text, text, text, text, text) from public;
+
+grant execute on function "billing"."audit_table"(regclass, text, text, text, text, text) to "postgres";
+
 -- billing/functions/best_plan
 
 create or replace function billing.best_plan (
@@ -323,6 +509,32 @@ comment on function "billing"."catalogue_changing"() is 'Waits for everybody who
 revoke all on function "billing"."catalogue_changing"() from public;
 
 grant execute on function "billing"."catalogue_changing"() to "postgres";
+
+-- billing/functions/chain_audit
+
+create or replace function billing.chain_audit()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_row_hash constant bytea := billing.audit_row_hash(new);
+begin
+  with head as (
+    update billing.audit_head h set seq = h.seq + 1, hash = sha256(h.hash || v_row_hash) returning h.seq, h.hash
+  )
+  insert into billing.audit_chain (seq, audit_id, audit_at, row_hash, hash)
+  select h.seq, new.id, new.at, v_row_hash, h.hash from head h;
+  return null;
+end;
+$function$;
+
+comment on function "billing"."chain_audit"() is 'At commit: the next number, and the hash over the previous one and this row.';
+
+revoke all on function "billing"."chain_audit"() from public;
+
+grant execute on function "billing"."chain_audit"() to "postgres";
 
 -- billing/functions/charge_state
 
@@ -847,6 +1059,67 @@ comment on function "billing"."emails_enabled"() is 'Whether notices are sent by
 revoke all on function "billing"."emails_enabled"() from public;
 
 grant execute on function "billing"."emails_enabled"() to "postgres";
+
+-- billing/functions/ensure_audit_partition
+
+create or replace function billing.ensure_audit_partition (
+  p_at timestamp with time zone
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_name constant text := billing.audit_partition(p_at);
+  v_from constant timestamptz := date_trunc('month', p_at at time zone 'UTC') at time zone 'UTC';
+  v_to constant timestamptz := (date_trunc('month', p_at at time zone 'UTC') + interval '1 month') at time zone 'UTC';
+begin
+  if to_regclass('billing_months.' || v_name) is not null then
+    return;
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended('tollgate audit partition', 0));
+  if to_regclass('billing_months.' || v_name) is not null then
+    return;
+  end if;
+  execute format('create table billing_months.%I (like billing.audit_log including defaults including constraints)', v_name);
+  execute format('alter table billing_months.%I enable row level security', v_name);
+  execute format('revoke all on billing_months.%I from public, anon, authenticated, service_role', v_name);
+  execute format(
+    'create policy "Nobody reads the audit log" on billing_months.%I for all to anon, authenticated using (false) with check (false)',
+    v_name
+  );
+  execute format(
+    'create trigger audit_log_before_truncate_refuse before truncate on billing_months.%I '
+    'for each statement execute function billing.refuse_audit_change()', v_name
+  );
+  -- Attached, not created as a partition: that would lock out everybody who writes to the log.
+  execute format(
+    'alter table billing.audit_log attach partition billing_months.%I for values from (%L) to (%L)', v_name, v_from, v_to
+  );
+end;
+$function$;
+
+comment on function "billing"."ensure_audit_partition"(timestamp with time zone) is 'Makes the partition of a moment unless it is there.';
+
+revoke all on function "billing"."ensure_audit_partition"(timestamp with time zone) from public;
+
+grant execute on function "billing"."ensure_audit_partition"(timestamp with time zone) to "postgres";
+
+-- billing/functions/ensure_audit_partitions
+
+create or replace function billing.ensure_audit_partitions()
+  returns void
+  language sql
+  set search_path to ''
+  AS $function$
+  select billing.ensure_audit_partition(now() + n * interval '1 month') from generate_series(0, 3) n;
+$function$;
+
+comment on function "billing"."ensure_audit_partitions"() is 'Makes the partitions of this month and the next three.';
+
+revoke all on function "billing"."ensure_audit_partitions"() from public;
+
+grant execute on function "billing"."ensure_audit_partitions"() to "postgres";
 
 -- billing/functions/ensure_counters
 
@@ -2476,6 +2749,50 @@ revoke all on function "billing"."present_period"(timestamp with time zone, time
 
 grant execute on function "billing"."present_period"(timestamp with time zone, timestamp with time zone, timestamp with time zone) to "postgres";
 
+-- billing/functions/prune_audit_log
+
+create or replace function billing.prune_audit_log()
+  returns bigint
+  language plpgsql
+  set search_path to ''
+  set lock_timeout to '3s'
+  AS $function$
+declare
+  v_from constant timestamptz := (
+    date_trunc('month', now() at time zone 'UTC')
+    - (billing.setting('audit_retention_months') #>> '{}')::integer * interval '1 month'
+  ) at time zone 'UTC';
+  v_last billing.audit_chain;
+  v_name text;
+  v_dropped bigint := 0;
+begin
+  for v_name in
+    select c.relname from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
+    where i.inhparent = 'billing.audit_log'::regclass and c.relname < billing.audit_partition(v_from)
+    order by 1
+  loop
+    execute format('drop table billing_months.%I', v_name);
+    v_dropped := v_dropped + 1;
+  end loop;
+  -- A link may be younger than links of later months: its transaction took long. What is before the first that is kept goes.
+  select c.* into v_last from billing.audit_chain c
+  where c.seq < coalesce(
+    (select min(k.seq) from billing.audit_chain k where k.audit_at >= v_from), (select h.seq + 1 from billing.audit_head h)
+  )
+  order by c.seq desc limit 1;
+  update billing.audit_anchor a
+  set seq = coalesce(v_last.seq, a.seq), hash = coalesce(v_last.hash, a.hash), retained_from = greatest(a.retained_from, v_from);
+  delete from billing.audit_chain c where c.seq <= v_last.seq;
+  return v_dropped;
+end;
+$function$;
+
+comment on function "billing"."prune_audit_log"() is 'Drops the months that are over by the setting audit_retention_months, and begins the chain behind them.';
+
+revoke all on function "billing"."prune_audit_log"() from public;
+
+grant execute on function "billing"."prune_audit_log"() to "postgres";
+
 -- billing/functions/prune_job_history
 
 create or replace function billing.prune_job_history()
@@ -2556,6 +2873,30 @@ comment on function "billing"."prune_metering"() is 'Removes days, notifications
 revoke all on function "billing"."prune_metering"() from public;
 
 grant execute on function "billing"."prune_metering"() to "postgres";
+
+-- billing/functions/prune_rate_buckets
+
+create or replace function billing.prune_rate_buckets()
+  returns bigint
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_count bigint;
+begin
+  -- Never waits for a call, and no call waits for more than the row it wants.
+  delete from billing.rate_buckets b
+  where b.key in (select o.key from billing.rate_buckets o where o.tat < now() for update skip locked);
+  get diagnostics v_count = row_count;
+  return v_count;
+end;
+$function$;
+
+comment on function "billing"."prune_rate_buckets"() is 'Removes the buckets that say nothing any more, so that the table is never larger than the callers of one period.';
+
+revoke all on function "billing"."prune_rate_buckets"() from public;
+
+grant execute on function "billing"."prune_rate_buckets"() to "postgres";
 
 -- billing/functions/prune_stripe_events
 
@@ -2859,6 +3200,32 @@ revoke all on function "billing"."raise_http"(integer, text, text, text, text, j
 
 grant execute on function "billing"."raise_http"(integer, text, text, text, text, jsonb) to "postgres";
 
+-- billing/functions/rate_bucket
+
+create or replace function billing.rate_bucket (
+  p_name  text,
+  p_limit billing.rate_limits,
+  p_who   text
+)
+  returns bytea
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  -- Two rounds, as in HMAC. Nothing but the last has a space, so what is hashed can be read in one way only. With the limit in
+  -- it, a limit that is changed begins with new buckets: an old one could hold somebody for what used to be the period.
+  select substr(sha256(k.key || sha256(k.key || convert_to(
+    concat_ws(' ', p_name, p_limit.scope, p_limit.burst, p_limit.period_seconds, p_who), 'UTF8'
+  ))), 1, 16)
+  from billing.rate_key k;
+$function$;
+
+comment on function "billing"."rate_bucket"(text, billing.rate_limits, text) is 'The key of a bucket.';
+
+revoke all on function "billing"."rate_bucket"(text, billing.rate_limits, text) from public;
+
+grant execute on function "billing"."rate_bucket"(text, billing.rate_limits, text) to "postgres";
+
 -- billing/functions/refresh_counters
 
 create or replace function billing.refresh_counters (
@@ -3120,6 +3487,30 @@ comment on function "billing"."refundable"(text) is 'What is left of a payment, 
 revoke all on function "billing"."refundable"(text) from public;
 
 grant execute on function "billing"."refundable"(text) to "postgres";
+
+-- billing/functions/refuse_audit_change
+
+create or replace function billing.refuse_audit_change()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  -- Retention moves the anchor first, and then forgets what is before it.
+  if tg_op = 'DELETE' and tg_table_name = 'audit_chain' then
+    if old.seq <= (select a.seq from billing.audit_anchor a) then
+      return old;
+    end if;
+  end if;
+  raise exception 'the audit log is only ever added to' using errcode = 'integrity_constraint_violation';
+end;
+$function$;
+
+comment on function "billing"."refuse_audit_change"() is 'Nobody changes or removes what is in the audit log, the owner included.';
+
+revoke all on function "billing"."refuse_audit_change"() from public;
+
+grant execute on function "billing"."refuse_audit_change"() to "postgres";
 
 -- billing/functions/refuse_change
 
@@ -4531,6 +4922,11 @@ create table "billing"."access_statuses" (
 alter table "billing"."access_statuses"
   enable row level security;
 
+create trigger access_statuses_after_change_audit
+  after insert or delete or update of grants_access, has_grace, needs_attention on billing.access_statuses
+  for each row
+  execute function billing.audit('operator.access_status', '', 'status', 'grants_access,has_grace,needs_attention', '');
+
 create policy "Signed-in people read the statuses" on "billing"."access_statuses"
   for select
   to "authenticated"
@@ -4545,6 +4941,167 @@ comment on table "billing"."access_statuses" is 'Subscription statuses we know. 
 grant select on table "billing"."access_statuses" to "authenticated";
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."access_statuses" to "postgres";
+
+-- billing/tables/audit_anchor
+
+create table "billing"."audit_anchor" (
+  "id"            boolean                  not null default true,
+  "seq"           bigint                   not null,
+  "hash"          bytea                    not null,
+  "retained_from" timestamp with time zone not null,
+  constraint "audit_anchor_id_check" check (id),
+  constraint "audit_anchor_pkey" primary key (id)
+);
+
+alter table "billing"."audit_anchor"
+  enable row level security;
+
+create trigger audit_anchor_before_delete_refuse
+  before delete on billing.audit_anchor
+  for each row
+  execute function billing.refuse_audit_change();
+
+create policy "Nobody reads the anchor of the audit chain" on "billing"."audit_anchor"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."audit_anchor" is 'Where the chain begins: the last link that was forgotten. Rows of the log before retained_from are gone by retention.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."audit_anchor" to "postgres";
+
+-- billing/tables/audit_chain
+
+create table "billing"."audit_chain" (
+  "seq"      bigint                   not null,
+  "audit_id" bigint                   not null,
+  "audit_at" timestamp with time zone not null,
+  "row_hash" bytea                    not null,
+  "hash"     bytea                    not null,
+  constraint "audit_chain_audit_id_key" unique (audit_id),
+  constraint "audit_chain_pkey" primary key (seq)
+);
+
+alter table "billing"."audit_chain"
+  enable row level security;
+
+create trigger audit_chain_before_change_refuse
+  before delete or update on billing.audit_chain
+  for each row
+  execute function billing.refuse_audit_change();
+
+create trigger audit_chain_before_truncate_refuse
+  before truncate on billing.audit_chain
+  for each STATEMENT
+  execute function billing.refuse_audit_change();
+
+create policy "Nobody reads the audit chain" on "billing"."audit_chain"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."audit_chain" is 'The log in the order of commits: hash is sha256 of the previous hash and row_hash. Apart from the log, because a row that may never change cannot be given its hash at commit.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."audit_chain" to "postgres";
+
+-- billing/tables/audit_head
+
+create table "billing"."audit_head" (
+  "id"   boolean not null default true,
+  "seq"  bigint  not null,
+  "hash" bytea   not null,
+  constraint "audit_head_id_check" check (id),
+  constraint "audit_head_pkey" primary key (id)
+);
+
+alter table "billing"."audit_head"
+  enable row level security;
+
+alter table "billing"."audit_head"
+  set (fillfactor=10);
+
+create trigger audit_head_before_delete_refuse
+  before delete on billing.audit_head
+  for each row
+  execute function billing.refuse_audit_change();
+
+create policy "Nobody reads the head of the audit chain" on "billing"."audit_head"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."audit_head" is 'The end of the chain: one row, which every audited commit locks.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."audit_head" to "postgres";
+
+-- billing/tables/audit_log
+
+create table "billing"."audit_log" (
+  "id"           bigint                   generated always as identity not null,
+  "at"           timestamp with time zone not null,
+  "actor"        text                     not null,
+  "on_behalf_of" uuid,
+  "action"       text                     not null,
+  "subject"      text                     not null,
+  "user_id"      uuid,
+  "before"       jsonb,
+  "after"        jsonb,
+  "request_id"   uuid,
+  "stripe_ids"   text[]                   not null
+) partition by range (at);
+
+alter table "billing"."audit_log"
+  enable row level security;
+
+alter table "billing"."audit_log"
+  alter column "at" set default now();
+
+alter table "billing"."audit_log"
+  add constraint "audit_log_pkey" primary key (at, id);
+
+create index audit_log_subject_at_idx on only billing.audit_log using btree (subject, at);
+
+create index audit_log_user_id_at_idx on only billing.audit_log using btree (user_id, at);
+
+create constraint TRIGGER audit_log_after_insert_chain
+  after insert on billing.audit_log deferrable initially deferred
+  for each row
+  execute function billing.chain_audit();
+
+create trigger audit_log_before_change_refuse
+  before delete or update on billing.audit_log
+  for each row
+  execute function billing.refuse_audit_change();
+
+create trigger audit_log_before_truncate_refuse
+  before truncate on billing.audit_log
+  for each STATEMENT
+  execute function billing.refuse_audit_change();
+
+create policy "Nobody reads the audit log" on "billing"."audit_log"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."audit_log"."action" is '<area>.<thing>.<created, changed or removed>.';
+
+comment on column "billing"."audit_log"."actor" is 'user:<id>, service_role (a function of ours), operator:<database role>, or system (a job).';
+
+comment on column "billing"."audit_log"."before" is 'The told columns as they were; null: there was no row.';
+
+comment on column "billing"."audit_log"."on_behalf_of" is 'Whose call made the function do it; null for jobs and events.';
+
+comment on column "billing"."audit_log"."request_id" is 'As in the answer''s x-request-id and the functions'' log.';
+
+comment on column "billing"."audit_log"."user_id" is 'Whom it is about. No foreign key: what happened outlives the person, who is then only a number.';
+
+comment on table "billing"."audit_log" is 'What happened, one row per change, kept for the setting audit_retention_months. Only ever added to.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."audit_log" to "postgres";
 
 -- billing/tables/catalogue_state
 
@@ -4612,6 +5169,11 @@ create table "billing"."dispute_statuses" (
 alter table "billing"."dispute_statuses"
   enable row level security;
 
+create trigger dispute_statuses_after_change_audit
+  after insert or delete or update of effect on billing.dispute_statuses
+  for each row
+  execute function billing.audit('operator.dispute_status', '', 'status', 'effect', '');
+
 create policy "Nobody reads the dispute statuses" on "billing"."dispute_statuses"
   for all
   to "anon", "authenticated"
@@ -4676,6 +5238,11 @@ alter table "billing"."grants"
 create index grants_plan_id_idx on billing.grants using btree (plan_id);
 
 create index grants_user_id_idx on billing.grants using btree (user_id);
+
+create trigger grants_after_change_audit
+  after insert or delete or update of plan_id, starts_at, ends_at, reason, granted_by, revoked_at on billing.grants
+  for each row
+  execute function billing.audit('grant.plan', 'user_id', 'id', 'plan_id,starts_at,ends_at,reason,granted_by,revoked_at', '');
 
 create policy "Nobody reads the grants" on "billing"."grants"
   for all
@@ -4997,6 +5564,11 @@ create table "billing"."notification_optouts" (
 alter table "billing"."notification_optouts"
   enable row level security;
 
+create trigger notification_optouts_after_change_audit
+  after insert or delete or update of created_at on billing.notification_optouts
+  for each row
+  execute function billing.audit('billing.notification_optout', 'user_id', 'user_id', 'created_at', '');
+
 create policy "Nobody reads who wants no e-mails" on "billing"."notification_optouts"
   for all
   to "anon", "authenticated"
@@ -5034,6 +5606,11 @@ alter table "billing"."overage_accounts"
 
 alter table "billing"."overage_accounts"
   set (fillfactor=60);
+
+create trigger overage_accounts_after_change_audit
+  after insert or delete or update of enabled, subscription_id, cap_minor, currency on billing.overage_accounts
+  for each row
+  execute function billing.audit('billing.overage', 'user_id', 'user_id', 'enabled,subscription_id,cap_minor,currency', 'subscription_id');
 
 create policy "Nobody reads the overage accounts" on "billing"."overage_accounts"
   for all
@@ -5278,6 +5855,11 @@ create index purchase_disputes_next_attempt_at_idx on billing.purchase_disputes 
 
 create index purchase_disputes_purchase_id_idx on billing.purchase_disputes using btree (purchase_id);
 
+create trigger purchase_disputes_after_change_audit
+  after insert or delete or update of purchase_id, charge_id, status, amount_minor, currency, transfer_state, reversed_minor on billing.purchase_disputes
+  for each row
+  execute function billing.audit('billing.dispute', '', 'id', 'purchase_id,charge_id,status,amount_minor,currency,transfer_state,reversed_minor', 'id,charge_id');
+
 create policy "Nobody reads the disputes" on "billing"."purchase_disputes"
   for all
   to "anon", "authenticated"
@@ -5310,6 +5892,11 @@ create index purchase_refunds_charge_id_idx on billing.purchase_refunds using bt
 
 create index purchase_refunds_purchase_id_idx on billing.purchase_refunds using btree (purchase_id);
 
+create trigger purchase_refunds_after_change_audit
+  after insert or delete or update of purchase_id, charge_id, amount_minor, status on billing.purchase_refunds
+  for each row
+  execute function billing.audit('refund.refund', '', 'id', 'purchase_id,charge_id,amount_minor,status', 'id,charge_id');
+
 create policy "Nobody reads the refunds" on "billing"."purchase_refunds"
   for all
   to "anon", "authenticated"
@@ -5319,6 +5906,94 @@ create policy "Nobody reads the refunds" on "billing"."purchase_refunds"
 comment on table "billing"."purchase_refunds" is 'Stripe''s refunds of those charges.';
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."purchase_refunds" to "postgres";
+
+-- billing/tables/rate_buckets
+
+create unlogged table "billing"."rate_buckets" (
+  "key" bytea                    not null,
+  "tat" timestamp with time zone not null,
+  constraint "rate_buckets_key_check" check ((octet_length(key) = 16)),
+  constraint "rate_buckets_pkey" primary key (key)
+);
+
+alter table "billing"."rate_buckets"
+  enable row level security;
+
+alter table "billing"."rate_buckets"
+  set (fillfactor=70);
+
+create policy "Nobody reads the buckets" on "billing"."rate_buckets"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."rate_buckets"."key" is 'Keyed hash of function, limit and person or address; neither is stored anywhere.';
+
+comment on column "billing"."rate_buckets"."tat" is 'Theoretical arrival time of the next call. No index: every call changes it, and the table is as small as a few minutes'' callers.';
+
+comment on table "billing"."rate_buckets" is 'Calls of late, per function and person or address. Unlogged: after a crash of the database everybody begins anew.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."rate_buckets" to "postgres";
+
+-- billing/tables/rate_key
+
+create table "billing"."rate_key" (
+  "id"  boolean not null default true,
+  "key" bytea   not null,
+  constraint "rate_key_id_check" check (id),
+  constraint "rate_key_key_check" check ((octet_length(key) = 32)),
+  constraint "rate_key_pkey" primary key (id)
+);
+
+alter table "billing"."rate_key"
+  enable row level security;
+
+create policy "Nobody reads the key of the buckets" on "billing"."rate_key"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."rate_key" is 'The key of the hashes in billing.rate_buckets: one row, made here, and never given out. Another key empties the buckets.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."rate_key" to "postgres";
+
+-- billing/tables/rate_limits
+
+create table "billing"."rate_limits" (
+  "name"           text    not null,
+  "scope"          text    not null,
+  "burst"          integer not null,
+  "period_seconds" integer not null,
+  constraint "rate_limits_burst_check" check (((burst >= 1) AND (burst <= 1000000))),
+  constraint "rate_limits_name_check" check (((name = '*'::text) OR (name ~ '^[a-z][a-z0-9-]*$'::text))),
+  constraint "rate_limits_period_seconds_check" check (((period_seconds >= 1) AND (period_seconds <= 86400))),
+  constraint "rate_limits_pkey" primary key (name, scope),
+  constraint "rate_limits_scope_check" check ((scope = ANY (ARRAY['user'::text, 'address'::text])))
+);
+
+alter table "billing"."rate_limits"
+  enable row level security;
+
+create trigger rate_limits_after_change_audit
+  after insert or delete or update of burst, period_seconds on billing.rate_limits
+  for each row
+  execute function billing.audit('operator.rate_limit', '', 'name,scope', 'burst,period_seconds', '');
+
+create policy "Nobody reads the rate limits" on "billing"."rate_limits"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."rate_limits"."name" is 'The function; * is every function without a row of its own, each with buckets of its own.';
+
+comment on column "billing"."rate_limits"."scope" is 'Whose calls are counted together: one person''s, or one address''s, behind which may be a whole office.';
+
+comment on table "billing"."rate_limits" is 'How often a function may be called: burst calls at once, and burst calls every period. Operators edit the rows, and a changed one counts from the next call on, from nothing.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."rate_limits" to "postgres";
 
 -- billing/tables/reconcile_queue
 
@@ -5416,6 +6091,11 @@ create index refund_requests_next_attempt_at_idx on billing.refund_requests usin
 
 create index refund_requests_purchase_id_idx on billing.refund_requests using btree (purchase_id);
 
+create trigger refund_requests_after_change_audit
+  after insert or delete or update of purchase_id, charge_id, amount_minor, reason, requested_by, status, stripe_refund_id on billing.refund_requests
+  for each row
+  execute function billing.audit('refund.request', '', 'id', 'purchase_id,charge_id,amount_minor,reason,requested_by,status,stripe_refund_id', 'charge_id,stripe_refund_id');
+
 create policy "Nobody reads the refund requests" on "billing"."refund_requests"
   for all
   to "anon", "authenticated"
@@ -5434,6 +6114,10 @@ create table "billing"."settings" (
   "key"         text  not null,
   "value"       jsonb not null,
   "description" text  not null,
+  constraint "settings_audit_retention_is_months"
+    check
+    (((key <> 'audit_retention_months'::text) OR ((jsonb_typeof(value) = 'number'::text) AND ((((value #>> '{}'::text[]))::numeric >= (1)::numeric) AND (((value #>>
+    '{}'::text[]))::numeric <= (1200)::numeric)) AND ((((value #>> '{}'::text[]))::numeric % (1)::numeric) = (0)::numeric)))),
   constraint "settings_description_check" check ((description <> ''::text)),
   constraint "settings_grace_days_is_days"
     check
@@ -5451,6 +6135,11 @@ create table "billing"."settings" (
 
 alter table "billing"."settings"
   enable row level security;
+
+create trigger settings_after_change_audit
+  after insert or delete or update of value on billing.settings
+  for each row
+  execute function billing.audit('operator.setting', '', 'key', 'value', '');
 
 create trigger settings_after_update_refresh
   after update on billing.settings
@@ -5912,6 +6601,14 @@ create view "billing"."ledger_balances" with (security_invoker=true) AS  SELECT 
 comment on view "billing"."ledger_balances" is 'What every account comes to. Over all of a currency the sum is zero.';
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."ledger_balances" to "postgres";
+
+-- billing_months/schema
+
+create schema "billing_months";
+
+comment on schema "billing_months" is 'Partitions by month, made and dropped by jobs; what they are for, the parents in billing say.';
+
+grant create, usage on schema "billing_months" to "postgres";
 
 -- public/default_privileges
 
@@ -7859,6 +8556,32 @@ revoke all on function "public"."next_sync_token"() from public;
 
 grant execute on function "public"."next_sync_token"() to "postgres", "service_role";
 
+-- public/functions/note_audit_check
+
+create or replace function public.note_audit_check (
+  p_fault jsonb
+)
+  returns void
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  if p_fault is null then
+    update billing.problems p set resolved_at = now()
+    where p.kind = 'audit_broken' and p.resolved_at is null;
+  else
+    perform billing.report_problem('audit_broken', coalesce(p_fault ->> 'fault', 'unknown'), p_fault);
+  end if;
+end;
+$function$;
+
+comment on function "public"."note_audit_check"(jsonb) is 'What the check of the whole chain found; null: it holds.';
+
+revoke all on function "public"."note_audit_check"(jsonb) from public;
+
+grant execute on function "public"."note_audit_check"(jsonb) to "postgres", "service_role";
+
 -- public/functions/note_dispute_work
 
 create or replace function public.note_dispute_work (
@@ -8712,6 +9435,57 @@ revoke all on function "public"."set_overage"(boolean, bigint) from public;
 
 grant execute on function "public"."set_overage"(boolean, bigint) to "authenticated", "postgres";
 
+-- public/functions/take_rate
+
+create or replace function public.take_rate (
+  p_name    text,
+  p_user_id uuid,
+  p_address text default null::text
+)
+  returns integer
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_limit record;
+  v_taken bytea;
+  v_back interval;
+  v_wait interval;
+begin
+  -- The person first: who is refused does not use up what their neighbours have. All buckets of people come before all of
+  -- addresses, so two calls cannot wait for each other.
+  for v_limit in
+    select distinct on (w.scope) billing.rate_bucket(p_name, l, w.who) as bucket,
+      l.period_seconds * interval '1 second' as period,
+      l.period_seconds * interval '1 second' / l.burst as step
+    from (values ('user', p_user_id::text), ('address', p_address)) w (scope, who)
+    join billing.rate_limits l on l.scope = w.scope and l.name in (p_name, '*')
+    where w.who is not null
+    order by w.scope desc, l.name = p_name desc
+  loop
+    insert into billing.rate_buckets as b (key, tat) values (v_limit.bucket, now() + v_limit.step)
+    on conflict (key) do update set tat = greatest(b.tat, now()) + v_limit.step
+    where greatest(b.tat, now()) + v_limit.step <= now() + v_limit.period;
+    if not found then
+      select b.tat + v_limit.step - v_limit.period - now() into v_wait
+      from billing.rate_buckets b where b.key = v_limit.bucket;
+      update billing.rate_buckets b set tat = b.tat - v_back where b.key = v_taken;
+      return greatest(1, ceil(extract(epoch from v_wait)))::integer;
+    end if;
+    v_taken := v_limit.bucket;
+    v_back := v_limit.step;
+  end loop;
+  return 0;
+end;
+$function$;
+
+comment on function "public"."take_rate"(text, uuid, text) is 'Takes a place for one call of a function, from its caller and from their address, or from neither. 0: taken; else the seconds until there is one. The address is hashed and never stored; null: it is not known, and only the caller counts.';
+
+revoke all on function "public"."take_rate"(text, uuid, text) from public;
+
+grant execute on function "public"."take_rate"(text, uuid, text) to "postgres", "service_role";
+
 -- public/functions/unsettled_purchases
 
 create or replace function public.unsettled_purchases (
@@ -8991,6 +9765,79 @@ comment on function "public"."usage_sums"(text, timestamp with time zone, text, 
 revoke all on function "public"."usage_sums"(text, timestamp with time zone, text, integer) from public;
 
 grant execute on function "public"."usage_sums"(text, timestamp with time zone, text, integer) to "postgres", "service_role";
+
+-- public/functions/verify_audit
+
+create or replace function public.verify_audit (
+  p_after      bigint  default null::bigint,
+  p_limit      integer default 5000,
+  p_known_seq  bigint  default null::bigint,
+  p_known_hash text    default null::text
+)
+  returns jsonb
+  language plpgsql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_anchor constant billing.audit_anchor := (select a from billing.audit_anchor a);
+  v_head constant billing.audit_head := (select h from billing.audit_head h);
+  v_after constant bigint := greatest(p_after, v_anchor.seq);
+  v_page record;
+  v_fault jsonb;
+begin
+  perform billing.require(p_limit between 1 and 50000, 'p_limit is not between 1 and 50000');
+  with page as (
+    select c.*, row_number() over (order by c.seq) as place, lag(c.hash) over (order by c.seq) as previous
+    from (select * from billing.audit_chain c where c.seq > v_after order by c.seq limit p_limit) c
+  ), judged as (
+    select p.seq, p.audit_id, p.hash, case
+      when p.seq <> v_after + p.place then 'links_missing'
+      when p.hash <> sha256(coalesce(p.previous, case when v_after = v_anchor.seq then v_anchor.hash else (
+        select c.hash from billing.audit_chain c where c.seq = v_after) end) || p.row_hash) then 'link_changed'
+      when l.id is null and p.audit_at >= v_anchor.retained_from then 'row_missing'
+      when l.id is not null and billing.audit_row_hash(l) <> p.row_hash then 'row_changed'
+    end as fault
+    from page p left join billing.audit_log l on l.at = p.audit_at and l.id = p.audit_id
+  )
+  select count(*) as checked, max(j.seq) as last, (array_agg(j.hash order by j.seq desc))[1] as hash,
+    (array_agg(jsonb_build_object('fault', j.fault, 'seq', j.seq, 'audit_id', j.audit_id) order by j.seq)
+      filter (where j.fault is not null))[1] as fault
+  into v_page from judged j;
+  v_fault := v_page.fault;
+  if v_fault is null and v_page.checked < p_limit then
+    v_fault := case
+      when v_head.seq <> coalesce(v_page.last, v_after)
+        or (v_page.checked > 0 and v_head.hash <> v_page.hash)
+        or (v_head.seq = v_anchor.seq and v_head.hash <> v_anchor.hash)
+        then jsonb_build_object('fault', 'head_differs', 'seq', v_head.seq)
+      when p_known_seq > v_head.seq then jsonb_build_object('fault', 'end_missing', 'seq', p_known_seq)
+      when p_known_seq = v_anchor.seq and p_known_hash <> encode(v_anchor.hash, 'hex')
+        or exists (select from billing.audit_chain c where c.seq = p_known_seq and p_known_hash <> encode(c.hash, 'hex'))
+        then jsonb_build_object('fault', 'history_differs', 'seq', p_known_seq)
+    end;
+    if v_fault is null then
+      select jsonb_build_object('fault', 'row_not_chained', 'audit_id', min(l.id)) into v_fault
+      from billing.audit_log l
+      where not exists (select from billing.audit_chain c where c.audit_id = l.id)
+      having count(*) > 0;
+    end if;
+  end if;
+  return jsonb_build_object(
+    'checked', v_page.checked, 'fault', v_fault,
+    'next', case when v_fault is null and v_page.checked = p_limit then v_page.last end,
+    'head', jsonb_build_object('seq', v_head.seq, 'hash', encode(v_head.hash, 'hex')),
+    'anchor', jsonb_build_object('seq', v_anchor.seq, 'retained_from', v_anchor.retained_from)
+  );
+end;
+$function$;
+
+comment on function "public"."verify_audit"(bigint, integer, bigint, text) is 'A page of the proof that the audit log holds, after a link: {checked, fault: {fault, seq?, audit_id?} or null, next, head: {seq, hash}, anchor}. With a head of earlier, the last page says whether the chain still has it.';
+
+revoke all on function "public"."verify_audit"(bigint, integer, bigint, text) from public;
+
+grant execute on function "public"."verify_audit"(bigint, integer, bigint, text) to "postgres", "service_role";
 
 -- public/functions/wanted_metered_items
 
@@ -9278,6 +10125,11 @@ alter table "public"."credit_grants"
 
 create index credit_grants_user_id_idx on public.credit_grants using btree (user_id);
 
+create trigger credit_grants_after_change_audit
+  after insert or delete or update of amount_minor, currency, category, effective_at, expires_at, voided_at on public.credit_grants
+  for each row
+  execute function billing.audit('grant.credit', 'user_id', 'id', 'amount_minor,currency,category,effective_at,expires_at,voided_at', 'id');
+
 create policy "Owners read their credit grants" on "public"."credit_grants"
   for select
   to "authenticated"
@@ -9309,6 +10161,11 @@ create table "public"."credit_pack_currency_options" (
 
 alter table "public"."credit_pack_currency_options"
   enable row level security;
+
+create trigger credit_pack_currency_options_after_change_audit
+  after insert or delete or update of price_minor, credit_minor on public.credit_pack_currency_options
+  for each row
+  execute function billing.audit('operator.credit_pack_currency', '', 'lookup_key,currency', 'price_minor,credit_minor', '');
 
 create policy "Everybody reads the credit packs in other currencies" on "public"."credit_pack_currency_options"
   for select
@@ -9346,6 +10203,11 @@ create table "public"."credit_packs" (
 alter table "public"."credit_packs"
   enable row level security;
 
+create trigger credit_packs_after_change_audit
+  after insert or delete or update of currency, price_minor, credit_minor, expires_days, is_active on public.credit_packs
+  for each row
+  execute function billing.audit('operator.credit_pack', '', 'lookup_key', 'currency,price_minor,credit_minor,expires_days,is_active', '');
+
 create policy "Everybody reads the credit packs" on "public"."credit_packs"
   for select
   to "anon", "authenticated"
@@ -9377,6 +10239,11 @@ create table "public"."customers" (
 
 alter table "public"."customers"
   enable row level security;
+
+create trigger customers_after_change_audit
+  after insert or delete or update of stripe_customer_id on public.customers
+  for each row
+  execute function billing.audit('billing.customer', 'user_id', 'user_id', 'stripe_customer_id', 'stripe_customer_id');
 
 create policy "Owners read their customer" on "public"."customers"
   for select
@@ -9420,6 +10287,11 @@ create index entitlements_subscription_id_idx on public.entitlements using btree
 
 create index entitlements_valid_until_idx on public.entitlements using btree (valid_until)
   where (valid_until is not null);
+
+create trigger entitlements_after_change_audit
+  after insert or delete or update of plan_id, source, subscription_id, grant_id, valid_until on public.entitlements
+  for each row
+  execute function billing.audit('access.entitlement', 'user_id', 'user_id', 'plan_id,source,subscription_id,grant_id,valid_until', 'subscription_id');
 
 create trigger entitlements_after_delete_refresh
   after delete on public.entitlements referencing OLD table as old_rows
@@ -9508,6 +10380,13 @@ alter table "public"."invoices"
 
 create index invoices_user_id_stripe_created_at_idx on public.invoices using btree (user_id, stripe_created_at);
 
+create trigger invoices_after_change_audit
+  after insert or delete or update of subscription_id, number, status, currency, total_minor, amount_due_minor, amount_paid_minor, period_start, period_end on public.invoices
+  for each row
+  execute function
+    billing.audit('billing.invoice', 'user_id', 'id', 'subscription_id,number,status,currency,total_minor,amount_due_minor,amount_paid_minor,period_start,period_end',
+    'id,subscription_id');
+
 create policy "Owners read their invoices" on "public"."invoices"
   for select
   to "authenticated"
@@ -9553,6 +10432,11 @@ alter table "public"."licences"
 create index licences_listing_id_idx on public.licences using btree (listing_id);
 
 create index licences_user_id_listing_id_idx on public.licences using btree (user_id, listing_id);
+
+create trigger licences_after_change_audit
+  after insert or delete or update of user_id, listing_id, purchase_id, status, reason, valid_until on public.licences
+  for each row
+  execute function billing.audit('access.licence', 'user_id', 'id', 'user_id,listing_id,purchase_id,status,reason,valid_until', '');
 
 create trigger licences_before_update_touch
   before update on public.licences
@@ -9733,6 +10617,11 @@ create index listings_search_idx on public.listings using gin (search);
 
 create index listings_seller_id_idx on public.listings using btree (seller_id);
 
+create trigger listings_after_change_audit
+  after insert or delete or update of seller_id, category, kind, price_minor, currency, grants_metric_id, grants_quantity, status, version, sales_paused on public.listings
+  for each row
+  execute function billing.audit('listing.listing', '', 'id', 'seller_id,category,kind,price_minor,currency,grants_metric_id,grants_quantity,status,version,sales_paused', '');
+
 create trigger listings_before_insert_own
   before insert on public.listings
   for each row
@@ -9831,6 +10720,11 @@ create table "public"."marketplace_currencies" (
 
 alter table "public"."marketplace_currencies"
   enable row level security;
+
+create trigger marketplace_currencies_after_change_audit
+  after insert or delete or update of minimum_minor on public.marketplace_currencies
+  for each row
+  execute function billing.audit('operator.marketplace_currency', '', 'currency', 'minimum_minor', '');
 
 create policy "Everybody reads the currencies" on "public"."marketplace_currencies"
   for select
@@ -10024,6 +10918,11 @@ create table "public"."overage_price_currency_options" (
 alter table "public"."overage_price_currency_options"
   enable row level security;
 
+create trigger overage_price_currency_options_after_change_audit
+  after insert or delete or update of unit_amount_minor on public.overage_price_currency_options
+  for each row
+  execute function billing.audit('operator.overage_price_currency', '', 'lookup_key,currency', 'unit_amount_minor', '');
+
 create policy "Everybody reads the metered prices in other currencies" on "public"."overage_price_currency_options"
   for select
   to "anon", "authenticated"
@@ -10060,6 +10959,11 @@ alter table "public"."overage_prices"
 
 create index overage_prices_metric_id_idx on public.overage_prices using btree (metric_id);
 
+create trigger overage_prices_after_change_audit
+  after insert or delete or update of plan_id, metric_id, currency, unit_amount_minor, is_active on public.overage_prices
+  for each row
+  execute function billing.audit('operator.overage_price', '', 'lookup_key', 'plan_id,metric_id,currency,unit_amount_minor,is_active', '');
+
 create policy "Everybody reads the metered prices" on "public"."overage_prices"
   for select
   to "anon", "authenticated"
@@ -10092,6 +10996,11 @@ alter table "public"."plan_features"
 
 create index plan_features_feature_id_idx on public.plan_features using btree (feature_id);
 
+create trigger plan_features_after_change_audit
+  after insert or delete or update of plan_id, feature_id on public.plan_features
+  for each row
+  execute function billing.audit('operator.plan_feature', '', 'plan_id,feature_id', 'plan_id,feature_id', '');
+
 create policy "Everybody reads what a plan includes" on "public"."plan_features"
   for select
   to "anon", "authenticated"
@@ -10121,6 +11030,11 @@ alter table "public"."plan_limits"
   enable row level security;
 
 create index plan_limits_metric_id_idx on public.plan_limits using btree (metric_id);
+
+create trigger plan_limits_after_change_audit
+  after insert or delete or update of limit_value on public.plan_limits
+  for each row
+  execute function billing.audit('operator.plan_limit', '', 'plan_id,metric_id', 'limit_value', '');
 
 create trigger plan_limits_after_change_refresh
   after insert or delete or update or truncate on public.plan_limits
@@ -10165,6 +11079,11 @@ create table "public"."plans" (
 alter table "public"."plans"
   enable row level security;
 
+create trigger plans_after_change_audit
+  after insert or delete or update of name, rank, is_default, is_public on public.plans
+  for each row
+  execute function billing.audit('operator.plan', '', 'id', 'name,rank,is_default,is_public', '');
+
 create trigger plans_after_change_refresh
   after insert or delete or update on public.plans
   for each STATEMENT
@@ -10208,6 +11127,11 @@ create table "public"."price_currency_options" (
 
 alter table "public"."price_currency_options"
   enable row level security;
+
+create trigger price_currency_options_after_change_audit
+  after insert or delete or update of unit_amount_minor on public.price_currency_options
+  for each row
+  execute function billing.audit('operator.price_currency', '', 'lookup_key,currency', 'unit_amount_minor', '');
 
 create trigger price_currency_options_after_write_check
   after insert or update on public.price_currency_options
@@ -10256,6 +11180,11 @@ alter table "public"."prices"
   enable row level security;
 
 create index prices_plan_id_idx on public.prices using btree (plan_id);
+
+create trigger prices_after_change_audit
+  after insert or delete or update of plan_id, currency, unit_amount_minor, billing_interval, is_active, trial_days, tiers_mode, tiers on public.prices
+  for each row
+  execute function billing.audit('operator.price', '', 'lookup_key', 'plan_id,currency,unit_amount_minor,billing_interval,is_active,trial_days,tiers_mode,tiers', '');
 
 create trigger prices_after_write_check_options
   after insert or update on public.prices
@@ -10366,6 +11295,19 @@ create index purchases_listing_id_idx on public.purchases using btree (listing_i
 
 create index purchases_seller_id_idx on public.purchases using btree (seller_id);
 
+create trigger purchases_after_change_audit
+  after insert or delete or update of buyer_id,
+    listing_id,
+    seller_id,
+    kind,
+    amount_minor,
+    currency,
+    fee_bps, fee_minor, status, refunded_minor, problem, subscription_status, past_due_since, cancel_at, cancel_at_period_end, current_period_end, paid_at on public.purchases
+  for each row
+  execute function
+    billing.audit('billing.purchase', 'buyer_id', 'id',
+    'buyer_id,listing_id,seller_id,kind,amount_minor,currency,fee_bps,fee_minor,status,refunded_minor,problem,subscription_status,past_due_since,cancel_at,cancel_at_period_end,current_period_end,paid_at', 'checkout_session_id,payment_intent_id,charge_id,stripe_subscription_id,stripe_customer_id');
+
 create trigger purchases_before_update_touch
   before update on public.purchases
   for each row
@@ -10464,6 +11406,11 @@ create table "public"."sellers" (
 alter table "public"."sellers"
   enable row level security;
 
+create trigger sellers_after_change_audit
+  after insert or delete or update of user_id, stripe_account_id, status, paused_reason, country, fee_bps on public.sellers
+  for each row
+  execute function billing.audit('listing.seller', 'user_id', 'id', 'user_id,stripe_account_id,status,paused_reason,country,fee_bps', 'stripe_account_id');
+
 create trigger sellers_after_update_listings
   after update on public.sellers
   for each row
@@ -10534,6 +11481,19 @@ alter table "public"."subscriptions"
 create index subscriptions_plan_id_idx on public.subscriptions using btree (plan_id);
 
 create index subscriptions_user_id_idx on public.subscriptions using btree (user_id);
+
+create trigger subscriptions_after_change_audit
+  after insert or delete or update of status,
+    price_lookup_key,
+    plan_id,
+    quantity,
+    currency,
+    current_period_start,
+    current_period_end, cancel_at, cancel_at_period_end, canceled_at, ended_at, trial_end, past_due_since, pending_price_lookup_key, pending_change_at on public.subscriptions
+  for each row
+  execute function
+    billing.audit('billing.subscription', 'user_id', 'id',
+    'status,price_lookup_key,plan_id,quantity,currency,current_period_start,current_period_end,cancel_at,cancel_at_period_end,canceled_at,ended_at,trial_end,past_due_since,pending_price_lookup_key,pending_change_at', 'id');
 
 create policy "Owners read their subscriptions" on "public"."subscriptions"
   for select

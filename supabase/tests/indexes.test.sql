@@ -22,6 +22,12 @@ create function pg_temp.uses(p_index text, p_query text) returns boolean
 language plpgsql as $$
 declare
   v_line text;
+  -- A partitioned index is used by its partitions' names.
+  v_names constant text := (
+    select string_agg(c.relname, '|') from pg_class c
+    where c.relname = p_index
+      or c.oid in (select i.inhrelid from pg_inherits i join pg_class p on p.oid = i.inhparent where p.relname = p_index)
+  );
 begin
   -- A GIN index has no other way than a bitmap.
   if exists (
@@ -32,7 +38,7 @@ begin
     perform set_config('enable_bitmapscan', 'off', true);
   end if;
   for v_line in execute 'explain (analyze, costs off, timing off, summary off) ' || p_query loop
-    if v_line ~ format('(using|on) %s\M', p_index) then
+    if v_line ~ format('(using|on) (%s)\M', v_names) then
       return true;
     end if;
   end loop;
@@ -56,6 +62,8 @@ insert into queries values
   ('grants_plan_id_idx', $$select from billing.grants where plan_id = 'pro'$$),
   ('access_log_user_id_at_idx',
     $$select from billing.access_log where user_id = (select gen_random_uuid()) order by at desc limit 1$$),
+  ('audit_log_user_id_at_idx', $$select from billing.audit_log where user_id = (select gen_random_uuid()) order by at$$),
+  ('audit_log_subject_at_idx', $$select from billing.audit_log where subject = 'x' order by at$$),
   ('access_log_plan_id_idx', $$select from billing.access_log where plan_id = 'pro'$$),
   ('invoices_user_id_stripe_created_at_idx',
     $$select from public.invoices where user_id = (select gen_random_uuid()) order by stripe_created_at desc$$),

@@ -35,7 +35,8 @@ async function scanEveryIndex(): Promise<void> {
       select c.relname as name, m.amname as method, i.indrelid::regclass::text as table,
         pg_get_indexdef(i.indexrelid, 1, true) as column, pg_get_expr(i.indpred, i.indrelid) as predicate
       from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am m on m.oid = c.relam
-      where c.relnamespace in ('public'::regnamespace, 'billing'::regnamespace) and not i.indisprimary`;
+      where c.relnamespace in ('public'::regnamespace, 'billing'::regnamespace, 'billing_months'::regnamespace)
+        and c.relkind = 'i' and not i.indisprimary`;
     assert.ok(indexes.length > 5);
     await db`set enable_seqscan = off`;
     await db`set enable_sort = off`;

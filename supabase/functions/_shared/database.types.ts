@@ -788,6 +788,9 @@ isOneToOne: false
 "next_sync_token":
 { Args: Record<PropertyKey, never>; Returns: number
                            },
+"note_audit_check":
+{ Args: { "p_fault": Json }; Returns: undefined
+                           },
 "note_dispute_work":
 { Args: { "p_amount_minor"?: number,"p_dispute_id": string,"p_done"?: string,"p_error"?: string }; Returns: undefined
                            },
@@ -863,6 +866,9 @@ isOneToOne: false
 "set_overage":
 { Args: { "p_cap_minor"?: number,"p_enabled": boolean }; Returns: Json
                            },
+"take_rate":
+{ Args: { "p_address"?: string,"p_name": string,"p_user_id": string }; Returns: number
+                           },
 "unsettled_purchases":
 { Args: { "p_user_id": string }; Returns: string[]
                            },
@@ -890,6 +896,9 @@ isOneToOne: false
 { Args: { "p_after"?: string,"p_limit"?: number,"p_since"?: string,"p_stripe_customer_id"?: string }; Returns: {
               "adjusted": number,"adjusting": number,"claimed": number,"ledger": number,"meter_event_name": string,"metric_id": string,"neighbours": number,"parked": number,"period_end": string,"period_start": string,"sent": number,"stripe_customer_id": string,"user_id": string,"waiting": number
             }[]
+                           },
+"verify_audit":
+{ Args: { "p_after"?: number,"p_known_hash"?: string,"p_known_seq"?: number,"p_limit"?: number }; Returns: Json
                            },
 "wanted_metered_items":
 { Args: { "p_stripe_customer_id": string }; Returns: {

@@ -3,9 +3,12 @@ export {
   adminClient,
   type Client,
   type SecretCall,
+  type Trace,
+  traced,
   type User,
   type UserCall,
 } from "./db/client.ts";
+export * from "./db/audit.ts";
 export * from "./db/catalogue.ts";
 export * from "./db/changes.ts";
 export * from "./db/conversations.ts";
@@ -16,6 +19,7 @@ export * from "./db/messages.ts";
 export * from "./db/notifications.ts";
 export * from "./db/overage.ts";
 export * from "./db/purchases.ts";
+export * from "./db/rates.ts";
 export * from "./db/reconcile.ts";
 export * from "./db/sellers.ts";
 export * from "./db/sync.ts";

@@ -31,6 +31,16 @@ const mailSchema = z.object({
   ),
 });
 
+/** Also for functions that need nothing of Stripe. */
+const callerSchema = z.object({
+  /**
+   * The header in which the host puts the caller's address, and which no caller can set: on Supabase Cloudflare's, whereas
+   * `x-forwarded-for` reaches a function as the caller wrote it (github.com/orgs/supabase/discussions/34647).
+   */
+  CLIENT_ADDRESS_HEADER: z.string().trim().regex(/^[A-Za-z0-9-]+$/, "must be the name of a header")
+    .default("cf-connecting-ip"),
+});
+
 export type Env = z.infer<typeof schema>;
 export type MailEnv = z.infer<typeof mailSchema>;
 
@@ -44,6 +54,11 @@ export function env(): Env {
 /** Where e-mails go out, and from whom. Throws as `env()` does. */
 export function mailEnv(): MailEnv {
   return read(mailSchema);
+}
+
+/** The header that says where a call comes from. Throws as `env()` does. */
+export function addressHeader(): string {
+  return read(callerSchema).CLIENT_ADDRESS_HEADER;
 }
 
 function read<T>(settings: z.ZodObject<z.ZodRawShape, z.core.$strip> & z.ZodType<T>): T {

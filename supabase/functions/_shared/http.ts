@@ -2,30 +2,35 @@ import { createSupabaseContext, type SupabaseContext } from "@supabase/server";
 import { corsHeaders } from "@supabase/supabase-js/cors";
 import { z } from "zod";
 import type { Database } from "./database.types.ts";
-import type { SecretCall, UserCall } from "./db.ts";
+import { type Client, type SecretCall, takeRate, type Trace, traced, type UserCall } from "./db.ts";
+import { networkOf } from "./domain/address.ts";
 import { AppError } from "./domain/errors.ts";
+import { addressHeader } from "./env.ts";
 import { log } from "./log.ts";
 
 type FetchHandler = (request: Request) => Promise<Response>;
+type Handler = (request: Request, trace: Trace) => Promise<Response>;
 /** A function says what body it takes, so that a test can send it anything else too. */
 type BodyHandler = FetchHandler & { readonly body: z.ZodType };
 
 const MAX_BODY_BYTES = 64 * 1024;
-const EXPOSED = "x-request-id";
+const EXPOSED = "x-request-id, retry-after";
 
-/** A function called by a signed-in user with a JSON body; what the handler returns is the 200 answer. */
+/** A function called by a signed-in user with a JSON body, as often as its limits allow; what the handler returns is the 200 answer. */
 export function userFunction<Body>(
   name: string,
   body: z.ZodType<Body>,
   handle: (body: Body, call: UserCall) => Promise<unknown>,
 ): BodyHandler {
-  return taking(body, name, async (request) => {
-    const context = await authenticate(request, "user");
+  return taking(body, name, async (request, trace) => {
+    const context = await authenticate(request, "user", trace);
     const claims = context.userClaims;
     // An anonymous sign-in is a user too; a token without a subject, or with one that is no user's id, is not.
     if (!claims?.id || !z.uuid().safeParse(claims.id).success) {
       throw new AppError("unauthorized", "Sign in first.");
     }
+    trace.userId = claims.id;
+    await limit(name, request, claims.id, context.supabaseAdmin);
     const parsed = parse(body, await readBody(request));
     const user = { id: claims.id, email: claims.email || null };
     const { supabase, supabaseAdmin } = context;
@@ -39,8 +44,8 @@ export function secretFunction<Body>(
   body: z.ZodType<Body>,
   handle: (body: Body, call: SecretCall) => Promise<unknown>,
 ): BodyHandler {
-  return taking(body, name, async (request) => {
-    const { supabaseAdmin } = await authenticate(request, "secret");
+  return taking(body, name, async (request, trace) => {
+    const { supabaseAdmin } = await authenticate(request, "secret", trace);
     return Response.json(await handle(parse(body, await readBody(request)), { supabaseAdmin }));
   });
 }
@@ -49,26 +54,26 @@ export function secretFunction<Body>(
 export function signedFunction(
   name: string,
   options: { maxBytes: number },
-  handle: (raw: string, headers: Headers) => Promise<unknown>,
+  handle: (raw: string, headers: Headers, trace: Trace) => Promise<unknown>,
 ): FetchHandler {
-  return answer(name, async (request) => {
+  return answer(name, async (request, trace) => {
     const raw = decode(await readBytes(request, options.maxBytes));
-    return Response.json(await handle(raw, request.headers));
+    return Response.json(await handle(raw, request.headers, trace));
   });
 }
 
-function taking(body: z.ZodType, name: string, handle: FetchHandler): BodyHandler {
+function taking(body: z.ZodType, name: string, handle: Handler): BodyHandler {
   return Object.assign(answer(name, handle), { body });
 }
 
 /** The only place where an outcome becomes a response: request id, CORS headers and error shape are decided here. */
-function answer(name: string, handle: FetchHandler): FetchHandler {
+function answer(name: string, handle: Handler): FetchHandler {
   return async (request) => {
     const requestId = crypto.randomUUID();
     if (request.method === "OPTIONS") return stamp(new Response(null, { status: 204 }), requestId);
     try {
       if (request.method !== "POST") throw new AppError("method_not_allowed", "Use POST.");
-      return stamp(await handle(request), requestId);
+      return stamp(await handle(request, { requestId }), requestId);
     } catch (error) {
       return stamp(failure(name, requestId, error), requestId);
     }
@@ -90,9 +95,12 @@ function failure(name: string, requestId: string, error: unknown): Response {
       ? refusal.cause.stack
       : undefined,
   });
-  const { code, message, action } = refusal;
+  const { code, message, action, status, retryAfterSeconds } = refusal;
   return Response.json({ error: { code, message, request_id: requestId, action } }, {
-    status: refusal.status,
+    status,
+    ...(retryAfterSeconds !== undefined && {
+      headers: { "retry-after": String(retryAfterSeconds) },
+    }),
   });
 }
 
@@ -107,14 +115,34 @@ function stamp(response: Response, requestId: string): Response {
 async function authenticate(
   request: Request,
   auth: "user" | "secret",
+  trace: Trace,
 ): Promise<SupabaseContext<Database>> {
   const { data, error } = await createSupabaseContext<Database>(request, {
     auth,
+    supabaseOptions: traced(trace),
     ...(auth === "user" && { audience: "authenticated" }),
   });
   if (error === null) return data;
   if (error.status === 401) throw new AppError("unauthorized", "Sign in first.", { cause: error });
   throw new AppError("not_configured", "This deployment is not configured.", { cause: error });
+}
+
+/**
+ * Before the body is read, so that a flood of wrong ones counts too. Fails closed: without the database no use case could do
+ * its work anyway, and who manages to overload the limiter must not get to Stripe unlimited.
+ */
+async function limit(name: string, request: Request, userId: string, admin: Client): Promise<void> {
+  const network = networkOf(request.headers.get(addressHeader()));
+  const seconds = await takeRate(admin, { name, userId, network }).catch((cause) => {
+    throw new AppError("rate_limit_unavailable", "Try again in a moment.", {
+      retryAfterSeconds: 1,
+      cause,
+    });
+  });
+  if (seconds === 0) return;
+  throw new AppError("rate_limited", `Too many requests. Try again in ${seconds} s.`, {
+    retryAfterSeconds: seconds,
+  });
 }
 
 function parse<Body>(schema: z.ZodType<Body>, input: unknown): Body {

@@ -171,6 +171,14 @@ const EXPLANATIONS: Record<string, Explanation> = {
     title: "That took too long",
     advice: "The server did not answer in time. Try again in a moment.",
   },
+  rate_limited: {
+    title: "That was too often in a short time",
+    advice: "Wait a moment, then try again. Nothing was changed or charged.",
+  },
+  rate_limit_unavailable: {
+    title: "The service is busy",
+    advice: "Try again in a moment. Nothing was changed or charged.",
+  },
   unauthorized: {
     title: "Your session has ended",
     advice: "Sign in again to go on where you were.",

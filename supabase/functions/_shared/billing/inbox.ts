@@ -35,9 +35,13 @@ interface Hint {
 type Outcome = "processed" | "ignored" | "queued";
 
 /** Verifies a delivery and takes in its event. Only the verified body names anything; the request names nothing. */
-export async function takeWebhook(raw: string, headers: Headers): Promise<{ outcome: string }> {
+export async function takeWebhook(
+  raw: string,
+  headers: Headers,
+  trace: db.Trace,
+): Promise<{ outcome: string }> {
   const event = await verifyEvent(raw, headers.get("stripe-signature"));
-  return await takeEvent(db.adminClient(), event);
+  return await takeEvent(db.adminClient(trace), event);
 }
 
 /**

@@ -31,11 +31,13 @@ export const ERROR_STATUS = {
   subscription_not_found: 409,
   payload_too_large: 413,
   invalid_cap: 422,
+  rate_limited: 429,
   internal_error: 500,
   not_configured: 500,
   billing_unavailable: 502,
   stripe_shape_unknown: 502,
   price_mismatch: 503,
+  rate_limit_unavailable: 503,
   tax_not_configured: 503,
 } as const;
 
@@ -54,16 +56,18 @@ export class AppError extends Error {
   readonly code: ErrorCode;
   readonly status: number;
   readonly action: NextAction | undefined;
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { action?: NextAction; cause?: unknown } = {},
+    options: { action?: NextAction; retryAfterSeconds?: number; cause?: unknown } = {},
   ) {
     super(message, { cause: options.cause });
     this.name = "AppError";
     this.code = code;
     this.status = ERROR_STATUS[code];
     this.action = options.action;
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 }
