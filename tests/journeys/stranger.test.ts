@@ -184,9 +184,10 @@ Deno.test("a stranger sees and changes nothing, in any table and by any function
       const tokens = [null, "not-a-token", unsigned(owner.id), stack().publishable_key];
       for (const name of USER_FUNCTIONS) {
         for (const token of tokens) {
-          const answer = await request(`/functions/v1/${name}`, { token, body: {} });
+          const headers = { origin: stack().web_url };
+          const answer = await request(`/functions/v1/${name}`, { token, body: {}, headers });
           assert.deepEqual([name, answer.status, codeOf(answer.body)], [name, 401, "unauthorized"]);
-          assert.equal(answer.headers.get("access-control-allow-origin"), "*");
+          assert.equal(answer.headers.get("access-control-allow-origin"), stack().web_url);
         }
       }
       const drain = await request("/functions/v1/events-drain", { ...asStranger, body: {} });

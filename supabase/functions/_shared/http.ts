@@ -1,6 +1,6 @@
 import { createSupabaseContext, type SupabaseContext } from "@supabase/server";
-import { corsHeaders } from "@supabase/supabase-js/cors";
 import { z } from "zod";
+import { allowOrigin } from "./cors.ts";
 import type { Database } from "./database.types.ts";
 import type { SecretCall, UserCall } from "./db.ts";
 import { AppError } from "./domain/errors.ts";
@@ -11,7 +11,7 @@ type FetchHandler = (request: Request) => Promise<Response>;
 const MAX_BODY_BYTES = 64 * 1024;
 const EXPOSED = "x-request-id";
 
-/** A function called by a signed-in user with a JSON body; what the handler returns is the 200 answer. */
+/** A function called by a signed-in user with a JSON body; what the handler returns is the 200 answer, or the whole response. */
 export function userFunction<Body>(
   name: string,
   body: z.ZodType<Body>,
@@ -25,7 +25,8 @@ export function userFunction<Body>(
     const parsed = parse(body, await readBody(request));
     const user = { id: claims.id, email: claims.email || null };
     const { supabase, supabaseAdmin } = context;
-    return Response.json(await handle(parsed, { user, supabase, supabaseAdmin }));
+    const outcome = await handle(parsed, { user, supabase, supabaseAdmin });
+    return outcome instanceof Response ? outcome : Response.json(outcome);
   });
 }
 
@@ -57,12 +58,14 @@ export function signedFunction(
 function answer(name: string, handle: FetchHandler): FetchHandler {
   return async (request) => {
     const requestId = crypto.randomUUID();
-    if (request.method === "OPTIONS") return stamp(new Response(null, { status: 204 }), requestId);
+    if (request.method === "OPTIONS") {
+      return stamp(new Response(null, { status: 204 }), request, requestId);
+    }
     try {
       if (request.method !== "POST") throw new AppError("method_not_allowed", "Use POST.");
-      return stamp(await handle(request), requestId);
+      return stamp(await handle(request), request, requestId);
     } catch (error) {
-      return stamp(failure(name, requestId, error), requestId);
+      return stamp(failure(name, requestId, error), request, requestId);
     }
   };
 }
@@ -88,11 +91,12 @@ function failure(name: string, requestId: string, error: unknown): Response {
   });
 }
 
-function stamp(response: Response, requestId: string): Response {
-  for (const [header, value] of Object.entries(corsHeaders)) response.headers.set(header, value);
+function stamp(response: Response, request: Request, requestId: string): Response {
+  allowOrigin(response.headers, request);
   response.headers.set("access-control-expose-headers", EXPOSED);
   response.headers.set("x-request-id", requestId);
   response.headers.set("cache-control", "no-store");
+  response.headers.set("x-content-type-options", "nosniff");
   return response;
 }
 
