@@ -36,6 +36,8 @@ select no_plan();
 select results_eq(
   $$select jobname::text collate "default", schedule, command, active from cron.job where jobname like 'tollgate-%' order by 1$$,
   $$values
+    ('tollgate-deletions', '*/5 * * * *',
+      'select billing.call_function(''deletions'') where exists (select from billing.deletions d where d.finished_at is null)', true),
     ('tollgate-drain-events', '* * * * *', 'select billing.call_function(''events-drain'')', true),
     ('tollgate-expire-entitlements', '* * * * *', 'select billing.expire_entitlements()', true),
     ('tollgate-ledger-check', '53 * * * *', 'select billing.call_function(''ledger-check'')', true),

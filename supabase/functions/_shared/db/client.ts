@@ -33,6 +33,8 @@ export function adminClient(): Client {
 export async function rows<T>(answer: PromiseLike<PostgrestSingleResponse<T>>): Promise<T> {
   const { data, error } = await answer;
   if (error === null) return data;
+  // Whatever they asked for: of somebody who is leaving the database refuses everything that may cost money.
+  if (error.code === "account_deleted") throw new AppError("account_deleted", error.message);
   throw new AppError("internal_error", "Something went wrong on our side.", {
     cause: new Error(`postgres ${error.code}: ${error.message}`),
   });
