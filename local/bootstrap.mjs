@@ -37,6 +37,7 @@ const SCRIPTS = {
   "test:chaos": ["tests/chaos/main.ts"],
   rebuild: ["local/operator/rebuild.ts"],
   "usage:check": ["local/operator/usage_check.ts"],
+  licences: ["tests/support/licences.ts"],
 };
 
 async function main() {
