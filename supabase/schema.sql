@@ -1645,6 +1645,25 @@ revoke all on function "billing"."is_count"(jsonb) from public;
 
 grant execute on function "billing"."is_count"(jsonb) to "postgres";
 
+-- billing/functions/is_leaving
+
+create or replace function billing.is_leaving (
+  p_user_id uuid
+)
+  returns boolean
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select exists (select from billing.deletions d where d.user_id = p_user_id);
+$function$;
+
+comment on function "billing"."is_leaving"(uuid) is 'Whether this person has asked to be deleted, or was.';
+
+revoke all on function "billing"."is_leaving"(uuid) from public;
+
+grant execute on function "billing"."is_leaving"(uuid) to "postgres";
+
 -- billing/functions/is_listing_seller
 
 create or replace function billing.is_listing_seller (
@@ -3294,7 +3313,7 @@ create or replace function billing.refuse_leaving()
   set search_path to ''
   AS $function$
 begin
-  if exists (select from billing.deletions d where d.user_id = (to_jsonb(new) ->> tg_argv[0])::uuid) then
+  if billing.is_leaving((to_jsonb(new) ->> tg_argv[0])::uuid) then
     perform billing.raise_http(409, 'account_deleted', 'This account is being deleted.');
   end if;
   return new;
@@ -7316,26 +7335,6 @@ revoke all on function "public"."is_current_checkout"(uuid, bigint) from public;
 
 grant execute on function "public"."is_current_checkout"(uuid, bigint) to "postgres", "service_role";
 
--- public/functions/is_leaving
-
-create or replace function public.is_leaving (
-  p_user_id uuid
-)
-  returns boolean
-  language sql
-  stable
-  security definer
-  set search_path to ''
-  AS $function$
-  select exists (select from billing.deletions d where d.user_id = p_user_id);
-$function$;
-
-comment on function "public"."is_leaving"(uuid) is 'Whether this person has asked to be deleted, or was.';
-
-revoke all on function "public"."is_leaving"(uuid) from public;
-
-grant execute on function "public"."is_leaving"(uuid) to "postgres", "service_role";
-
 -- public/functions/lease_deletions
 
 create or replace function public.lease_deletions (
@@ -8820,7 +8819,7 @@ declare
   v_removed bigint;
 begin
   perform billing.require(p_limit between 1 and 10000, 'p_limit is not between 1 and 10000');
-  perform billing.require(public.is_leaving(p_user_id), 'this person has not asked to be deleted');
+  perform billing.require(billing.is_leaving(p_user_id), 'this person has not asked to be deleted');
   delete from public.messages m
   where m.id in (select o.id from public.messages o where o.user_id = p_user_id limit p_limit);
   get diagnostics v_removed = row_count;

@@ -84,7 +84,7 @@ security definer
 set search_path = ''
 as $$
 begin
-  if exists (select from billing.deletions d where d.user_id = (to_jsonb(new) ->> tg_argv[0])::uuid) then
+  if billing.is_leaving((to_jsonb(new) ->> tg_argv[0])::uuid) then
     perform billing.raise_http(409, 'account_deleted', 'This account is being deleted.');
   end if;
   return new;
@@ -109,16 +109,14 @@ create trigger purchases_before_insert_refuse_leaving before insert on public.pu
 create trigger sellers_before_insert_refuse_leaving before insert on public.sellers
   for each row execute function billing.refuse_leaving('user_id');
 
-create function public.is_leaving(p_user_id uuid) returns boolean
+create function billing.is_leaving(p_user_id uuid) returns boolean
 language sql stable
--- Definer: see public.request_deletion().
-security definer
 set search_path = ''
 as $$
   select exists (select from billing.deletions d where d.user_id = p_user_id);
 $$;
 
-comment on function public.is_leaving(uuid) is 'Whether this person has asked to be deleted, or was.';
+comment on function billing.is_leaving(uuid) is 'Whether this person has asked to be deleted, or was.';
 
 create function public.lease_deletions(p_limit integer)
 returns table (user_id uuid, stripe_customer_id text, stripe_account_id text, ripe boolean)
@@ -213,7 +211,7 @@ declare
   v_removed bigint;
 begin
   perform billing.require(p_limit between 1 and 10000, 'p_limit is not between 1 and 10000');
-  perform billing.require(public.is_leaving(p_user_id), 'this person has not asked to be deleted');
+  perform billing.require(billing.is_leaving(p_user_id), 'this person has not asked to be deleted');
   delete from public.messages m
   where m.id in (select o.id from public.messages o where o.user_id = p_user_id limit p_limit);
   get diagnostics v_removed = row_count;
@@ -332,7 +330,7 @@ comment on function public.erase_person(uuid, text) is
   'Removes a user and everything of theirs, in one transaction; what must stay stays without them. False while their billing '
   'has not ended, or when they have another Stripe customer than the one it ended for. Again does nothing.';
 
--- Invoices stay when their user goes. Still nobody removes a customer by accident: only billing.erase_person() takes the
+-- Invoices stay when their user goes. Still nobody removes a customer by accident: only public.erase_person() takes the
 -- invoices off first.
 alter table public.invoices alter column user_id drop not null;
 comment on column public.invoices.user_id is 'Null once the person was deleted: the law has us keep the invoice, not whose it was.';
@@ -366,12 +364,12 @@ create trigger stripe_events_before_insert_forget before insert on billing.strip
   for each row execute function billing.forget_payload();
 
 revoke all on function billing.deletion_record(billing.deletions), public.request_deletion(uuid), billing.refuse_leaving(),
-  public.is_leaving(uuid), public.lease_deletions(integer), public.note_deletion_step(uuid, text),
+  billing.is_leaving(uuid), public.lease_deletions(integer), public.note_deletion_step(uuid, text),
   public.deletion_failed(uuid, text), public.deletion_waits(uuid), public.remove_chat(uuid, integer),
   public.mirrored_subscriptions(uuid), public.purchases_of_buyer(uuid), billing.forget_in_auth_log(uuid, text),
   public.erase_person(uuid, text), billing.forget_payload()
   from public, anon, authenticated, service_role;
-grant execute on function public.request_deletion(uuid), public.is_leaving(uuid), public.lease_deletions(integer),
+grant execute on function public.request_deletion(uuid), public.lease_deletions(integer),
   public.note_deletion_step(uuid, text), public.deletion_failed(uuid, text), public.deletion_waits(uuid),
   public.remove_chat(uuid, integer), public.mirrored_subscriptions(uuid), public.purchases_of_buyer(uuid),
   public.erase_person(uuid, text) to service_role;

@@ -138,7 +138,7 @@ select results_eq(
     'public.deletion_waits', 'public.dispute_work',
     'public.due_purchases', 'public.due_stripe_events', 'public.end_plan_change', 'public.end_purchase_attempt',
     'public.end_reconcile', 'public.end_sync', 'public.erase_person', 'public.fail_stripe_event', 'public.find_purchase',
-    'public.finish_stripe_event', 'public.is_current_checkout', 'public.is_leaving', 'public.lease_deletions',
+    'public.finish_stripe_event', 'public.is_current_checkout', 'public.lease_deletions',
     'public.lease_notifications',
     'public.lease_refunds', 'public.lease_usage', 'public.link_customer', 'public.link_seller_account',
     'public.mirrored_subscriptions', 'public.move_usage_check', 'public.next_reconcile_customers', 'public.next_sync_token',

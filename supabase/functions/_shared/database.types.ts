@@ -718,9 +718,6 @@ isOneToOne: false
 "is_current_checkout":
 { Args: { "p_attempt": number,"p_user_id": string }; Returns: boolean
                            },
-"is_leaving":
-{ Args: { "p_user_id": string }; Returns: boolean
-                           },
 "lease_deletions":
 { Args: { "p_limit": number }; Returns: {
               "ripe": boolean,"stripe_account_id": string,"stripe_customer_id": string,"user_id": string

@@ -7,11 +7,6 @@ export function requestDeletion(admin: Client, userId: string): Promise<Json> {
   return rows(admin.rpc("request_deletion", { p_user_id: userId }));
 }
 
-/** Whether somebody has asked to be deleted, or was. */
-export function isLeaving(admin: Client, userId: string): Promise<boolean> {
-  return rows(admin.rpc("is_leaving", { p_user_id: userId }));
-}
-
 const deletion = z.object({
   user_id: z.uuid(),
   stripe_customer_id: z.string().nullable(),
