@@ -12,6 +12,14 @@ import {
   stranger,
   stripe,
 } from "../support/stack.ts";
+import {
+  aMoment,
+  choose,
+  consume,
+  consumed,
+  payerInRealTime,
+  PRO_ALLOWANCE,
+} from "../support/usage.ts";
 
 const DAY = 86_400;
 const SECRET_TEXT = "my very private question about xylophones";
@@ -303,7 +311,29 @@ Deno.test("a deletion that dies at any request to Stripe goes on and ends the sa
   }
 });
 
-Deno.test("what was used beyond the allowance is billed once, and an invoice that cannot be paid is not tried again", async () => {
+Deno.test("what was used beyond the allowance until then is billed once, and settled", async () => {
+  const db = sql({ max: 2 });
+  try {
+    const { person, customer } = await payerInRealTime("spender");
+    assert.equal((await choose(person, { enabled: true, cap_minor: 5_000 })).status, 200);
+    await consumed(person, PRO_ALLOWANCE + 100);
+    await aMoment();
+    await ask(person);
+    assert.equal((await consume(person, 1)).status, 429, "nothing more is spent");
+    await finish(db, person);
+    const { data } = await stripe().invoices.list({ customer, limit: 100 });
+    const last = data.filter(({ total }) => total === 200);
+    assert.equal(last.length, 1, JSON.stringify(data.map(({ total, status }) => [total, status])));
+    assert.equal(last[0]?.status, "paid");
+    const [left] = await db`select count(*)::int as rows from billing.overage_usage
+      where stripe_customer_id = ${customer} and (claimed <> quantity or user_id is not null)`;
+    assert.equal(left?.["rows"], 0);
+  } finally {
+    await db.end();
+  }
+});
+
+Deno.test("an invoice that cannot be paid is written off, and not tried again", async () => {
   const db = sql({ max: 2 });
   try {
     const person = await signUp("owing");
