@@ -332,6 +332,8 @@ class StackBuilder {
       STRIPE_WEBHOOK_SECRET: webhookSecret,
       ...(stripe && !stripe.apiBase ? {} : { STRIPE_API_BASE: this.#urls.stripe }),
       SITE_URL: this.#siteUrl,
+      // The same pages by the machine's other name.
+      ALLOWED_ORIGINS: this.#siteUrl.replace("127.0.0.1", "localhost"),
       SMTP_URL: `smtp://127.0.0.1:${ports.smtp}`,
       EMAIL_FROM: "Tollgate <notices@tollgate.test>",
     };

@@ -1,6 +1,6 @@
 /**
  * `npm test`: starts a stack of its own on free ports, runs every test against it, and prints one last line
- * `N passed, N failed`. It never touches the stack of `npm start`, and two runs may go side by side.
+ * `N passed, N failed`, after a last look for secrets in the logs of all of it. It never touches the stack of `npm start`, and two runs may go side by side.
  *
  * `npm test -- <path…>` runs only those files or folders.
  */
@@ -10,6 +10,8 @@ import { spawn } from "node:child_process";
 import postgres from "postgres";
 import { startStack } from "../local/stack.ts";
 import { ROOT } from "./support/run.ts";
+import { leaksIn, logFiles, secretsOf } from "./support/secrets.ts";
+import type { StackFile } from "./support/stack.ts";
 
 /** By folder, because `supabase` alone would mean only the workspace member below it. */
 const SUITES = ["tests", "local", "supabase/functions", "supabase/tests", "web/src"];
@@ -64,16 +66,38 @@ async function raiseRateLimits(url: string): Promise<void> {
 async function main(paths: string[]): Promise<Tally> {
   mkdirSync(ARTIFACTS, { recursive: true });
   console.log("Starting a stack for this run …");
-  const stack = await startStack({ log: (line) => console.error(line) });
+  const printed: string[] = [];
+  const stack = await startStack({
+    log: (line) => {
+      printed.push(line);
+      console.error(line);
+    },
+  });
+  const description = join(stack.dataDir, "stack.json");
   try {
     await raiseRateLimits(stack.dbUrl);
-    return await denoTest(paths.length > 0 ? paths : SUITES, {
-      TEST_STACK: join(stack.dataDir, "stack.json"),
+    const tally = await denoTest(paths.length > 0 ? paths : SUITES, {
+      TEST_STACK: description,
       TEST_ARTIFACTS: ARTIFACTS,
     });
+    const leaks = await findLeaks(printed, stack.dataDir, description);
+    for (const leak of leaks) console.error(`LEAK: ${leak}`);
+    return leaks.length === 0
+      ? { ...tally, passed: tally.passed + 1 }
+      : { ...tally, failed: tally.failed + 1 };
   } finally {
     await stack.stop();
   }
+}
+
+/** The last test, over the logs of all the others: nothing secret that this run used stands in them. */
+async function findLeaks(printed: string[], dataDir: string, description: string) {
+  const described: StackFile = JSON.parse(readFileSync(description, "utf8"));
+  const secrets = await secretsOf(described);
+  const logs = new Map([["the stack's output", printed.join("\n")], ...logFiles(dataDir)]);
+  const lines = [...logs.values()].reduce((sum, text) => sum + text.split("\n").length, 0);
+  console.log(`Looking for ${secrets.length} secrets in ${logs.size} logs of ${lines} lines …`);
+  return [...logs].flatMap(([name, text]) => leaksIn(name, text, secrets));
 }
 
 let tally: Tally;

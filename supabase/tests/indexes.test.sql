@@ -82,6 +82,14 @@ insert into queries values
   ('stripe_events_next_attempt_at_idx',
     $$select from billing.stripe_events where status = 'pending' and next_attempt_at <= now()
       order by next_attempt_at limit 10$$),
+  ('stripe_events_customer_payload_idx',
+    $$select from billing.stripe_events where stripe_customer_id = 'cus_1' and payload is not null$$),
+  ('stripe_events_account_payload_idx',
+    $$select from billing.stripe_events where stripe_account_id = 'acct_1' and payload is not null$$),
+  ('stripe_events_purchase_payload_idx',
+    $$select from billing.stripe_events where purchase_id = 'a0000000-0000-4000-8000-000000000001' and payload is not null$$),
+  ('deletions_next_attempt_at_idx',
+    $$select from billing.deletions where finished_at is null and next_attempt_at <= now() order by next_attempt_at limit 10$$),
   ('stripe_events_received_at_idx',
     $$select from billing.stripe_events
       where payload is not null and received_at < now() - interval '90 days'$$),

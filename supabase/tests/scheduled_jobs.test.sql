@@ -38,6 +38,8 @@ select results_eq(
   $$values
     ('tollgate-audit-check', '43 4 * * *', 'select billing.call_function(''audit-check'')', true),
     ('tollgate-audit-months', '7 2 * * *', 'select billing.ensure_audit_partitions()', true),
+    ('tollgate-deletions', '*/5 * * * *',
+      'select billing.call_function(''deletions'') where exists (select from billing.deletions d where d.finished_at is null)', true),
     ('tollgate-drain-events', '* * * * *', 'select billing.call_function(''events-drain'')', true),
     ('tollgate-expire-entitlements', '* * * * *', 'select billing.expire_entitlements()', true),
     ('tollgate-ledger-check', '53 * * * *', 'select billing.call_function(''ledger-check'')', true),

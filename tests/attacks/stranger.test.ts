@@ -182,9 +182,10 @@ Deno.test("a stranger sees and changes nothing, in any table and by any function
     "without a token every function answers 401, readable by a browser",
     async () => {
       for (const name of USER_FUNCTIONS) {
-        const answer = await request(`/functions/v1/${name}`, { token: null, body: {} });
+        const headers = { origin: stack().web_url };
+        const answer = await request(`/functions/v1/${name}`, { token: null, body: {}, headers });
         assert.deepEqual([name, answer.status, codeOf(answer.body)], [name, 401, "unauthorized"]);
-        assert.equal(answer.headers.get("access-control-allow-origin"), "*");
+        assert.equal(answer.headers.get("access-control-allow-origin"), stack().web_url);
       }
     },
   );

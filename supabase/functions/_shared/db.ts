@@ -18,6 +18,7 @@ export * from "./db/marketplace.ts";
 export * from "./db/messages.ts";
 export * from "./db/notifications.ts";
 export * from "./db/overage.ts";
+export * from "./db/privacy.ts";
 export * from "./db/purchases.ts";
 export * from "./db/rates.ts";
 export * from "./db/reconcile.ts";

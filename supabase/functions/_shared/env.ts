@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { AppError } from "./domain/errors.ts";
+import { log } from "./log.ts";
 
 const LOOPBACK = ["127.0.0.1", "localhost", "[::1]"];
 
@@ -41,10 +42,20 @@ const callerSchema = z.object({
     .default("cf-connecting-ip"),
 });
 
+/** Which pages may read an answer: needed even where nothing else is set, so that a refusal can be read. */
+const originSchema = z.object({
+  SITE_URL: schema.shape.SITE_URL,
+  /** More origins that a web client of ours is served from, separated by commas. */
+  ALLOWED_ORIGINS: z.string().optional().transform((value) =>
+    (value ?? "").split(",").map((origin) => origin.trim()).filter((origin) => origin !== "")
+  ).pipe(z.array(z.url({ protocol: /^https?$/ }))),
+});
+
 export type Env = z.infer<typeof schema>;
 export type MailEnv = z.infer<typeof mailSchema>;
 
 let cached: Env | undefined;
+let cachedOrigins: ReadonlySet<string> | undefined;
 
 /** The functions' own settings, validated once. Throws `not_configured`, whose log line names what is missing and never shows a value. */
 export function env(): Env {
@@ -59,6 +70,22 @@ export function mailEnv(): MailEnv {
 /** The header that says where a call comes from. Throws as `env()` does. */
 export function addressHeader(): string {
   return read(callerSchema).CLIENT_ADDRESS_HEADER;
+}
+
+/** The origins of our own web clients. None where the settings are wrong: the log line of `env()` says what is. */
+export function allowedOrigins(): ReadonlySet<string> {
+  return cachedOrigins ??= readOrigins();
+}
+
+function readOrigins(): ReadonlySet<string> {
+  try {
+    const { SITE_URL, ALLOWED_ORIGINS } = read(originSchema);
+    return new Set([SITE_URL, ...ALLOWED_ORIGINS].map((url) => new URL(url).origin));
+  } catch (error) {
+    const cause = error instanceof AppError && error.cause instanceof Error ? error.cause : null;
+    log("error", "origins_not_configured", { cause: cause?.message });
+    return new Set();
+  }
 }
 
 function read<T>(settings: z.ZodObject<z.ZodRawShape, z.core.$strip> & z.ZodType<T>): T {

@@ -1,6 +1,6 @@
 import { createSupabaseContext, type SupabaseContext } from "@supabase/server";
-import { corsHeaders } from "@supabase/supabase-js/cors";
 import { z } from "zod";
+import { allowOrigin } from "./cors.ts";
 import type { Database } from "./database.types.ts";
 import { type Client, type SecretCall, takeRate, type Trace, traced, type UserCall } from "./db.ts";
 import { networkOf } from "./domain/address.ts";
@@ -16,7 +16,10 @@ type BodyHandler = FetchHandler & { readonly body: z.ZodType };
 const MAX_BODY_BYTES = 64 * 1024;
 const EXPOSED = "x-request-id, retry-after";
 
-/** A function called by a signed-in user with a JSON body, as often as its limits allow; what the handler returns is the 200 answer. */
+/**
+ * A function called by a signed-in user with a JSON body, as often as its limits allow; what the handler returns is the 200
+ * answer, or the whole response.
+ */
 export function userFunction<Body>(
   name: string,
   body: z.ZodType<Body>,
@@ -34,7 +37,8 @@ export function userFunction<Body>(
     const parsed = parse(body, await readBody(request));
     const user = { id: claims.id, email: claims.email || null };
     const { supabase, supabaseAdmin } = context;
-    return Response.json(await handle(parsed, { user, supabase, supabaseAdmin }));
+    const outcome = await handle(parsed, { user, supabase, supabaseAdmin });
+    return outcome instanceof Response ? outcome : Response.json(outcome);
   });
 }
 
@@ -70,12 +74,14 @@ function taking(body: z.ZodType, name: string, handle: Handler): BodyHandler {
 function answer(name: string, handle: Handler): FetchHandler {
   return async (request) => {
     const requestId = crypto.randomUUID();
-    if (request.method === "OPTIONS") return stamp(new Response(null, { status: 204 }), requestId);
+    if (request.method === "OPTIONS") {
+      return stamp(new Response(null, { status: 204 }), request, requestId);
+    }
     try {
       if (request.method !== "POST") throw new AppError("method_not_allowed", "Use POST.");
-      return stamp(await handle(request, { requestId }), requestId);
+      return stamp(await handle(request, { requestId }), request, requestId);
     } catch (error) {
-      return stamp(failure(name, requestId, error), requestId);
+      return stamp(failure(name, requestId, error), request, requestId);
     }
   };
 }
@@ -104,11 +110,12 @@ function failure(name: string, requestId: string, error: unknown): Response {
   });
 }
 
-function stamp(response: Response, requestId: string): Response {
-  for (const [header, value] of Object.entries(corsHeaders)) response.headers.set(header, value);
+function stamp(response: Response, request: Request, requestId: string): Response {
+  allowOrigin(response.headers, request);
   response.headers.set("access-control-expose-headers", EXPOSED);
   response.headers.set("x-request-id", requestId);
   response.headers.set("cache-control", "no-store");
+  response.headers.set("x-content-type-options", "nosniff");
   return response;
 }
 

@@ -200,6 +200,12 @@ export function toRefusal(error: unknown): StripeRefusal {
   return { status: error.statusCode ?? null, code: error.code ?? null, message: error.message };
 }
 
+/** There is no such object at Stripe (any more). */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Stripe.errors.StripeInvalidRequestError &&
+    error.code === "resource_missing";
+}
+
 /** The bank said no. */
 export function isCardError(error: unknown): boolean {
   return error instanceof Stripe.errors.StripeCardError;

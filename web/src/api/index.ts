@@ -11,4 +11,5 @@ export * from "./library.ts";
 export * from "./marketplace.ts";
 export * from "./overage.ts";
 export * from "./plans.ts";
+export * from "./privacy.ts";
 export * from "./seller.ts";

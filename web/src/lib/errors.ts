@@ -227,6 +227,14 @@ const EXPLANATIONS: Record<string, Explanation> = {
     title: "There is no subscription to change",
     advice: "It has ended, or it never began. Reload the page to see your present plan.",
   },
+  account_deleted: {
+    title: "This account is being deleted",
+    advice: "Nothing can be bought with it any more, and nothing was charged.",
+  },
+  confirmation_wrong: {
+    title: "That is not the address of this account",
+    advice: "Nothing was deleted. Type the address exactly as it is shown.",
+  },
   already_on_price: {
     title: "You are on this plan already",
     advice: "Nothing was changed and nothing was charged.",

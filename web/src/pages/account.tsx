@@ -1,6 +1,7 @@
 import { LogOut } from "lucide-react";
 import { useState } from "react";
 import { CreditsSection } from "../components/account/credits-section.tsx";
+import { DataSection } from "../components/account/data-section.tsx";
 import { InvoicesSection } from "../components/account/invoices-section.tsx";
 import { NoticesSection } from "../components/account/notices-section.tsx";
 import { OverageSection } from "../components/account/overage-section.tsx";
@@ -37,6 +38,7 @@ export default function AccountPage() {
       <Section title="Session">
         <SignOut />
       </Section>
+      <DataSection />
     </Page>
   );
 }

@@ -1,4 +1,5 @@
 import * as db from "../db.ts";
+import { AppError } from "../domain/errors.ts";
 import { shortHash } from "../domain/hash.ts";
 import { log } from "../log.ts";
 import { callingStripe, stripe } from "../stripe.ts";
@@ -14,7 +15,7 @@ export async function ensureCustomer(admin: db.Client, user: db.User): Promise<s
   const existing = await db.findCustomer(admin, user.id);
   if (existing !== null) return existing;
   await db.requireUser(admin, user.id);
-  return await db.linkCustomer(admin, user.id, await createCustomer(user, ""));
+  return await link(await createCustomer(user, ""), (id) => db.linkCustomer(admin, user.id, id));
 }
 
 /**
@@ -28,7 +29,22 @@ export async function replaceCustomer(
 ): Promise<string> {
   log("warn", "customer_gone", { customer: gone });
   await db.requireUser(admin, user.id);
-  return await db.relinkCustomer(admin, user.id, gone, await createCustomer(user, `:${gone}`));
+  return await link(
+    await createCustomer(user, `:${gone}`),
+    (id) => db.relinkCustomer(admin, user.id, gone, id),
+  );
+}
+
+/** A customer made for somebody who has asked to be deleted meanwhile must not stay at Stripe with their address. */
+async function link(customer: string, bind: (id: string) => Promise<string>): Promise<string> {
+  try {
+    return await bind(customer);
+  } catch (error) {
+    if (error instanceof AppError && error.code === "account_deleted") {
+      await callingStripe(() => stripe().customers.del(customer));
+    }
+    throw error;
+  }
 }
 
 async function createCustomer(user: db.User, suffix: string): Promise<string> {

@@ -197,7 +197,14 @@ async function workOnCustomer(
   // Before its state is fetched: the usage of a closing period must be on the invoice that was just drafted.
   if (ours && events.some(({ type }) => closesUsage(type))) await settleUsage(admin, customer);
   // Applying the snapshot settles the events it covers; these were received before its token was taken.
-  return ours ? await workOff(admin, customer) : await finish(admin, events);
+  if (!ours) return await finish(admin, events);
+  try {
+    return await workOff(admin, customer);
+  } catch (error) {
+    // Whoever was deleted meanwhile is nobody of ours any more.
+    if (await db.isOurCustomer(admin, customer)) throw error;
+    return await finish(admin, events);
+  }
 }
 
 /** Nothing is leased: two who fetch the same purchase at once post the same facts, and the later picture stays. */

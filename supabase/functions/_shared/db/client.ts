@@ -58,6 +58,8 @@ export async function rows<T>(answer: PromiseLike<PostgrestSingleResponse<T>>): 
   if (error.code === "23503" && /not present in table "users"/.test(error.details ?? "")) {
     throw new AppError("unauthorized", "This account does not exist any more.");
   }
+  // Whatever they asked for: of somebody who is leaving the database refuses everything that may cost money.
+  if (error.code === "account_deleted") throw new AppError("account_deleted", error.message);
   throw new AppError("internal_error", "Something went wrong on our side.", {
     cause: new Error(`postgres ${error.code}: ${error.message}`),
   });

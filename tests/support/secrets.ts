@@ -1,0 +1,70 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import postgres from "postgres";
+import { PASSWORD as DATABASE_PASSWORD } from "../../local/postgres.ts";
+import { SANDBOX_KEY } from "../../local/stack_options.ts";
+import type { StackFile } from "./stack.ts";
+
+/** What must never stand in a log: a value by its name, or whatever looks like one. */
+export interface Secret {
+  name: string;
+  value: string | RegExp;
+}
+
+/** Of every shape, also those that a test made up for itself. */
+const SHAPES: Secret[] = [
+  { name: "an access token", value: /\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{16,}/ },
+  { name: "a Stripe key", value: /\b(?:sk|rk)_(?:test|live)_\w+/ },
+  { name: "a secret key", value: /\bsb_secret_\w+/ },
+  { name: "a webhook secret", value: /\bwhsec_\w+/ },
+  { name: "a card number", value: /\b4242 ?4242 ?4242 ?4242\b/ },
+  { name: "a person's address", value: /\b[\w-]+-[0-9a-f]{8}-[0-9a-f-]{27}@example\.com/ },
+  { name: "a database password", value: new RegExp(`postgresql://\\w+:${DATABASE_PASSWORD}@`) },
+];
+
+/** Everything secret that a run used: the stack's own, every refresh token, every hash of a password, every address. */
+export async function secretsOf(stack: StackFile): Promise<Secret[]> {
+  const db = postgres(stack.db_url, { max: 1, onnotice: () => {} });
+  try {
+    const tokens = await db<{ token: string }[]>`select token from auth.refresh_tokens`;
+    const people = await db<{ email: string; hash: string | null }[]>`
+      select email, encrypted_password as hash from auth.users where email is not null`;
+    const kept = await db<{ name: string; value: string }[]>`
+      select name, decrypted_secret as value from vault.decrypted_secrets where name <> 'project_url'`;
+    return [
+      { name: "the secret key", value: stack.secret_key },
+      { name: "the webhook secret", value: stack.webhook_secret },
+      { name: "the sandbox's key", value: SANDBOX_KEY },
+      { name: "the password of the tests' people", value: "correct horse battery staple" },
+      ...kept.map(({ name, value }) => ({ name: `the vault's ${name}`, value })),
+      ...tokens.map(({ token }) => ({ name: "a refresh token", value: token })),
+      ...people.map(({ email }) => ({ name: "a person's address", value: email })),
+      ...people.flatMap(({ hash }) => hash ? [{ name: "a password's hash", value: hash }] : []),
+      ...SHAPES,
+    ].filter(({ value }) => typeof value !== "string" || value.length >= 8);
+  } finally {
+    await db.end();
+  }
+}
+
+/** Where a secret stands in a log. Says which, where and what is around it, never the secret itself. */
+export function leaksIn(log: string, text: string, secrets: Secret[]): string[] {
+  const lines = text.split("\n");
+  return secrets.flatMap(({ name, value }) => {
+    const found = typeof value === "string" ? text.includes(value) : value.test(text);
+    if (!found) return [];
+    return lines.flatMap((line, index) => {
+      const shown = typeof value === "string"
+        ? line.replaceAll(value, "***")
+        : line.replace(value, "***");
+      return shown === line ? [] : [`${name} in ${log}:${index + 1}: ${shown.slice(0, 160)}`];
+    }).slice(0, 3);
+  });
+}
+
+/** The log files of a stack, by name. */
+export function logFiles(dataDir: string): Map<string, string> {
+  const folder = join(dataDir, "logs");
+  const names = readdirSync(folder).filter((name) => name.endsWith(".log"));
+  return new Map(names.map((name) => [name, readFileSync(join(folder, name), "utf8")]));
+}
