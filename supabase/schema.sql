@@ -7,6 +7,10 @@ select cron.schedule_in_database('tollgate-audit-check', '43 4 * * *', 'select b
 
 select cron.schedule_in_database('tollgate-audit-months', '7 2 * * *', 'select billing.ensure_audit_partitions()', 'postgres', null, true);
 
+select
+  cron.schedule_in_database('tollgate-deletions', '*/5 * * * *',
+  'select billing.call_function(''deletions'') where exists (select from billing.deletions d where d.finished_at is null)', 'postgres', null, true);
+
 select cron.schedule_in_database('tollgate-drain-events', '* * * * *', 'select billing.call_function(''events-drain'')', 'postgres', null, true);
 
 select cron.schedule_in_database('tollgate-expire-entitlements', '* * * * *', 'select billing.expire_entitlements()', 'postgres', null, true);
@@ -1043,6 +1047,29 @@ revoke all on function "billing"."current_plan"(uuid) from public;
 
 grant execute on function "billing"."current_plan"(uuid) to "postgres";
 
+-- billing/functions/deletion_record
+
+create or replace function billing.deletion_record (
+  p_deletion billing.deletions
+)
+  returns jsonb
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select jsonb_build_object(
+    'state', case when p_deletion.finished_at is null then 'requested' else 'finished' end,
+    'requested_at', p_deletion.requested_at,
+    'finished_at', p_deletion.finished_at
+  );
+$function$;
+
+comment on function "billing"."deletion_record"(billing.deletions) is 'What the person is told: {state, requested_at, finished_at}.';
+
+revoke all on function "billing"."deletion_record"(billing.deletions) from public;
+
+grant execute on function "billing"."deletion_record"(billing.deletions) to "postgres";
+
 -- billing/functions/emails_enabled
 
 create or replace function billing.emails_enabled()
@@ -1453,6 +1480,113 @@ revoke all on function "billing"."explain_access"(uuid, timestamp with time zone
 
 grant execute on function "billing"."explain_access"(uuid, timestamp with time zone) to "postgres";
 
+-- billing/functions/export_query
+
+create or replace function billing.export_query (
+  p_section text
+)
+  returns text
+  language sql
+  immutable
+  set search_path to ''
+  AS $function$
+  -- $1 is the person. Each gives a key to page by, and the row. Left out are secrets, and what is another person's.
+  select case p_section
+    when 'profile' then
+      'select u.id::text as key, jsonb_build_object(''id'', u.id, ''email'', u.email, ''phone'', u.phone,
+        ''created_at'', u.created_at, ''last_sign_in_at'', u.last_sign_in_at,
+        ''user_metadata'', u.raw_user_meta_data) as data from auth.users u where u.id = $1'
+    when 'sign_in_methods' then
+      'select i.id::text as key, jsonb_build_object(''provider'', i.provider, ''identity'', i.identity_data,
+        ''created_at'', i.created_at) as data from auth.identities i where i.user_id = $1'
+    when 'sessions' then
+      'select s.id::text as key, jsonb_build_object(''created_at'', s.created_at, ''ip'', s.ip,
+        ''user_agent'', s.user_agent) as data from auth.sessions s where s.user_id = $1'
+    when 'conversations' then
+      'select c.id::text as key, to_jsonb(c) as data from public.conversations c where c.user_id = $1'
+    when 'messages' then
+      'select m.id::text as key, to_jsonb(m) as data from public.messages m where m.user_id = $1'
+    when 'agents' then
+      -- The text of a bought agent is its creator's.
+      'select a.id::text as key, case when a.source_listing_id is null then to_jsonb(a)
+        else to_jsonb(a) - ''instructions'' end as data from public.agents a where a.user_id = $1'
+    when 'usage_counters' then
+      'select c.metric_id as key, to_jsonb(c) as data from billing.usage_counters c where c.user_id = $1'
+    when 'usage_days' then
+      'select d.day || '' '' || d.metric_id as key, to_jsonb(d) as data from billing.usage_days d where d.user_id = $1'
+    when 'usage_requests' then
+      'select r.request_id::text as key, to_jsonb(r) as data from billing.usage_requests r where r.user_id = $1'
+    when 'notifications' then
+      'select n.id::text as key, to_jsonb(n) as data from public.notifications n where n.user_id = $1'
+    when 'notification_optouts' then
+      'select o.user_id::text as key, to_jsonb(o) as data from billing.notification_optouts o where o.user_id = $1'
+    when 'customers' then
+      'select c.user_id::text as key, to_jsonb(c) as data from public.customers c where c.user_id = $1'
+    when 'entitlements' then
+      'select e.user_id::text as key, to_jsonb(e) as data from public.entitlements e where e.user_id = $1'
+    when 'access_log' then
+      'select lpad(l.id::text, 20, ''0'') as key, to_jsonb(l) as data from billing.access_log l where l.user_id = $1'
+    when 'grants' then
+      -- Which operator granted it is the operator's data.
+      'select lpad(g.id::text, 20, ''0'') as key, to_jsonb(g) - ''granted_by'' as data from billing.grants g where g.user_id = $1'
+    when 'trial_uses' then
+      'select to_jsonb(t)::text as key, to_jsonb(t) as data from billing.trial_uses t where t.user_id = $1'
+    when 'checkout_attempts' then
+      'select a.attempt::text as key, to_jsonb(a) as data from billing.checkout_attempts a where a.user_id = $1'
+    when 'subscriptions' then
+      'select s.id as key, to_jsonb(s) as data from public.subscriptions s where s.user_id = $1'
+    when 'metered_items' then
+      'select to_jsonb(i)::text as key, to_jsonb(i) as data from billing.metered_items i where i.user_id = $1'
+    when 'invoices' then
+      'select i.id as key, to_jsonb(i) as data from public.invoices i where i.user_id = $1'
+    when 'overage_accounts' then
+      'select a.user_id::text as key, to_jsonb(a) as data from billing.overage_accounts a where a.user_id = $1'
+    when 'overage_usage' then
+      'select u.stripe_customer_id || '' '' || u.metric_id || '' '' || u.period_start as key, to_jsonb(u) as data
+       from billing.overage_usage u where u.user_id = $1'
+    when 'usage_outbox' then
+      'select lpad(o.id::text, 20, ''0'') as key, to_jsonb(o) as data from billing.usage_outbox o where o.user_id = $1'
+    when 'usage_checks' then
+      'select lpad(c.id::text, 20, ''0'') as key, to_jsonb(c) as data from billing.usage_checks c where c.user_id = $1'
+    when 'credit_balances' then
+      'select to_jsonb(b)::text as key, to_jsonb(b) as data from public.credit_balances b where b.user_id = $1'
+    when 'credit_grants' then
+      'select g.id as key, to_jsonb(g) as data from public.credit_grants g where g.user_id = $1'
+    when 'purchases' then
+      -- How a sale is shared is between the platform and the creator.
+      'select p.id::text as key, to_jsonb(p) - array[''fee_bps'', ''fee_minor'', ''seller_id''] as data
+       from public.purchases p where p.buyer_id = $1'
+    when 'licences' then
+      'select l.id::text as key, to_jsonb(l) as data from public.licences l where l.user_id = $1'
+    when 'sellers' then
+      'select s.id::text as key, to_jsonb(s) as data from public.sellers s where s.user_id = $1'
+    when 'listings' then
+      'select l.id::text as key, to_jsonb(l) - ''search'' || jsonb_build_object(''definition'', to_jsonb(d), ''picture'', p.data) as data
+       from public.listings l
+       join public.sellers s on s.id = l.seller_id and s.user_id = $1
+       left join public.listing_definitions d on d.listing_id = l.id
+       left join public.listing_pictures p on p.listing_id = l.id'
+    when 'sales' then
+      -- Without the buyer.
+      'select p.id::text as key, jsonb_build_object(''listing_id'', p.listing_id, ''title'', p.title, ''kind'', p.kind,
+        ''amount_minor'', p.amount_minor, ''fee_minor'', p.fee_minor, ''refunded_minor'', p.refunded_minor,
+        ''currency'', p.currency, ''status'', p.status, ''paid_at'', p.paid_at) as data
+       from public.purchases p join public.sellers s on s.id = p.seller_id and s.user_id = $1
+       where p.paid_at is not null'
+    when 'payouts' then
+      'select o.id as key, to_jsonb(o) as data from billing.payouts o
+       join public.sellers s on s.id = o.seller_id and s.user_id = $1'
+    when 'deletion' then
+      'select d.user_id::text as key, billing.deletion_record(d) as data from billing.deletions d where d.user_id = $1'
+  end;
+$function$;
+
+comment on function "billing"."export_query"(text) is 'Where a section of the export comes from. Text of ours, not of a request: the section only chooses. Null: no such section.';
+
+revoke all on function "billing"."export_query"(text) from public;
+
+grant execute on function "billing"."export_query"(text) to "postgres";
+
 -- billing/functions/fast_until
 
 create or replace function billing.fast_until (
@@ -1519,6 +1653,60 @@ comment on function "billing"."first_period_day"(text) is 'The day a new counter
 revoke all on function "billing"."first_period_day"(text) from public;
 
 grant execute on function "billing"."first_period_day"(text) to "postgres";
+
+-- billing/functions/forget_in_auth_log
+
+create or replace function billing.forget_in_auth_log (
+  p_user_id uuid,
+  p_email   text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  -- Hosted Auth may keep a log with addresses in it; not every version has the table or lets us write it.
+  if to_regclass('auth.audit_log_entries') is not null then
+    execute 'delete from auth.audit_log_entries e where e.payload ->> ''actor_id'' = $1 or e.payload ->> ''actor_username'' = $2'
+      using p_user_id::text, p_email;
+  end if;
+exception when insufficient_privilege then
+  perform billing.report_problem('auth_log_kept', p_user_id::text);
+end;
+$function$;
+
+comment on function "billing"."forget_in_auth_log"(uuid, text) is 'Removes what Auth has logged about a person, where it does.';
+
+revoke all on function "billing"."forget_in_auth_log"(uuid, text) from public;
+
+grant execute on function "billing"."forget_in_auth_log"(uuid, text) to "postgres";
+
+-- billing/functions/forget_payload
+
+create or replace function billing.forget_payload()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  -- "customer.deleted" has the address in it, and comes when everything else is gone.
+  if exists (select from billing.deletions d where d.stripe_customer_id = new.stripe_customer_id) or exists (
+    select from public.purchases p where p.id = new.purchase_id and p.buyer_id is null
+  ) or exists (
+    select from public.sellers s where s.stripe_account_id = new.stripe_account_id and s.user_id is null
+  ) then
+    new.payload := null;
+  end if;
+  return new;
+end;
+$function$;
+
+comment on function "billing"."forget_payload"() is 'Of somebody who has left only the fact of an event is kept, never its contents.';
+
+revoke all on function "billing"."forget_payload"() from public;
+
+grant execute on function "billing"."forget_payload"() to "postgres";
 
 -- billing/functions/format_money
 
@@ -1772,6 +1960,25 @@ comment on function "billing"."is_count"(jsonb) is 'Whether this is a whole numb
 revoke all on function "billing"."is_count"(jsonb) from public;
 
 grant execute on function "billing"."is_count"(jsonb) to "postgres";
+
+-- billing/functions/is_leaving
+
+create or replace function billing.is_leaving (
+  p_user_id uuid
+)
+  returns boolean
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select exists (select from billing.deletions d where d.user_id = p_user_id);
+$function$;
+
+comment on function "billing"."is_leaving"(uuid) is 'Whether this person has asked to be deleted, or was.';
+
+revoke all on function "billing"."is_leaving"(uuid) from public;
+
+grant execute on function "billing"."is_leaving"(uuid) to "postgres";
 
 -- billing/functions/is_listing_seller
 
@@ -3577,6 +3784,28 @@ revoke all on function "billing"."refuse_fact"(jsonb, uuid, uuid) from public;
 
 grant execute on function "billing"."refuse_fact"(jsonb, uuid, uuid) to "postgres";
 
+-- billing/functions/refuse_leaving
+
+create or replace function billing.refuse_leaving()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  if billing.is_leaving((to_jsonb(new) ->> tg_argv[0])::uuid) then
+    perform billing.raise_http(409, 'account_deleted', 'This account is being deleted.');
+  end if;
+  return new;
+end;
+$function$;
+
+comment on function "billing"."refuse_leaving"() is 'Nothing that may cost money begins for whoever asked to be deleted, also with a token that is still good. Argument: the column with the user.';
+
+revoke all on function "billing"."refuse_leaving"() from public;
+
+grant execute on function "billing"."refuse_leaving"() to "postgres";
+
 -- billing/functions/refuse_ledger_change
 
 create or replace function billing.refuse_ledger_change()
@@ -5143,6 +5372,12 @@ alter table "billing"."checkout_attempts"
 
 create index checkout_attempts_lookup_key_idx on billing.checkout_attempts using btree (lookup_key);
 
+create trigger checkout_attempts_before_write_refuse_leaving
+  before insert or update on billing.checkout_attempts
+  for each row
+  when ((new.closed_at IS NULL))
+  execute function billing.refuse_leaving('user_id');
+
 create policy "Nobody reads checkout attempts" on "billing"."checkout_attempts"
   for all
   to "anon", "authenticated"
@@ -5156,6 +5391,46 @@ comment on column "billing"."checkout_attempts"."closed_at" is 'Paid, expired or
 comment on table "billing"."checkout_attempts" is 'The latest checkout of each user; earlier ones are superseded.';
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."checkout_attempts" to "postgres";
+
+-- billing/tables/deletions
+
+create table "billing"."deletions" (
+  "user_id"            uuid                     not null,
+  "stripe_customer_id" text,
+  "stripe_account_id"  text,
+  "requested_at"       timestamp with time zone not null default now(),
+  "steps"              jsonb                    not null default '{}'::jsonb,
+  "attempts"           integer                  not null default 0,
+  "last_error"         text,
+  "next_attempt_at"    timestamp with time zone default now(),
+  "finished_at"        timestamp with time zone,
+  constraint "deletions_attempts_check" check ((attempts >= 0)),
+  constraint "deletions_open_or_finished" check (((finished_at IS NULL) = (next_attempt_at IS NOT NULL))),
+  constraint "deletions_pkey" primary key (user_id),
+  constraint "deletions_stripe_customer_id_key" unique (stripe_customer_id)
+);
+
+alter table "billing"."deletions"
+  enable row level security;
+
+create index deletions_next_attempt_at_idx on billing.deletions using btree (next_attempt_at)
+  where (finished_at is null);
+
+create policy "Nobody reads the deletions" on "billing"."deletions"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."deletions"."next_attempt_at" is 'When a worker may take it; a lease moves it on. Null once finished.';
+
+comment on column "billing"."deletions"."steps" is 'What was done, by name, and when it was first done: {billing_ended, chat_removed, …}.';
+
+comment on column "billing"."deletions"."user_id" is 'No foreign key: the row outlives the user.';
+
+comment on table "billing"."deletions" is 'Who asked to be deleted and how far it is. Ids and times only: it stays when the person is gone.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."deletions" to "postgres";
 
 -- billing/tables/dispute_statuses
 
@@ -5612,6 +5887,12 @@ create trigger overage_accounts_after_change_audit
   for each row
   execute function billing.audit('billing.overage', 'user_id', 'user_id', 'enabled,subscription_id,cap_minor,currency', 'subscription_id');
 
+create trigger overage_accounts_before_write_refuse_leaving
+  before insert or update of enabled, cap_minor on billing.overage_accounts
+  for each row
+  when (new.enabled)
+  execute function billing.refuse_leaving('user_id');
+
 create policy "Nobody reads the overage accounts" on "billing"."overage_accounts"
   for all
   to "anon", "authenticated"
@@ -5749,6 +6030,12 @@ create table "billing"."plan_changes" (
 
 alter table "billing"."plan_changes"
   enable row level security;
+
+create trigger plan_changes_before_write_refuse_leaving
+  before insert or update on billing.plan_changes
+  for each row
+  when ((new.lease_token IS NOT NULL))
+  execute function billing.refuse_leaving('user_id');
 
 create policy "Nobody reads plan changes" on "billing"."plan_changes"
   for all
@@ -6184,11 +6471,20 @@ create table "billing"."stripe_events" (
 alter table "billing"."stripe_events"
   enable row level security;
 
+create index stripe_events_account_payload_idx on billing.stripe_events using btree (stripe_account_id)
+  where (payload is not null);
+
+create index stripe_events_customer_payload_idx on billing.stripe_events using btree (stripe_customer_id)
+  where (payload is not null);
+
 create index stripe_events_next_attempt_at_idx on billing.stripe_events using btree (next_attempt_at)
   where (status = 'pending'::text);
 
 create index stripe_events_purchase_id_idx on billing.stripe_events using btree (purchase_id)
   where (status = ANY (ARRAY['pending'::text, 'parked'::text]));
+
+create index stripe_events_purchase_payload_idx on billing.stripe_events using btree (purchase_id)
+  where (payload is not null);
 
 create index stripe_events_received_at_idx on billing.stripe_events using btree (received_at)
   where (payload is not null);
@@ -6198,6 +6494,11 @@ create index stripe_events_stripe_account_id_idx on billing.stripe_events using 
 
 create index stripe_events_stripe_customer_id_idx on billing.stripe_events using btree (stripe_customer_id)
   where (status = ANY (ARRAY['pending'::text, 'parked'::text]));
+
+create trigger stripe_events_before_insert_forget
+  before insert on billing.stripe_events
+  for each row
+  execute function billing.forget_payload();
 
 create policy "Nobody reads the inbox" on "billing"."stripe_events"
   for all
@@ -7396,6 +7697,60 @@ revoke all on function "public"."customers_without_metered_items"(integer) from 
 
 grant execute on function "public"."customers_without_metered_items"(integer) to "postgres", "service_role";
 
+-- public/functions/deletion_failed
+
+create or replace function public.deletion_failed (
+  p_user_id uuid,
+  p_error   text
+)
+  returns void
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_deletion billing.deletions;
+begin
+  update billing.deletions d
+  set attempts = d.attempts + 1, last_error = left(p_error, 1000),
+    next_attempt_at = now() + least(interval '5 minutes' * power(2, least(d.attempts, 10)), interval '1 hour')
+  where d.user_id = p_user_id and d.finished_at is null
+  returning * into v_deletion;
+  if v_deletion.attempts >= 3 then
+    perform billing.report_problem(
+      'deletion_failed', p_user_id::text,
+      jsonb_build_object('attempts', v_deletion.attempts, 'error', v_deletion.last_error)
+    );
+  end if;
+end;
+$function$;
+
+comment on function "public"."deletion_failed"(uuid, text) is 'Tries it again later, at most an hour. From the third time on an operator is told.';
+
+revoke all on function "public"."deletion_failed"(uuid, text) from public;
+
+grant execute on function "public"."deletion_failed"(uuid, text) to "postgres", "service_role";
+
+-- public/functions/deletion_waits
+
+create or replace function public.deletion_waits (
+  p_user_id uuid
+)
+  returns void
+  language sql
+  security definer
+  set search_path to ''
+  AS $function$
+  update billing.deletions d set next_attempt_at = greatest(now(), d.requested_at + interval '7 minutes')
+  where d.user_id = p_user_id and d.finished_at is null;
+$function$;
+
+comment on function "public"."deletion_waits"(uuid) is 'Gives it back until it is ripe; see public.lease_deletions().';
+
+revoke all on function "public"."deletion_waits"(uuid) from public;
+
+grant execute on function "public"."deletion_waits"(uuid) to "postgres", "service_role";
+
 -- public/functions/discard_copies
 
 create or replace function public.discard_copies (
@@ -7647,6 +8002,74 @@ revoke all on function "public"."end_sync"(text, bigint) from public;
 
 grant execute on function "public"."end_sync"(text, bigint) to "postgres", "service_role";
 
+-- public/functions/erase_person
+
+create or replace function public.erase_person (
+  p_user_id            uuid,
+  p_stripe_customer_id text
+)
+  returns boolean
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_deletion billing.deletions;
+  v_email text;
+begin
+  perform billing.lock_person(p_user_id);
+  select * into v_deletion from billing.deletions d where d.user_id = p_user_id for no key update;
+  if v_deletion.user_id is null or v_deletion.finished_at is not null then
+    return v_deletion.finished_at is not null;
+  end if;
+  -- Only whose billing has ended, for the customer that it ended for.
+  if not v_deletion.steps ? 'billing_ended' or exists (
+    select from public.customers c
+    where c.user_id = p_user_id and c.stripe_customer_id is distinct from p_stripe_customer_id
+  ) then
+    return false;
+  end if;
+  select u.email into v_email from auth.users u where u.id = p_user_id;
+  perform billing.forget_in_auth_log(p_user_id, v_email);
+
+  -- Kept without the person. The pages at Stripe show a name and an address, so their links go.
+  update public.invoices i set user_id = null, hosted_invoice_url = null, invoice_pdf = null where i.user_id = p_user_id;
+  update billing.stripe_events e set payload = null
+  where e.payload is not null and (
+    e.stripe_customer_id = v_deletion.stripe_customer_id
+    or e.stripe_account_id = v_deletion.stripe_account_id
+    or e.purchase_id in (select p.id from public.purchases p where p.buyer_id = p_user_id)
+  );
+  update public.purchases p set buyer_id = null, receipt_url = null where p.buyer_id = p_user_id;
+  delete from public.listing_pictures i using public.listings l, public.sellers s
+  where i.listing_id = l.id and l.seller_id = s.id and s.user_id = p_user_id;
+  update public.sellers s
+  set user_id = null, display_name = 'A former creator', requirements = '{}', country = null
+  where s.user_id = p_user_id;
+
+  -- Removed. Everything else goes with the user, by its foreign key.
+  delete from public.subscriptions s where s.user_id = p_user_id;
+  delete from billing.reconcile_queue q where q.stripe_customer_id = v_deletion.stripe_customer_id;
+  delete from billing.drifts f where f.stripe_customer_id = v_deletion.stripe_customer_id;
+  delete from public.customers c where c.user_id = p_user_id;
+  delete from auth.refresh_tokens t where t.user_id::text = p_user_id::text;
+  delete from auth.users u where u.id = p_user_id;
+
+  update billing.problems p set resolved_at = now()
+  where p.kind = 'deletion_failed' and p.subject = p_user_id::text and p.resolved_at is null;
+  update billing.deletions d
+  set steps = jsonb_build_object('erased', now()) || d.steps, last_error = null, next_attempt_at = null, finished_at = now()
+  where d.user_id = p_user_id;
+  return true;
+end;
+$function$;
+
+comment on function "public"."erase_person"(uuid, text) is 'Removes a user and everything of theirs, in one transaction; what must stay stays without them. False while their billing has not ended, or when they have another Stripe customer than the one it ended for. Again does nothing.';
+
+revoke all on function "public"."erase_person"(uuid, text) from public;
+
+grant execute on function "public"."erase_person"(uuid, text) to "postgres", "service_role";
+
 -- public/functions/fail_stripe_event
 
 create or replace function public.fail_stripe_event (
@@ -7779,6 +8202,49 @@ comment on function "public"."is_current_checkout"(uuid, bigint) is 'False once 
 revoke all on function "public"."is_current_checkout"(uuid, bigint) from public;
 
 grant execute on function "public"."is_current_checkout"(uuid, bigint) to "postgres", "service_role";
+
+-- public/functions/lease_deletions
+
+create or replace function public.lease_deletions (
+  p_limit integer
+)
+  returns table (
+    user_id            uuid,
+    stripe_customer_id text,
+    stripe_account_id  text,
+    ripe               boolean
+  )
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(p_limit between 1 and 100, 'p_limit is not between 1 and 100');
+  return query
+  update billing.deletions d
+  set next_attempt_at = now() + interval '4 minutes',
+    stripe_customer_id = coalesce(
+      (select c.stripe_customer_id from public.customers c where c.user_id = d.user_id), d.stripe_customer_id
+    ),
+    stripe_account_id = coalesce(
+      (select s.stripe_account_id from public.sellers s where s.user_id = d.user_id), d.stripe_account_id
+    )
+  where d.user_id in (
+    select o.user_id from billing.deletions o
+    where o.finished_at is null and o.next_attempt_at <= now()
+    order by o.next_attempt_at limit p_limit
+    for no key update skip locked
+  )
+  -- A request that was admitted just before may still be talking to Stripe; no function lives for so long.
+  returning d.user_id, d.stripe_customer_id, d.stripe_account_id, d.requested_at < now() - interval '7 minutes';
+end;
+$function$;
+
+comment on function "public"."lease_deletions"(integer) is 'Deletions to work on, each leased for four minutes. ripe: no request that was admitted before it can still be running, so what ends now stays ended.';
+
+revoke all on function "public"."lease_deletions"(integer) from public;
+
+grant execute on function "public"."lease_deletions"(integer) to "postgres", "service_role";
 
 -- public/functions/lease_notifications
 
@@ -8068,6 +8534,30 @@ revoke all on function "public"."mark_notifications_read"(bigint) from public;
 
 grant execute on function "public"."mark_notifications_read"(bigint) to "authenticated", "postgres";
 
+-- public/functions/mirrored_subscriptions
+
+create or replace function public.mirrored_subscriptions (
+  p_user_id uuid
+)
+  returns SETOF text
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select s.id from public.subscriptions s where s.user_id = p_user_id and s.status not in ('canceled', 'incomplete_expired')
+  union
+  select p.stripe_subscription_id from public.purchases p
+  where p.buyer_id = p_user_id and p.stripe_subscription_id is not null
+    and p.subscription_status is distinct from 'canceled';
+$function$;
+
+comment on function "public"."mirrored_subscriptions"(uuid) is 'Subscriptions, plans and licences, that may still bill as far as our rows know.';
+
+revoke all on function "public"."mirrored_subscriptions"(uuid) from public;
+
+grant execute on function "public"."mirrored_subscriptions"(uuid) to "postgres", "service_role";
+
 -- public/functions/move_ledger_check
 
 create or replace function public.move_ledger_check (
@@ -8111,6 +8601,45 @@ comment on function "public"."move_usage_check"(text) is 'Remembers the last cus
 revoke all on function "public"."move_usage_check"(text) from public;
 
 grant execute on function "public"."move_usage_check"(text) to "postgres", "service_role";
+
+-- public/functions/my_data
+
+create or replace function public.my_data (
+  p_section text,
+  p_after   text    default ''::text,
+  p_limit   integer default 500
+)
+  returns jsonb
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_user uuid := auth.uid();
+  v_query text := billing.export_query(p_section);
+  v_page jsonb;
+begin
+  if v_user is null then
+    perform billing.raise_http(401, 'unauthorized', 'Sign in first.');
+  end if;
+  perform billing.require(v_query is not null, 'p_section is not a section of the export');
+  perform billing.require(p_after is not null, 'p_after is missing');
+  perform billing.require(p_limit between 1 and 1000, 'p_limit is not between 1 and 1000');
+  execute format(
+    'select jsonb_build_object(''rows'', coalesce(jsonb_agg(p.data order by p.key collate "C"), ''[]''),
+       ''next'', case when count(*) = $3 then max(p.key collate "C") end)
+     from (select q.key, q.data from (%s) q where $2 = '''' or q.key collate "C" > $2 order by q.key collate "C" limit $3) p',
+    v_query
+  ) into v_page using v_user, p_after, p_limit;
+  return v_page;
+end;
+$function$;
+
+comment on function "public"."my_data"(text, text, integer) is 'A page of one section of everything about the caller: {rows, next}; next is p_after of the next page, null after the last.';
+
+revoke all on function "public"."my_data"(text, text, integer) from public;
+
+grant execute on function "public"."my_data"(text, text, integer) to "authenticated", "postgres";
 
 -- public/functions/my_earnings
 
@@ -8582,6 +9111,27 @@ revoke all on function "public"."note_audit_check"(jsonb) from public;
 
 grant execute on function "public"."note_audit_check"(jsonb) to "postgres", "service_role";
 
+-- public/functions/note_deletion_step
+
+create or replace function public.note_deletion_step (
+  p_user_id uuid,
+  p_step    text
+)
+  returns void
+  language sql
+  security definer
+  set search_path to ''
+  AS $function$
+  update billing.deletions d set steps = jsonb_build_object(p_step, now()) || d.steps
+  where d.user_id = p_user_id and d.finished_at is null;
+$function$;
+
+comment on function "public"."note_deletion_step"(uuid, text) is 'Remembers when a step was first done.';
+
+revoke all on function "public"."note_deletion_step"(uuid, text) from public;
+
+grant execute on function "public"."note_deletion_step"(uuid, text) to "postgres", "service_role";
+
 -- public/functions/note_dispute_work
 
 create or replace function public.note_dispute_work (
@@ -8973,6 +9523,28 @@ revoke all on function "public"."purchase_terms"(uuid) from public;
 
 grant execute on function "public"."purchase_terms"(uuid) to "postgres", "service_role";
 
+-- public/functions/purchases_of_buyer
+
+create or replace function public.purchases_of_buyer (
+  p_user_id uuid
+)
+  returns SETOF uuid
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select p.id from public.purchases p
+  where p.buyer_id = p_user_id and p.checkout_session_id is not null
+    and (p.status in ('open', 'processing') or p.kind = 'monthly');
+$function$;
+
+comment on function "public"."purchases_of_buyer"(uuid) is 'Purchases whose end must be in our rows before their buyer goes: unsettled ones and monthly ones.';
+
+revoke all on function "public"."purchases_of_buyer"(uuid) from public;
+
+grant execute on function "public"."purchases_of_buyer"(uuid) to "postgres", "service_role";
+
 -- public/functions/receive_stripe_event
 
 create or replace function public.receive_stripe_event (
@@ -9170,6 +9742,35 @@ revoke all on function "public"."relink_customer"(uuid, text, text) from public;
 
 grant execute on function "public"."relink_customer"(uuid, text, text) to "postgres", "service_role";
 
+-- public/functions/remove_chat
+
+create or replace function public.remove_chat (
+  p_user_id uuid,
+  p_limit   integer
+)
+  returns bigint
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_removed bigint;
+begin
+  perform billing.require(p_limit between 1 and 10000, 'p_limit is not between 1 and 10000');
+  perform billing.require(billing.is_leaving(p_user_id), 'this person has not asked to be deleted');
+  delete from public.messages m
+  where m.id in (select o.id from public.messages o where o.user_id = p_user_id limit p_limit);
+  get diagnostics v_removed = row_count;
+  return v_removed;
+end;
+$function$;
+
+comment on function "public"."remove_chat"(uuid, integer) is 'Removes messages of somebody who is leaving, p_limit at a time, so that no statement takes long; answers how many.';
+
+revoke all on function "public"."remove_chat"(uuid, integer) from public;
+
+grant execute on function "public"."remove_chat"(uuid, integer) to "postgres", "service_role";
+
 -- public/functions/report_email_setup
 
 create or replace function public.report_email_setup (
@@ -9189,6 +9790,47 @@ comment on function "public"."report_email_setup"(text) is 'Tells an operator th
 revoke all on function "public"."report_email_setup"(text) from public;
 
 grant execute on function "public"."report_email_setup"(text) to "postgres", "service_role";
+
+-- public/functions/request_deletion
+
+create or replace function public.request_deletion (
+  p_user_id uuid
+)
+  returns jsonb
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_deletion billing.deletions;
+begin
+  perform billing.require(p_user_id is not null, 'p_user_id is missing');
+  perform billing.lock_person(p_user_id);
+  insert into billing.deletions (user_id, stripe_customer_id, stripe_account_id)
+  select u.id, (select c.stripe_customer_id from public.customers c where c.user_id = u.id),
+    (select s.stripe_account_id from public.sellers s where s.user_id = u.id)
+  from auth.users u where u.id = p_user_id
+  on conflict (user_id) do nothing;
+  select * into v_deletion from billing.deletions d where d.user_id = p_user_id;
+  perform billing.require(found, 'there is no such user');
+  -- No password, a ban (which Auth asks for at every sign-in and refresh, whatever the method), and no session left.
+  update auth.users u set encrypted_password = '', banned_until = now() + interval '100 years' where u.id = p_user_id;
+  delete from auth.sessions s where s.user_id = p_user_id;
+  delete from auth.refresh_tokens t where t.user_id::text = p_user_id::text;
+  -- Nothing more is spent beyond the allowance.
+  update billing.overage_accounts a set enabled = false, updated_at = now() where a.user_id = p_user_id and a.enabled;
+  -- Nothing more is sold.
+  update public.sellers s set status = 'closed', paused_reason = 'The creator has left.'
+  where s.user_id = p_user_id and s.status <> 'closed';
+  return billing.deletion_record(v_deletion);
+end;
+$function$;
+
+comment on function "public"."request_deletion"(uuid) is 'Begins the deletion of a user, once: {state, requested_at, finished_at}. Ends their sessions and every way to sign in.';
+
+revoke all on function "public"."request_deletion"(uuid) from public;
+
+grant execute on function "public"."request_deletion"(uuid) to "postgres", "service_role";
 
 -- public/functions/require_user
 
@@ -10245,6 +10887,11 @@ create trigger customers_after_change_audit
   for each row
   execute function billing.audit('billing.customer', 'user_id', 'user_id', 'stripe_customer_id', 'stripe_customer_id');
 
+create trigger customers_before_write_refuse_leaving
+  before insert or update on public.customers
+  for each row
+  execute function billing.refuse_leaving('user_id');
+
 create policy "Owners read their customer" on "public"."customers"
   for select
   to "authenticated"
@@ -10357,7 +11004,7 @@ grant select on table "public"."features" to "service_role";
 
 create table "public"."invoices" (
   "id"                 text                     not null,
-  "user_id"            uuid                     not null,
+  "user_id"            uuid,
   "subscription_id"    text,
   "number"             text,
   "status"             text                     not null,
@@ -10396,6 +11043,8 @@ comment on column "public"."invoices"."subscription_id" is 'No foreign key: an i
 
 comment on column "public"."invoices"."total_minor" is 'In the smallest unit of the currency; negative is a credit.';
 
+comment on column "public"."invoices"."user_id" is 'Null once the person was deleted: the law has us keep the invoice, not whose it was.';
+
 comment on table "public"."invoices" is 'Snapshot of the finalized invoices of a customer in Stripe. A draft is not yet an invoice to anybody.';
 
 grant select on table "public"."invoices" to "authenticated";
@@ -10429,9 +11078,9 @@ create table "public"."licences" (
 alter table "public"."licences"
   enable row level security;
 
-create index licences_listing_id_idx on public.licences using btree (listing_id);
+create index licences_listing_id_user_id_idx on public.licences using btree (listing_id, user_id);
 
-create index licences_user_id_listing_id_idx on public.licences using btree (user_id, listing_id);
+create index licences_user_id_idx on public.licences using btree (user_id);
 
 create trigger licences_after_change_audit
   after insert or delete or update of user_id, listing_id, purchase_id, status, reason, valid_until on public.licences
@@ -11308,6 +11957,11 @@ create trigger purchases_after_change_audit
     billing.audit('billing.purchase', 'buyer_id', 'id',
     'buyer_id,listing_id,seller_id,kind,amount_minor,currency,fee_bps,fee_minor,status,refunded_minor,problem,subscription_status,past_due_since,cancel_at,cancel_at_period_end,current_period_end,paid_at', 'checkout_session_id,payment_intent_id,charge_id,stripe_subscription_id,stripe_customer_id');
 
+create trigger purchases_before_insert_refuse_leaving
+  before insert on public.purchases
+  for each row
+  execute function billing.refuse_leaving('buyer_id');
+
 create trigger purchases_before_update_touch
   before update on public.purchases
   for each row
@@ -11416,6 +12070,11 @@ create trigger sellers_after_update_listings
   for each row
   when (((old.status <> new.status) OR (old.display_name <> new.display_name) OR (old.user_id IS DISTINCT FROM new.user_id)))
   execute function billing.seller_changed();
+
+create trigger sellers_before_insert_refuse_leaving
+  before insert on public.sellers
+  for each row
+  execute function billing.refuse_leaving('user_id');
 
 create trigger sellers_before_update_close
   before update on public.sellers

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CARDS, mustLeave, pay } from "../support/hosted.ts";
-import { eventually, type Person, request, signUp, sql } from "../support/stack.ts";
+import { eventually, type Person, request, signUp, sql, stack } from "../support/stack.ts";
 
 /** Tables whose rows belong to somebody; the catalogue is public by intent. */
 const OWNED = [

@@ -180,14 +180,14 @@ isOneToOne: false
                   ]
                 },"invoices": {
                   Row: {
-                    "amount_due_minor": number,"amount_paid_minor": number,"currency": string,"hosted_invoice_url": string | null,"id": string,"invoice_pdf": string | null,"number": string | null,"period_end": string | null,"period_start": string | null,"status": string,"stripe_created_at": string,"subscription_id": string | null,"synced_at": string,"total_minor": number,"user_id": string
+                    "amount_due_minor": number,"amount_paid_minor": number,"currency": string,"hosted_invoice_url": string | null,"id": string,"invoice_pdf": string | null,"number": string | null,"period_end": string | null,"period_start": string | null,"status": string,"stripe_created_at": string,"subscription_id": string | null,"synced_at": string,"total_minor": number,"user_id": string | null
                   }
                   ComputedFields: never
                   Insert: {
-                    "amount_due_minor": number,"amount_paid_minor": number,"currency": string,"hosted_invoice_url"?: string | null,"id": string,"invoice_pdf"?: string | null,"number"?: string | null,"period_end"?: string | null,"period_start"?: string | null,"status": string,"stripe_created_at": string,"subscription_id"?: string | null,"synced_at"?: string,"total_minor": number,"user_id": string
+                    "amount_due_minor": number,"amount_paid_minor": number,"currency": string,"hosted_invoice_url"?: string | null,"id": string,"invoice_pdf"?: string | null,"number"?: string | null,"period_end"?: string | null,"period_start"?: string | null,"status": string,"stripe_created_at": string,"subscription_id"?: string | null,"synced_at"?: string,"total_minor": number,"user_id"?: string | null
                   }
                   Update: {
-                    "amount_due_minor"?: number,"amount_paid_minor"?: number,"currency"?: string,"hosted_invoice_url"?: string | null,"id"?: string,"invoice_pdf"?: string | null,"number"?: string | null,"period_end"?: string | null,"period_start"?: string | null,"status"?: string,"stripe_created_at"?: string,"subscription_id"?: string | null,"synced_at"?: string,"total_minor"?: number,"user_id"?: string
+                    "amount_due_minor"?: number,"amount_paid_minor"?: number,"currency"?: string,"hosted_invoice_url"?: string | null,"id"?: string,"invoice_pdf"?: string | null,"number"?: string | null,"period_end"?: string | null,"period_start"?: string | null,"status"?: string,"stripe_created_at"?: string,"subscription_id"?: string | null,"synced_at"?: string,"total_minor"?: number,"user_id"?: string | null
                   }
                   Relationships: [
                     {
@@ -672,6 +672,12 @@ isOneToOne: false
 "customers_without_metered_items":
 { Args: { "p_limit"?: number }; Returns: string[]
                            },
+"deletion_failed":
+{ Args: { "p_error": string,"p_user_id": string }; Returns: undefined
+                           },
+"deletion_waits":
+{ Args: { "p_user_id": string }; Returns: undefined
+                           },
 "discard_copies":
 { Args: { "p_listing_id": string }; Returns: number
                            },
@@ -700,6 +706,9 @@ isOneToOne: false
 "end_sync":
 { Args: { "p_stripe_customer_id": string,"p_token": number }; Returns: undefined
                            },
+"erase_person":
+{ Args: { "p_stripe_customer_id": string,"p_user_id": string }; Returns: boolean
+                           },
 "fail_stripe_event":
 { Args: { "p_error": string,"p_id": string }; Returns: undefined
                            },
@@ -711,6 +720,11 @@ isOneToOne: false
                            },
 "is_current_checkout":
 { Args: { "p_attempt": number,"p_user_id": string }; Returns: boolean
+                           },
+"lease_deletions":
+{ Args: { "p_limit": number }; Returns: {
+              "ripe": boolean,"stripe_account_id": string,"stripe_customer_id": string,"user_id": string
+            }[]
                            },
 "lease_notifications":
 { Args: { "p_limit"?: number }; Returns: {
@@ -739,11 +753,17 @@ isOneToOne: false
 "mark_notifications_read":
 { Args: { "p_up_to"?: number }; Returns: number
                            },
+"mirrored_subscriptions":
+{ Args: { "p_user_id": string }; Returns: string[]
+                           },
 "move_ledger_check":
 { Args: { "p_after"?: string }; Returns: undefined
                            },
 "move_usage_check":
 { Args: { "p_after": string }; Returns: undefined
+                           },
+"my_data":
+{ Args: { "p_after"?: string,"p_limit"?: number,"p_section": string }; Returns: Json
                            },
 "my_earnings":
 { Args: { "p_currency": string,"p_from": string,"p_to": string }; Returns: {
@@ -791,6 +811,9 @@ isOneToOne: false
 "note_audit_check":
 { Args: { "p_fault": Json }; Returns: undefined
                            },
+"note_deletion_step":
+{ Args: { "p_step": string,"p_user_id": string }; Returns: undefined
+                           },
 "note_dispute_work":
 { Args: { "p_amount_minor"?: number,"p_dispute_id": string,"p_done"?: string,"p_error"?: string }; Returns: undefined
                            },
@@ -823,6 +846,9 @@ isOneToOne: false
 "purchase_terms":
 { Args: { "p_purchase_id": string }; Returns: Json
                            },
+"purchases_of_buyer":
+{ Args: { "p_user_id": string }; Returns: string[]
+                           },
 "receive_stripe_event":
 { Args: { "p_api_version"?: string,"p_created": string,"p_id": string,"p_payload": Json,"p_purchase_id"?: string,"p_stripe_account_id"?: string,"p_stripe_customer_id"?: string,"p_type": string }; Returns: string
                            },
@@ -841,8 +867,14 @@ isOneToOne: false
 "relink_customer":
 { Args: { "p_gone": string,"p_stripe_customer_id": string,"p_user_id": string }; Returns: string
                            },
+"remove_chat":
+{ Args: { "p_limit": number,"p_user_id": string }; Returns: number
+                           },
 "report_email_setup":
 { Args: { "p_problem": string }; Returns: undefined
+                           },
+"request_deletion":
+{ Args: { "p_user_id": string }; Returns: Json
                            },
 "require_user":
 { Args: { "p_user_id": string }; Returns: undefined

@@ -66,8 +66,18 @@ export async function call<T>(
   body: Record<string, unknown>,
   schema: z.ZodMiniType<T>,
 ) {
+  return understand(schema, await invoke(name, body));
+}
+
+/** The same, for an answer that is a document of its own. */
+export async function download(name: string, body: Record<string, unknown>): Promise<Blob> {
+  const text = JSON.stringify(await invoke(name, body), null, 2);
+  return new Blob([text], { type: "application/json" });
+}
+
+async function invoke(name: string, body: Record<string, unknown>): Promise<unknown> {
   const { data, error } = await db().functions.invoke(name, { body });
-  if (!error) return understand(schema, data);
+  if (!error) return data;
   if (!(error instanceof FunctionsHttpError)) throw fromNetwork(error.context ?? error);
   const response: Response = error.context;
   throw fromFunction(response.status, await response.json().catch(() => null));
