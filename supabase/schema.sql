@@ -1526,6 +1526,11 @@ create or replace function billing.export_query (
       'select e.user_id::text as key, to_jsonb(e) as data from public.entitlements e where e.user_id = $1'
     when 'access_log' then
       'select lpad(l.id::text, 20, ''0'') as key, to_jsonb(l) as data from billing.access_log l where l.user_id = $1'
+    when 'audit_log' then
+      -- Who did it is told only where it was oneself.
+      'select lpad(l.id::text, 20, ''0'') as key, to_jsonb(l) - ''actor'' - ''on_behalf_of'' ||
+        jsonb_build_object(''by_oneself'', l.actor = ''user:'' || $1::text or coalesce(l.on_behalf_of = $1, false)) as data
+        from billing.audit_log l where l.user_id = $1'
     when 'grants' then
       -- Which operator granted it is the operator's data.
       'select lpad(g.id::text, 20, ''0'') as key, to_jsonb(g) - ''granted_by'' as data from billing.grants g where g.user_id = $1'
@@ -5415,6 +5420,11 @@ alter table "billing"."deletions"
 
 create index deletions_next_attempt_at_idx on billing.deletions using btree (next_attempt_at)
   where (finished_at is null);
+
+create trigger deletions_after_change_audit
+  after insert or delete or update of requested_at, finished_at on billing.deletions
+  for each row
+  execute function billing.audit('person.deletion', 'user_id', 'user_id', 'requested_at,finished_at', 'stripe_customer_id,stripe_account_id');
 
 create policy "Nobody reads the deletions" on "billing"."deletions"
   for all

@@ -378,3 +378,7 @@ select cron.schedule(
   'tollgate-deletions', '*/5 * * * *',
   $$select billing.call_function('deletions') where exists (select from billing.deletions d where d.finished_at is null)$$
 );
+
+select billing.audit_table(
+  'billing.deletions'::regclass, 'person.deletion', 'user_id', 'user_id', 'requested_at,finished_at', 'stripe_customer_id,stripe_account_id'
+);

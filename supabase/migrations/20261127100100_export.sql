@@ -41,6 +41,11 @@ as $$
       'select e.user_id::text as key, to_jsonb(e) as data from public.entitlements e where e.user_id = $1'
     when 'access_log' then
       'select lpad(l.id::text, 20, ''0'') as key, to_jsonb(l) as data from billing.access_log l where l.user_id = $1'
+    when 'audit_log' then
+      -- Who did it is told only where it was oneself.
+      'select lpad(l.id::text, 20, ''0'') as key, to_jsonb(l) - ''actor'' - ''on_behalf_of'' ||
+        jsonb_build_object(''by_oneself'', l.actor = ''user:'' || $1::text or coalesce(l.on_behalf_of = $1, false)) as data
+        from billing.audit_log l where l.user_id = $1'
     when 'grants' then
       -- Which operator granted it is the operator's data.
       'select lpad(g.id::text, 20, ''0'') as key, to_jsonb(g) - ''granted_by'' as data from billing.grants g where g.user_id = $1'

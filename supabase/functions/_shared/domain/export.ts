@@ -14,6 +14,7 @@ export const SECTIONS = [
   "customers",
   "entitlements",
   "access_log",
+  "audit_log",
   "grants",
   "trial_uses",
   "checkout_attempts",
