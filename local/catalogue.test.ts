@@ -91,7 +91,7 @@ Deno.test("the catalogue in Stripe", async (t) => {
     await t.step("a second time changes nothing", async () => {
       assert.deepEqual(await ensureCatalogue(stripe, ROWS), first);
       assert.equal((await stripe.prices.list()).data.length, 2);
-      assert.equal((await stripe.billingPortal.configurations.list()).data.length, 1);
+      assert.equal((await stripe.billingPortal.configurations.list()).data.length, 2);
     });
 
     await t.step("a changed amount is a new price that takes the lookup key over", async () => {
@@ -104,8 +104,11 @@ Deno.test("the catalogue in Stripe", async (t) => {
       const { data } = await stripe.prices.list({ lookup_keys: ["pro_monthly"] });
       assert.deepEqual(data.map((one) => one.unit_amount), [1900]);
       const configurations = await stripe.billingPortal.configurations.list();
-      assert.equal(configurations.data.length, 1);
-      assert.equal(configurations.data[0]?.metadata?.["tollgate"], "portal");
+      const switching = configurations.data.map(({ metadata, features }) =>
+        [metadata?.["tollgate"], features.subscription_update.enabled] as const
+      );
+      assert.deepEqual(new Map(switching), new Map([["portal", true], ["portal_licences", false]]));
+      assert.equal(switching.length, 2);
     });
 
     await t.step("currencies are added to the price that is there, tiers are a price", async () => {

@@ -49,8 +49,11 @@ interface Tier {
 
 type PriceRow = CatalogueRows["prices"][number];
 
-/** supabase/functions finds the portal configuration by this. */
-const PORTAL_MARK = { tollgate: "portal" };
+/**
+ * supabase/functions finds the portal's configurations by these values of `metadata.tollgate`. In the second nothing can be
+ * switched: the portal would offer the plans also to the subscription of a licence, whose payments are its creator's.
+ */
+const PORTALS = ["portal", "portal_licences"] as const;
 /** Stripe's limit for one `lookup_keys` filter. */
 const LOOKUP_KEYS_PER_CALL = 10;
 
@@ -74,7 +77,7 @@ export async function ensureCatalogue(
     prices.set(row.lookup_key, price);
     portal.set(product, [...portal.get(product) ?? [], price]);
   }
-  if (portal.size > 0) await ensurePortal(stripe, portal);
+  if (portal.size > 0) await ensurePortals(stripe, portal);
   for (const [key, id] of await ensureMetered(stripe, rows)) prices.set(key, id);
   for (const [key, id] of await ensurePacks(stripe, rows.packs ?? [])) prices.set(key, id);
   return prices;
@@ -206,13 +209,26 @@ function haveSameTiers(theirs: Stripe.Price.Tier[] | undefined, ours: Tier[] | n
     );
 }
 
-async function ensurePortal(stripe: Stripe, pricesByProduct: Map<string, string[]>): Promise<void> {
-  const features = portalFeatures(pricesByProduct);
+async function ensurePortals(
+  stripe: Stripe,
+  pricesByProduct: Map<string, string[]>,
+): Promise<void> {
+  const { data } = await stripe.billingPortal.configurations.list({ active: true, limit: 100 });
+  for (const mark of PORTALS) {
+    const existing = data.find((one) => one.metadata?.["tollgate"] === mark);
+    await ensurePortal(stripe, mark, portalFeatures(mark, pricesByProduct), existing);
+  }
+}
+
+async function ensurePortal(
+  stripe: Stripe,
+  mark: typeof PORTALS[number],
+  features: Stripe.BillingPortal.ConfigurationCreateParams.Features,
+  existing: Stripe.BillingPortal.Configuration | undefined,
+): Promise<void> {
   // Compared by what was asked for: Stripe's answer adds fields of its own.
   const version = await digest(JSON.stringify(features));
-  const metadata = { ...PORTAL_MARK, version };
-  const { data } = await stripe.billingPortal.configurations.list({ active: true, limit: 100 });
-  const existing = data.find((one) => one.metadata?.["tollgate"] === PORTAL_MARK.tollgate);
+  const metadata = { tollgate: mark, version };
   if (!existing) await stripe.billingPortal.configurations.create({ features, metadata });
   else if (existing.metadata?.["version"] !== version) {
     await stripe.billingPortal.configurations.update(existing.id, { features, metadata });
@@ -220,6 +236,7 @@ async function ensurePortal(stripe: Stripe, pricesByProduct: Map<string, string[
 }
 
 function portalFeatures(
+  mark: typeof PORTALS[number],
   pricesByProduct: Map<string, string[]>,
 ): Stripe.BillingPortal.ConfigurationCreateParams.Features {
   return {
@@ -227,7 +244,7 @@ function portalFeatures(
     invoice_history: { enabled: true },
     payment_method_update: { enabled: true },
     subscription_cancel: { enabled: true, mode: "at_period_end" },
-    subscription_update: {
+    subscription_update: mark === "portal_licences" ? { enabled: false } : {
       enabled: true,
       default_allowed_updates: ["price", "promotion_code"],
       // At once: pending prorations of a plan that is then cancelled may never be paid.

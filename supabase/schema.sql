@@ -2008,6 +2008,28 @@ revoke all on function "billing"."is_listing_seller"(uuid) from public;
 
 grant execute on function "billing"."is_listing_seller"(uuid) to "authenticated", "postgres";
 
+-- billing/functions/is_paid_by_credit
+
+create or replace function billing.is_paid_by_credit (
+  p_purchase public.purchases
+)
+  returns boolean
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select p_purchase.kind = 'monthly' and p_purchase.session_status = 'complete'
+    and p_purchase.payment_status in ('paid', 'no_payment_required')
+    -- Once it was, it has been: what becomes of the subscription later is monthly_right()'s.
+    and (p_purchase.subscription_status = 'active' or p_purchase.paid_at is not null);
+$function$;
+
+comment on function "billing"."is_paid_by_credit"(public.purchases) is 'Whether a monthly licence without any charge is one whose month was paid for out of the buyer''s credit at Stripe.';
+
+revoke all on function "billing"."is_paid_by_credit"(public.purchases) from public;
+
+grant execute on function "billing"."is_paid_by_credit"(public.purchases) to "postgres";
+
 -- billing/functions/is_tier_table
 
 create or replace function billing.is_tier_table (
@@ -3306,22 +3328,27 @@ declare
 begin
   select * into v_charge from billing.purchase_charges c
   where c.purchase_id = p_purchase.id and c.status = 'succeeded' order by c.created_at desc, c.id desc limit 1;
-  if not found then
+  if found then
+    select s.state, s.refunded_minor into status, refunded_minor from billing.charge_state(v_charge.id) s;
+    paid_at := v_charge.created_at;
+  elsif billing.is_paid_by_credit(p_purchase) then
+    status := 'paid';
+    refunded_minor := 0;
+    paid_at := coalesce(p_purchase.paid_at, now());
+  else
     status := billing.unpaid_status(p_purchase);
     refunded_minor := 0;
     holds := status in ('open', 'processing');
     return next;
     return;
   end if;
-  select s.state, s.refunded_minor into status, refunded_minor from billing.charge_state(v_charge.id) s;
-  paid_at := v_charge.created_at;
   holds := status in ('paid', 'partially_refunded', 'disputed');
   licence := case status when 'lost' then 'revoked' when 'refunded' then 'revoked' when 'disputed' then 'suspended'
     else 'active' end;
   reason := case status when 'lost' then 'dispute_lost' when 'refunded' then 'refunded'
     when 'disputed' then 'dispute_open' end;
   if p_purchase.kind = 'monthly' then
-    select * into v_monthly from billing.monthly_right(p_purchase, v_charge.created_at);
+    select * into v_monthly from billing.monthly_right(p_purchase, paid_at);
     valid_until := v_monthly.valid_until;
     -- As long as Stripe goes on charging, a second one must not begin.
     holds := p_purchase.subscription_status not in ('canceled', 'incomplete_expired');
@@ -4980,6 +5007,31 @@ comment on function "billing"."take_hold"(public.purchases) is 'A purchase that 
 revoke all on function "billing"."take_hold"(public.purchases) from public;
 
 grant execute on function "billing"."take_hold"(public.purchases) to "postgres";
+
+-- billing/functions/tell_credit_sale
+
+create or replace function billing.tell_credit_sale()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  if not exists (
+    select from billing.purchase_charges c where c.purchase_id = new.id and c.status = 'succeeded'
+  ) then
+    perform billing.report_problem('licence_paid_by_credit', new.id::text, jsonb_build_object(
+      'seller', new.seller_id, 'amount_minor', new.amount_minor, 'currency', new.currency, 'fee_minor', new.fee_minor
+    ));
+  end if;
+  return null;
+end;
+$function$;
+
+comment on function "billing"."tell_credit_sale"() is 'A sale that was paid without a charge: nothing went to the creator, an operator decides.';
+
+revoke all on function "billing"."tell_credit_sale"() from public;
+
+grant execute on function "billing"."tell_credit_sale"() to "postgres";
 
 -- billing/functions/touch_updated_at
 
@@ -11966,6 +12018,12 @@ create trigger purchases_after_change_audit
   execute function
     billing.audit('billing.purchase', 'buyer_id', 'id',
     'buyer_id,listing_id,seller_id,kind,amount_minor,currency,fee_bps,fee_minor,status,refunded_minor,problem,subscription_status,past_due_since,cancel_at,cancel_at_period_end,current_period_end,paid_at', 'checkout_session_id,payment_intent_id,charge_id,stripe_subscription_id,stripe_customer_id');
+
+create trigger purchases_after_paid_tell_credit
+  after update of paid_at on public.purchases
+  for each row
+  when (((old.paid_at IS NULL) AND (new.paid_at IS NOT NULL) AND (new.kind = 'monthly'::text)))
+  execute function billing.tell_credit_sale();
 
 create trigger purchases_before_insert_refuse_leaving
   before insert on public.purchases

@@ -16,6 +16,7 @@ import type { StackFile } from "./support/stack.ts";
 /** By folder, because `supabase` alone would mean only the workspace member below it. */
 const SUITES = ["tests", "local", "supabase/functions", "supabase/tests", "web/src"];
 const ARTIFACTS = join(ROOT, ".artifacts");
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 interface Tally {
   passed: number;
@@ -39,8 +40,14 @@ async function denoTest(paths: string[], env: Record<string, string>): Promise<T
       env: { ...Deno.env.toObject(), ...env },
       stdio: ["ignore", "inherit", "inherit"],
     });
+    // Who stops the run stops the tests too: they are not in the terminal's group when another program started us.
+    const stop = () => child.kill("SIGTERM");
+    for (const signal of SIGNALS) Deno.addSignalListener(signal, stop);
     child.on("error", () => resolve(1));
-    child.on("close", (status) => resolve(status ?? 1));
+    child.on("close", (status) => {
+      for (const signal of SIGNALS) Deno.removeSignalListener(signal, stop);
+      resolve(status ?? 1);
+    });
   });
   const tally = existsSync(report) ? count(readFileSync(report, "utf8")) : { passed: 0, failed: 0 };
   rmSync(report, { force: true });

@@ -157,7 +157,7 @@ insert into queries values
   ('purchase_disputes_purchase_id_idx', $$select from billing.purchase_disputes where purchase_id = gen_random_uuid()$$),
   ('purchase_disputes_next_attempt_at_idx',
     $$select from billing.purchase_disputes where next_attempt_at <= now() order by next_attempt_at limit 10$$),
-  ('licences_user_id_idx', $$select from public.licences where user_id = (select gen_random_uuid())$$),
+  ('licences_user_id_idx', $$select status from public.licences where user_id = (select gen_random_uuid())$$),
   ('licences_listing_id_user_id_idx', $$select from public.licences where listing_id = gen_random_uuid()$$),
   ('agents_source_listing_id_idx', $$select from public.agents where source_listing_id = gen_random_uuid()$$),
   ('conversations_agent_id_idx', $$select from public.conversations where agent_id = gen_random_uuid()$$),

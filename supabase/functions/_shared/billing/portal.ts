@@ -8,7 +8,8 @@ import { currentRow } from "./subscription.ts";
 export type PortalFlow = "cancel" | "update" | "payment_method";
 
 const CONFIGURATION_TTL_MS = 5 * 60_000;
-let configuration: { id: string | undefined; readAt: number } | undefined;
+/** Ids by the value of `metadata.tollgate`. */
+let configurations: { ids: ReadonlyMap<string, string>; readAt: number } | undefined;
 
 /**
  * Opens Stripe's Billing Portal, at its front page or in the middle of one task.
@@ -24,7 +25,7 @@ export async function openPortal(
   if (customer === null) throw nothingToManage();
   const urls = returnUrls(env().SITE_URL);
   const flowData = flow === undefined ? undefined : await flowFor(flow, call, urls.portal);
-  const ours = await ourConfiguration();
+  const ours = await configurationFor(flow, call);
   try {
     const session = await stripe().billingPortal.sessions.create({
       customer,
@@ -68,14 +69,37 @@ async function flowFor(
   };
 }
 
-/** The configuration that the catalogue's set-up made; without one Stripe uses the account's default. */
-async function ourConfiguration(): Promise<string | undefined> {
+/**
+ * The configuration that the catalogue's set-up made; without one Stripe uses the account's default. Whoever pays for a licence
+ * by the month gets one in which nothing can be switched: the portal would offer the plans for that subscription too, and its
+ * payments are the creator's. Changing one's plan itself names the subscription.
+ */
+async function configurationFor(
+  flow: PortalFlow | undefined,
+  { supabase }: db.UserCall,
+): Promise<string | undefined> {
+  const ids = await ourConfigurations();
+  const fixed = flow !== "update" && await db.paysForLicences(supabase);
+  if (!fixed) return ids.get("portal");
+  const id = ids.get("portal_licences");
+  if (id !== undefined) return id;
+  throw new AppError("not_configured", "This deployment is not configured.", {
+    cause: new Error("Stripe has no portal configuration with metadata tollgate: portal_licences"),
+  });
+}
+
+async function ourConfigurations(): Promise<ReadonlyMap<string, string>> {
   const now = Date.now();
-  if (configuration && now - configuration.readAt < CONFIGURATION_TTL_MS) return configuration.id;
+  if (configurations && now - configurations.readAt < CONFIGURATION_TTL_MS) {
+    return configurations.ids;
+  }
   const { data } = await callingStripe(() =>
     stripe().billingPortal.configurations.list({ active: true, limit: 100 })
   );
-  const id = data.find((candidate) => candidate.metadata?.["tollgate"] === "portal")?.id;
-  configuration = { id, readAt: now };
-  return id;
+  const ids = new Map(data.flatMap(({ id, metadata }) => {
+    const mark = metadata?.["tollgate"];
+    return mark === undefined ? [] : [[mark, id] as const];
+  }));
+  configurations = { ids, readAt: now };
+  return ids;
 }

@@ -140,6 +140,15 @@ export function findLicence(
   return rows(client.from("licences").select("purchase_id").eq("id", id).maybeSingle());
 }
 
+/** Whether the caller has a monthly licence whose subscription may still charge. */
+export async function paysForLicences(client: Client): Promise<boolean> {
+  const found = await rows(
+    client.from("purchases").select("id").eq("kind", "monthly")
+      .not("status", "in", "(open,expired,failed,canceled)").limit(1),
+  );
+  return found.length > 0;
+}
+
 const state = z.object({
   status: z.string(),
   licence: z.string().nullish(),
