@@ -11140,7 +11140,7 @@ create table "public"."licences" (
 alter table "public"."licences"
   enable row level security;
 
-create index licences_listing_id_user_id_idx on public.licences using btree (listing_id, user_id);
+create index licences_listing_id_idx on public.licences using btree (listing_id);
 
 create index licences_user_id_idx on public.licences using btree (user_id);
 

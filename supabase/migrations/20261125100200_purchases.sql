@@ -136,7 +136,7 @@ create table public.licences (
 );
 
 create index licences_user_id_idx on public.licences (user_id);
-create index licences_listing_id_user_id_idx on public.licences (listing_id, user_id);
+create index licences_listing_id_idx on public.licences (listing_id);
 
 comment on table public.licences is 'The right to read, run and clone a definition, or to an add-on. Derived from the purchase.';
 comment on column public.licences.valid_until is 'When it ends by itself; null is never. A renewal moves it on.';

@@ -76,7 +76,7 @@ insert into queries values
       where user_id = (select gen_random_uuid()) and conversation_id = (select gen_random_uuid())
       order by created_at desc limit 50$$),
   ('agents_user_id_idx', $$select from public.agents where user_id = (select gen_random_uuid())$$),
-  ('usage_counters_metric_id_idx', $$select used from billing.usage_counters where metric_id = 'message'$$),
+  ('usage_counters_metric_id_idx', $$select used from billing.usage_counters where metric_id = 'no_such_metric'$$),
   ('checkout_attempts_lookup_key_idx',
     $$select from billing.checkout_attempts where lookup_key = 'pro_monthly'$$),
   ('stripe_events_next_attempt_at_idx',
@@ -158,7 +158,7 @@ insert into queries values
   ('purchase_disputes_next_attempt_at_idx',
     $$select from billing.purchase_disputes where next_attempt_at <= now() order by next_attempt_at limit 10$$),
   ('licences_user_id_idx', $$select status from public.licences where user_id = (select gen_random_uuid())$$),
-  ('licences_listing_id_user_id_idx', $$select from public.licences where listing_id = gen_random_uuid()$$),
+  ('licences_listing_id_idx', $$select from public.licences where listing_id = gen_random_uuid()$$),
   ('agents_source_listing_id_idx', $$select from public.agents where source_listing_id = gen_random_uuid()$$),
   ('conversations_agent_id_idx', $$select from public.conversations where agent_id = gen_random_uuid()$$),
   ('conversations_listing_id_idx', $$select from public.conversations where listing_id = gen_random_uuid()$$),

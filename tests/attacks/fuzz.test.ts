@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import postgres from "postgres";
 import { startStack } from "../../local/stack.ts";
-import { withoutRateLimits } from "../support/attacks.ts";
 import { type Case, functionCases, type Known, rpcCases } from "../support/fuzz.ts";
 
 /**
@@ -76,7 +75,6 @@ Deno.test(`${CASES} random calls of functions and RPCs: no 5xx, no hang, no stra
   const stack = await startStack({ web: false, cron: false, log: (line) => log.push(line) });
   const db = postgres(stack.dbUrl, { max: 4, onnotice: () => {} });
   try {
-    await using _ = await withoutRateLimits(db);
     const people = await Promise.all(Array.from({ length: PEOPLE }, (_, i) => signUp(stack, i)));
     const tokens = people.map(({ token }) => token);
     const known = await knownTo(db);

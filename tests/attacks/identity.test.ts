@@ -1,13 +1,6 @@
 import assert from "node:assert/strict";
 import type postgres from "postgres";
-import {
-  type Attack,
-  tryAll,
-  unchanged,
-  type Victim,
-  victim,
-  withoutRateLimits,
-} from "../support/attacks.ts";
+import { type Attack, tryAll, unchanged, type Victim, victim } from "../support/attacks.ts";
 import { type Person, request, signUp, sql } from "../support/stack.ts";
 
 /** From the catalogue of the database, so that tables and functions to come are attacked too. */
@@ -322,7 +315,6 @@ async function conversation(person: Person): Promise<string> {
 
 Deno.test("nobody reads, writes or calls as somebody else, wherever they put the id", async (t) => {
   const db = sql();
-  await using _ = await withoutRateLimits(db);
   const owner = await victim(db);
   const attacker = await signUp("attacker");
   const mine = await conversation(attacker);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type postgres from "postgres";
-import { note, unchanged, type Victim, victim, withoutRateLimits } from "../support/attacks.ts";
+import { note, unchanged, type Victim, victim } from "../support/attacks.ts";
 import { request, signUp, sql } from "../support/stack.ts";
 
 /** What somebody could try who could send SQL as a client: the last line, should anything before it fall. */
@@ -86,7 +86,6 @@ async function as(db: postgres.Sql, role: string, sub: string | null, query: str
 
 Deno.test("SQL as a client's role gets no further than the API does", async () => {
   const db = sql();
-  await using _ = await withoutRateLimits(db);
   const owner = await victim(db);
   const attacker = await signUp("sql-attacker");
   // Only a superuser may become somebody who cannot go back.
@@ -114,7 +113,6 @@ Deno.test("SQL as a client's role gets no further than the API does", async () =
 
 Deno.test("a thousand messages at once are the day's allowance, and not one more", async () => {
   const db = sql();
-  await using _ = await withoutRateLimits(db);
   const { id, token } = await signUp("flood");
   const headers = { prefer: "return=representation" };
   const { body } = await request("/rest/v1/conversations?select=id", {

@@ -15,7 +15,7 @@ export default {
       return Response.json({ deletion }, { status: 202 });
     }
     const now = new Date();
-    return new Response(exportEverything(call, now), {
+    return new Response(await exportEverything(call, now), {
       headers: {
         "content-type": "application/json",
         "content-disposition": `attachment; filename="tollgate-${

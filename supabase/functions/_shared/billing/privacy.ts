@@ -24,9 +24,13 @@ export async function askForDeletion(
 /**
  * Everything about the caller as one JSON document, `{format, exported_at, <section>: [row, …], …}`, written page by page while
  * it is read: it may be larger than the memory of a function. When a page fails the stream breaks, so that what arrived is not
- * valid JSON and nobody takes a half for the whole.
+ * valid JSON and nobody takes a half for the whole. 401 before anything is written when the account is gone already.
  */
-export function exportEverything(call: db.UserCall, now: Date): ReadableStream<Uint8Array> {
+export async function exportEverything(
+  call: db.UserCall,
+  now: Date,
+): Promise<ReadableStream<Uint8Array>> {
+  await db.requireUser(call.supabaseAdmin, call.user.id);
   const encoder = new TextEncoder();
   const parts = writeExport(call, now);
   return new ReadableStream({
