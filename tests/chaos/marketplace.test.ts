@@ -139,10 +139,10 @@ async function settle(db: postgres.Sql): Promise<void> {
     if (refunded === 0 && refused === 0 && disputes === 0) break;
   }
   await sandbox("/delivery/discard", { all: true });
-  // Payouts are heard of by events alone, or by the hourly check.
-  let after: unknown = null;
+  // Payouts are heard of by events alone, or by the hourly check: here from the first creator on, wherever that one is.
+  let after: unknown = "00000000-0000-0000-0000-000000000000";
   do {
-    after = (await mustAnswer("ledger-check", after === null ? {} : { after }))["next"];
+    after = (await mustAnswer("ledger-check", { after }))["next"];
   } while (typeof after === "string");
 }
 

@@ -267,17 +267,22 @@ Deno.test("the hourly check goes on where the last one stopped, and begins again
     update billing.ledger_check_cursor set after = 'ffffffff-ffff-4fff-bfff-ffffffffffff'`;
   const rest = (await operator("ledger-check")).body as { checked: number };
   assert.equal(rest.checked, 0);
-  const again = (await operator("ledger-check")).body as { checked: number; next: string | null };
+  let again = (await operator("ledger-check")).body as { checked: number; next: string | null };
   assert.ok(again.checked > 0);
+  // With many creators one call has not the time for all of them.
+  for (let call = 0; call < 20 && again.next !== null; call++) {
+    again = (await operator("ledger-check")).body as typeof again;
+  }
   assert.equal(again.next, null);
   await db.end();
 });
 
 /** The drifts that the newest check of this creator has written down: of the balance, of the transfers. */
 async function check(db: postgres.Sql, { account }: Creator): Promise<number[]> {
-  let after: string | null = null;
+  // From the first creator on, wherever the scheduled check is.
+  let after: string | null = "00000000-0000-0000-0000-000000000000";
   do {
-    const answer = await operator("ledger-check", after === null ? {} : { after });
+    const answer: Awaited<ReturnType<typeof operator>> = await operator("ledger-check", { after });
     assert.equal(answer.status, 200, answer.text);
     after = (answer.body as { next: string | null }).next;
   } while (after !== null);
