@@ -61,7 +61,7 @@ insert into queries values
       where user_id = (select gen_random_uuid()) and conversation_id = (select gen_random_uuid())
       order by created_at desc limit 50$$),
   ('agents_user_id_idx', $$select from public.agents where user_id = (select gen_random_uuid())$$),
-  ('usage_counters_metric_id_idx', $$select used from billing.usage_counters where metric_id = 'message'$$),
+  ('usage_counters_metric_id_idx', $$select used from billing.usage_counters where metric_id = 'no_such_metric'$$),
   ('checkout_attempts_lookup_key_idx',
     $$select from billing.checkout_attempts where lookup_key = 'pro_monthly'$$),
   ('stripe_events_next_attempt_at_idx',
