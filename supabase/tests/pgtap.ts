@@ -63,8 +63,8 @@ async function placePgTap(): Promise<void> {
 }
 
 /** Runs one file as the owner of the database. A file that breaks off counts as one failure. */
-export async function runTapFile(dbUrl: string, path: string | URL): Promise<TapResult> {
-  const text = await Deno.readTextFile(path);
+export async function runTapFile(dbUrl: string, path: URL): Promise<TapResult> {
+  const text = await readWithIncludes(path);
   const sql = postgres(dbUrl, { max: 1, onnotice: () => {} });
   try {
     const results = await sql.unsafe(text).simple();
@@ -76,6 +76,16 @@ export async function runTapFile(dbUrl: string, path: string | URL): Promise<Tap
   } finally {
     await sql.end({ timeout: 5 });
   }
+}
+
+/** psql's `\ir file` on a line of its own, relative to the file it stands in. What is included includes nothing. */
+async function readWithIncludes(path: URL): Promise<string> {
+  const lines = (await Deno.readTextFile(path)).split("\n");
+  const read = await Promise.all(lines.map((line) => {
+    const included = /^\\ir (\S+)$/.exec(line)?.[1];
+    return included === undefined ? line : Deno.readTextFile(new URL(included, path));
+  }));
+  return read.join("\n");
 }
 
 function describe(error: unknown, text: string): string {

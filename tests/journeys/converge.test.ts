@@ -243,11 +243,18 @@ Deno.test("what was never delivered is found and repaired by reconcile, and by r
       error: "billing_unavailable",
     }]);
   });
-  await t.step("the next call goes on, receives the events and repairs", async () => {
-    const { status, body, text } = await operator("reconcile");
-    assert.equal(status, 200, text);
-    const run = body as { finished: boolean; events_missing: number };
-    assert.ok(run.finished && run.events_missing >= 1, text);
+  await t.step("the next calls go on, receive the events and repair", async () => {
+    // A run stops after some seconds and the next one goes on, for other tests leave events undelivered as well.
+    let missing = 0;
+    let finished = false;
+    for (let runs = 0; !finished && runs < 20; runs++) {
+      const { status, body, text } = await operator("reconcile");
+      assert.equal(status, 200, text);
+      const run = body as { finished: boolean; events_missing: number };
+      missing += run.events_missing;
+      finished = run.finished;
+    }
+    assert.ok(finished && missing >= 1, JSON.stringify({ finished, missing }));
     assert.equal((await entitlements(person)).plan.id, "free");
     assert.deepEqual(await differencesOf(customer, true), []);
   });
