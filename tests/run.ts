@@ -1,11 +1,11 @@
 /**
- * `npm test`: starts a stack of its own on free ports, runs every test against it, and prints one last line
- * `N passed, N failed`, after a last look for secrets in the logs of all of it. It never touches the stack of `npm start`, and two runs may go side by side.
+ * `npm test`: runs every suite against a stack of its own on free ports, each with a last look for secrets in all of its logs, and
+ * prints one last line `N passed, N failed`. It never touches the stack of `npm start`, and two runs may go side by side.
  *
  * `npm test -- <path…>` runs only those files or folders.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { spawn } from "node:child_process";
 import postgres from "postgres";
 import { startStack } from "../local/stack.ts";
@@ -13,8 +13,16 @@ import { ROOT } from "./support/run.ts";
 import { leaksIn, logFiles, secretsOf } from "./support/secrets.ts";
 import type { StackFile } from "./support/stack.ts";
 
-/** By folder, because `supabase` alone would mean only the workspace member below it. */
-const SUITES = ["tests", "local", "supabase/functions", "supabase/tests", "web/src"];
+/**
+ * The folders of each suite. What would be in another's way has a stack of its own: chaos leaves thousands of events that were
+ * never delivered, and the marketplace moves the sandbox's clock by months.
+ */
+const SUITES: readonly (readonly string[])[] = [
+  ["supabase/functions", "local", "supabase/tests", "web/src"],
+  ["tests/attacks", "tests/browser", "tests/checks", "tests/journeys"],
+  ["tests/chaos"],
+  ["tests/marketplace"],
+];
 const ARTIFACTS = join(ROOT, ".artifacts");
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
@@ -70,9 +78,38 @@ async function raiseRateLimits(url: string): Promise<void> {
   await sql.end();
 }
 
-async function main(paths: string[]): Promise<Tally> {
+async function main(wanted: string[]): Promise<Tally> {
   mkdirSync(ARTIFACTS, { recursive: true });
-  console.log("Starting a stack for this run …");
+  const sum: Tally = { passed: 0, failed: 0 };
+  for (const paths of suitesOf(wanted)) {
+    const { passed, failed } = await runSuite(paths);
+    sum.passed += passed;
+    sum.failed += failed;
+  }
+  return sum;
+}
+
+/** Of every suite the folders that are wanted, or what is wanted within them; suites of which nothing is wanted are left out. */
+function suitesOf(wanted: string[]): string[][] {
+  if (wanted.length === 0) return SUITES.map((folders) => [...folders]);
+  const paths = wanted.map((path) => relative(ROOT, resolve(path)));
+  const isWithin = (path: string, folder: string) =>
+    folder === "" || `${path}/`.startsWith(`${folder}/`);
+  const stray = paths.find((path) =>
+    !SUITES.flat().some((folder) => isWithin(path, folder) || isWithin(folder, path))
+  );
+  if (stray !== undefined) throw new Error(`No tests are in ${stray}.`);
+  return SUITES.map((folders) =>
+    folders.flatMap((folder) =>
+      paths.some((path) => isWithin(folder, path))
+        ? [folder]
+        : paths.filter((path) => isWithin(path, folder))
+    )
+  ).filter((folders) => folders.length > 0);
+}
+
+async function runSuite(paths: string[]): Promise<Tally> {
+  console.log(`Starting a stack for ${paths.join(", ")} …`);
   const printed: string[] = [];
   const stack = await startStack({
     log: (line) => {
@@ -83,7 +120,7 @@ async function main(paths: string[]): Promise<Tally> {
   const description = join(stack.dataDir, "stack.json");
   try {
     await raiseRateLimits(stack.dbUrl);
-    const tally = await denoTest(paths.length > 0 ? paths : SUITES, {
+    const tally = await denoTest(paths, {
       TEST_STACK: description,
       TEST_ARTIFACTS: ARTIFACTS,
     });

@@ -1,5 +1,5 @@
 /**
- * `npm run test:chaos`: the chaos tests alone, with 10,000 schedules and as many runs of reporting usage.
+ * `npm run test:chaos`: the chaos tests alone, with 10,000 schedules, as many runs of reporting usage and as many sales.
  * `npm run test:chaos -- --runs N --seed S` runs others, or the failed ones again.
  */
 import { parseArgs } from "node:util";
@@ -13,7 +13,13 @@ const { values } = parseArgs({
 for (const [name, value] of Object.entries(values)) {
   if (!/^\d{1,10}$/.test(value)) throw new Error(`--${name} must be a whole number`);
 }
-const child = spawn(Deno.execPath(), ["run", "-A", "tests/run.ts", "tests/chaos"], {
+const child = spawn(Deno.execPath(), [
+  "run",
+  "-A",
+  "tests/run.ts",
+  "tests/chaos",
+  "tests/marketplace/chaos.test.ts",
+], {
   cwd: ROOT,
   stdio: "inherit",
   env: {

@@ -4,7 +4,7 @@ import { offerParams } from "../../supabase/functions/_shared/domain/purchase.ts
 import { CARDS, mustLeave, pay } from "../support/hosted.ts";
 import { sandbox } from "../support/sandbox.ts";
 import { stripe } from "../support/stack.ts";
-import type { Turn } from "./marketplace_schedule.ts";
+import type { Turn } from "./chaos_schedule.ts";
 
 /** What can be bought: of a creator with a fee of their own, at one price. */
 export interface Offer {
