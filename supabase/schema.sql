@@ -1070,6 +1070,34 @@ revoke all on function "billing"."deletion_record"(billing.deletions) from publi
 
 grant execute on function "billing"."deletion_record"(billing.deletions) to "postgres";
 
+-- billing/functions/dispute_action
+
+create or replace function billing.dispute_action (
+  p_dispute billing.purchase_disputes
+)
+  returns text
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select case
+    when p_dispute.transfer_state = 'none' and p_dispute.status in ('needs_response', 'under_review', 'lost') then 'reverse'
+    when p_dispute.status <> 'won' then null
+    -- We know of nothing that was taken back, but who died may have done it: Stripe knows.
+    when p_dispute.transfer_state = 'none'
+      or (p_dispute.transfer_state = 'failed' and p_dispute.reversed_minor is null) then 'settle'
+    when p_dispute.transfer_state = 'reversed' and p_dispute.reversed_minor > 0 then 'pay'
+    when p_dispute.transfer_state = 'paid_back'
+      and (select s.refunded_minor from billing.charge_state(p_dispute.charge_id) s) > p_dispute.shared_minor then 'share'
+  end;
+$function$;
+
+comment on function "billing"."dispute_action"(billing.purchase_disputes) is 'What is to be done now: reverse, settle, pay or share, see public.dispute_work(); null: nothing.';
+
+revoke all on function "billing"."dispute_action"(billing.purchase_disputes) from public;
+
+grant execute on function "billing"."dispute_action"(billing.purchase_disputes) to "postgres";
+
 -- billing/functions/emails_enabled
 
 create or replace function billing.emails_enabled()
@@ -3788,11 +3816,15 @@ declare
   v_amount constant bigint := (p_fact ->> 'amount_minor')::bigint;
   v_fee constant bigint := coalesce((p_fact ->> 'fee_minor')::bigint, 0);
   v_account constant text := p_fact ->> 'seller_account';
+  v_currency constant text := (select p.currency from public.purchases p where p.id = p_purchase_id);
   v_posted billing.ledger_transactions;
 begin
   if (select count(*) from billing.postings(v_kind, v_amount, v_fee)) < 2 or p_fact ->> 'occurred_at' is null
     or (v_kind not in ('dispute', 'payout', 'payout_failed') and (v_amount < 0 or v_fee < 0)) then
     return 'ledger_not_understood';
+  end if;
+  if v_currency <> p_fact ->> 'currency' or v_currency <> p_fact ->> 'settlement_currency' then
+    return 'ledger_currency';
   end if;
   if v_account is not null and not exists (
     select from public.sellers s where s.id = p_seller_id and s.stripe_account_id = v_account
@@ -3810,7 +3842,7 @@ begin
 end;
 $function$;
 
-comment on function "billing"."refuse_fact"(jsonb, uuid, uuid) is 'Why a fact cannot be posted: ledger_not_understood, or ledger_mismatch with what is posted under its source or with the creator. Null: it can, or it is posted already.';
+comment on function "billing"."refuse_fact"(jsonb, uuid, uuid) is 'Why a fact cannot be posted: ledger_not_understood, ledger_currency (it was settled in another currency than the sale''s), or ledger_mismatch with what is posted under its source or with the creator. Null: it can, or it is posted already.';
 
 revoke all on function "billing"."refuse_fact"(jsonb, uuid, uuid) from public;
 
@@ -4088,6 +4120,32 @@ comment on function "billing"."require"(boolean, text) is 'Answers 400 invalid_r
 revoke all on function "billing"."require"(boolean, text) from public;
 
 grant execute on function "billing"."require"(boolean, text) to "postgres";
+
+-- billing/functions/retry_dispute
+
+create or replace function billing.retry_dispute (
+  p_dispute_id text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  -- The count of attempts stays: it is part of the key, and Stripe keeps a refusal under its key for a day.
+  update billing.purchase_disputes d set
+    transfer_state = case when d.reversed_minor is null then 'none' else 'reversed' end, next_attempt_at = now()
+  where d.id = p_dispute_id and d.transfer_state = 'failed';
+  if not found then
+    raise exception 'there is no dispute % that failed', p_dispute_id using errcode = 'no_data_found';
+  end if;
+end;
+$function$;
+
+comment on function "billing"."retry_dispute"(text) is 'For operators: what failed about the creator''s share of a dispute is tried once more.';
+
+revoke all on function "billing"."retry_dispute"(text) from public;
+
+grant execute on function "billing"."retry_dispute"(text) to "postgres";
 
 -- billing/functions/retry_notification
 
@@ -6188,9 +6246,11 @@ create table "billing"."purchase_disputes" (
   "attempts"        integer                  not null default 0,
   "next_attempt_at" timestamp with time zone not null default now(),
   "last_error"      text,
+  "shared_minor"    bigint                   not null default 0,
   constraint "purchase_disputes_amount_minor_check" check ((amount_minor >= 0)),
   constraint "purchase_disputes_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
   constraint "purchase_disputes_pkey" primary key (id),
+  constraint "purchase_disputes_shared_minor_check" check ((shared_minor >= 0)),
   constraint "purchase_disputes_transfer_state_check" check ((transfer_state = ANY (ARRAY['none'::text, 'reversed'::text, 'paid_back'::text, 'failed'::text]))),
   constraint "purchase_disputes_purchase_id_fkey" foreign key (purchase_id) references public.purchases(id)
 );
@@ -6214,6 +6274,8 @@ create policy "Nobody reads the disputes" on "billing"."purchase_disputes"
   to "anon", "authenticated"
   using (false)
   with check (false);
+
+comment on column "billing"."purchase_disputes"."shared_minor" is 'Of a won dispute: how much of the payment had been refunded when what was paid again was last brought into line with it.';
 
 comment on column "billing"."purchase_disputes"."transfer_state" is 'The creator''s share: taken back while the bank holds the money, paid again when the dispute is won, or failed.';
 
@@ -7861,14 +7923,10 @@ begin
   perform billing.require(p_limit between 1 and 1000, 'p_limit is not between 1 and 1000');
   return query
   with due as (
-    select d.id,
-      case when d.transfer_state = 'none' then 'reverse' else 'pay' end as action
+    select d.id, billing.dispute_action(d) as action
     from billing.purchase_disputes d
     join public.purchases p on p.id = d.purchase_id and p.seller_id is not null
-    where d.next_attempt_at <= now() and (
-      (d.transfer_state = 'none' and d.status in ('needs_response', 'under_review', 'lost'))
-      or (d.transfer_state = 'reversed' and d.status = 'won' and d.reversed_minor > 0)
-    )
+    where d.next_attempt_at <= now() and billing.dispute_action(d) is not null
     order by d.next_attempt_at limit p_limit
     for no key update of d skip locked
   ), leased as (
@@ -7884,7 +7942,7 @@ begin
 end;
 $function$;
 
-comment on function "public"."dispute_work"(integer) is 'What is to be done about the creator''s share of disputed payments, leased for two minutes: reverse the transfer (amount: what is disputed), or pay it again because the dispute was won (amount: what the creator lost by the reversal).';
+comment on function "public"."dispute_work"(integer) is 'What is to be done about the creator''s share of disputed payments, leased for two minutes: reverse the transfer (amount: what is disputed); settle, which is to look at Stripe for what was reversed before it was won; pay it again because it was won (amount: what the creator lost by the reversal); share, which is to take back of that what was refunded since.';
 
 revoke all on function "public"."dispute_work"(integer) from public;
 
@@ -9211,27 +9269,43 @@ declare
   v_dispute billing.purchase_disputes;
 begin
   perform billing.require(
-    coalesce(p_done, 'failed') in ('reversed', 'paid_back', 'failed'), 'p_done is none of reversed, paid_back, failed'
+    coalesce(p_done, 'failed') in ('reversed', 'paid_back', 'shared', 'failed'),
+    'p_done is none of reversed, paid_back, shared, failed'
   );
   update billing.purchase_disputes d set
-    attempts = case when p_error is null then 0 else d.attempts + 1 end,
+    attempts = case when coalesce(p_done, 'failed') = 'failed' then d.attempts + 1 else 0 end,
     last_error = left(p_error, 2000),
-    next_attempt_at = case when p_error is null then now()
+    next_attempt_at = case when p_done is not null then now()
       else now() + least(interval '1 minute' * power(2, d.attempts), interval '6 hours') end,
     transfer_state = case
-      when p_done is not null then p_done when d.attempts + 1 >= 8 then 'failed' else d.transfer_state end,
-    reversed_minor = case when p_done = 'reversed' then coalesce(p_amount_minor, d.amount_minor) else d.reversed_minor end
-  where d.id = p_dispute_id and (p_done is null or d.transfer_state <> p_done)
+      when p_done = 'shared' then d.transfer_state
+      when p_done is not null then p_done
+      when d.attempts + 1 >= 8 then 'failed' else d.transfer_state end,
+    reversed_minor = case when p_done = 'reversed' then coalesce(p_amount_minor, d.amount_minor) else d.reversed_minor end,
+    shared_minor = case when p_done = 'shared' then coalesce(p_amount_minor, d.shared_minor) else d.shared_minor end
+  where d.id = p_dispute_id and (
+    p_done is null or p_done = 'shared' or d.transfer_state <> p_done
+    -- Somebody slow had taken it back after all when it was settled.
+    or (p_done = 'reversed' and p_amount_minor > d.reversed_minor)
+  )
   returning * into v_dispute;
   if v_dispute.transfer_state = 'failed' then
     perform billing.report_problem('reversal_failed', p_dispute_id, jsonb_build_object(
       'purchase', v_dispute.purchase_id, 'amount_minor', v_dispute.amount_minor, 'error', v_dispute.last_error
     ));
+  elsif p_done is not null then
+    update billing.problems b set resolved_at = now()
+    where b.kind = 'reversal_failed' and b.subject = p_dispute_id and b.resolved_at is null;
+  end if;
+  if p_done = 'reversed' and p_error is not null then
+    perform billing.report_problem('fee_refund_failed', p_dispute_id, jsonb_build_object(
+      'purchase', v_dispute.purchase_id, 'reversed_minor', v_dispute.reversed_minor, 'error', v_dispute.last_error
+    ));
   end if;
 end;
 $function$;
 
-comment on function "public"."note_dispute_work"(text, text, text, bigint) is 'What came of it: p_done reversed (p_amount_minor: net of the fee given back, which a won dispute pays again), paid_back, or failed for good; p_done null with p_error: again later, eight times at most. failed is a problem: the platform bears it.';
+comment on function "public"."note_dispute_work"(text, text, text, bigint) is 'What came of it: p_done reversed (p_amount_minor: net of the fee given back, which a won dispute pays again; with p_error: Stripe does not give the fee back, a problem fee_refund_failed), paid_back, shared (p_amount_minor: what had been refunded of the payment), or failed for good; p_done null with p_error: again later, eight times at most. failed is a problem reversal_failed: the platform bears it.';
 
 revoke all on function "public"."note_dispute_work"(text, text, text, bigint) from public;
 

@@ -162,6 +162,9 @@ export async function refund(db: postgres.Sql, purchase: string, amount: number 
   await db`select billing.refund_purchase(${purchase}, ${amount}, 'asked nicely')`;
   await marketplaceSync();
   await quiet();
+  // Of a dispute that an event's snapshot was just writing down, the rest is done the next time.
+  await marketplaceSync();
+  await quiet();
 }
 
 export async function marketplaceSync(): Promise<Record<string, number>> {

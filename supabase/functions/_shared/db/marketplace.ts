@@ -30,21 +30,26 @@ export function disputeWork(admin: Client, limit: number): Promise<DisputeTask[]
   return rows(admin.rpc("dispute_work", { p_limit: limit }));
 }
 
-/** What was done about the creator's share; the amount is what they lost by it, or were paid again. */
+/**
+ * What was done about the creator's share; the amount is what they lost by it, were paid again, or (`shared`) what had been
+ * refunded of the payment. `error`: what Stripe will never do of it.
+ */
 export interface DisputeOutcome {
-  done: "reversed" | "paid_back";
+  done: "reversed" | "paid_back" | "shared";
   amount: number;
+  error?: string;
 }
 
 export async function disputeWorkDone(
   admin: Client,
   disputeId: string,
-  { done, amount }: DisputeOutcome,
+  { done, amount, error }: DisputeOutcome,
 ): Promise<void> {
   await rows(admin.rpc("note_dispute_work", {
     p_dispute_id: disputeId,
     p_done: done,
     p_amount_minor: amount,
+    ...(error !== undefined && { p_error: error }),
   }));
 }
 
