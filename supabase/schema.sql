@@ -3250,6 +3250,10 @@ create or replace function billing.purchase_due (
       then case when p_purchase.status in ('refunded', 'lost') then now() + interval '4 minutes'
         when p_purchase.past_due_since is not null then now() + interval '1 hour'
         else greatest(p_purchase.current_period_end, now() + interval '1 hour') end end,
+    -- It is over, and a month that nobody has to pay any more can still be paid.
+    case when p_purchase.open_invoice_url is not null
+        and p_purchase.subscription_status in ('canceled', 'incomplete_expired')
+      then now() + interval '4 minutes' end,
     case when exists (
       select from billing.purchase_disputes d left join billing.dispute_statuses s on s.status = d.status
       where d.purchase_id = p_purchase.id
@@ -3945,24 +3949,27 @@ create or replace function billing.refuse_purchase (
   language plpgsql
   set search_path to ''
   AS $function$
+declare
+  v_held text;
 begin
   if p_listing.id is null or p_listing.status = 'draft' then
     perform billing.raise_http(404, 'listing_not_found', 'There is no such listing.');
   end if;
+  select p.status into v_held from public.purchases p
+  where p.buyer_id = p_user_id and p.listing_id = p_listing.id and p.holds and p.status <> 'open';
   if exists (
     select from public.licences l
     where l.user_id = p_user_id and l.listing_id = p_listing.id and l.status <> 'revoked'
       and (l.valid_until is null or l.valid_until > now())
-  ) or exists (
-    select from public.purchases p
-    where p.buyer_id = p_user_id and p.listing_id = p_listing.id and p.holds and p.status not in ('open', 'processing')
-  ) then
+  ) or v_held not in ('processing', 'past_due') then
     perform billing.raise_http(409, 'already_owned', 'You have bought this already.');
   end if;
-  if exists (
-    select from public.purchases p
-    where p.buyer_id = p_user_id and p.listing_id = p_listing.id and p.holds and p.status = 'processing'
-  ) then
+  if v_held = 'past_due' then
+    perform billing.raise_http(
+      409, 'licence_unpaid', 'Its renewal could not be paid. Pay it or cancel it in your library.'
+    );
+  end if;
+  if v_held = 'processing' then
     perform billing.raise_http(409, 'purchase_processing', 'Your payment for this is still being processed.');
   end if;
   if p_seller.user_id = p_user_id then
@@ -3980,7 +3987,7 @@ begin
 end;
 $function$;
 
-comment on function "billing"."refuse_purchase"(uuid, public.listings, public.sellers) is 'Refuses what cannot be bought: 404 listing_not_found (a draft too: nobody learns of it), 409 already_owned, purchase_processing, own_listing, listing_not_available, seller_paused.';
+comment on function "billing"."refuse_purchase"(uuid, public.listings, public.sellers) is 'Refuses what cannot be bought: 404 listing_not_found (a draft too: nobody learns of it), 409 already_owned, licence_unpaid (its renewal failed, and it is not cancelled), purchase_processing, own_listing, listing_not_available, seller_paused.';
 
 revoke all on function "billing"."refuse_purchase"(uuid, public.listings, public.sellers) from public;
 
@@ -4932,6 +4939,10 @@ begin
     cancel_at_period_end = coalesce((v_subscription ->> 'cancel_at_period_end')::boolean, p.cancel_at_period_end),
     cancel_at = case when v_subscription is null then p.cancel_at
       else (v_subscription ->> 'cancel_at')::timestamptz end,
+    open_invoice_url = case when v_subscription is null then p.open_invoice_url
+      else p_snapshot -> 'open_invoice' ->> 'url' end,
+    open_minor = case when v_subscription is null then p.open_minor
+      else (p_snapshot -> 'open_invoice' ->> 'amount_minor')::bigint end,
     past_due_since = case
       when v_status in ('active', 'trialing') then null
       when v_status in ('past_due', 'unpaid') then coalesce(p.past_due_since, now())
@@ -7964,6 +7975,13 @@ begin
   update public.purchases p set status = 'expired', holds = false, due_at = null
   where p.due_at <= now() and p.status = 'open' and p.checkout_session_id is null
     and p.created_at < now() - interval '25 hours';
+  -- Given up: syncPurchase() closes the session of such a one. Every open purchase is due at some time.
+  update public.purchases p set status = 'expired', holds = false, due_at = now()
+  where p.id in (
+    select o.id from public.purchases o join public.listings l on l.id = o.listing_id
+    where o.due_at is not null and o.status = 'open' and o.checkout_session_id is not null and l.status = 'withdrawn'
+    for no key update of o skip locked
+  );
   return query
   update public.purchases p set due_at = now() + interval '4 minutes'
   where p.id in (
@@ -7976,7 +7994,7 @@ begin
 end;
 $function$;
 
-comment on function "public"."due_purchases"(integer) is 'Purchases to look at again because an event may have been lost: unsettled, renewing, disputed, being refunded. Each at most once in four minutes.';
+comment on function "public"."due_purchases"(integer) is 'Purchases to look at again because an event may have been lost: unsettled, renewing, disputed, being refunded; and those whose listing was withdrawn before they were paid, whose session is to be closed. Each at most once in four minutes.';
 
 revoke all on function "public"."due_purchases"(integer) from public;
 
@@ -8890,7 +8908,6 @@ create or replace function public.my_library()
     reference            text,
     title                text,
     description          text,
-    picture              text,
     category             text,
     kind                 text,
     seller_name          text,
@@ -8908,14 +8925,16 @@ create or replace function public.my_library()
     cancel_at_period_end boolean,
     paid_at              timestamp with time zone,
     created_at           timestamp with time zone,
-    copies               bigint
+    copies               bigint,
+    open_invoice_url     text,
+    open_minor           bigint
   )
   language sql
   stable
   security definer
   set search_path to ''
   AS $function$
-  select l.id, p.id, i.id, billing.purchase_reference(p.id), p.title, i.description, c.data, i.category, p.kind,
+  select l.id, p.id, i.id, billing.purchase_reference(p.id), p.title, i.description, i.category, p.kind,
     i.seller_name, i.status, i.version,
     -- A licence that has ended by itself, before the next snapshot says so.
     case when l.status = 'active' and l.valid_until <= now() then 'revoked' else l.status end,
@@ -8923,16 +8942,20 @@ create or replace function public.my_library()
       then (case when p.past_due_since is null then 'canceled' else 'payment_failed' end) else l.reason end,
     l.valid_until, p.status, p.amount_minor, p.refunded_minor, p.currency, p.receipt_url, p.current_period_end,
     p.cancel_at_period_end or p.cancel_at is not null, p.paid_at, p.created_at,
-    (select count(*) from public.agents a where a.user_id = p.buyer_id and a.source_listing_id = i.id)
+    (select count(*) from public.agents a where a.user_id = p.buyer_id and a.source_listing_id = i.id),
+    o.url, o.minor
   from public.purchases p
   join public.listings i on i.id = p.listing_id
   left join public.licences l on l.purchase_id = p.id
-  left join public.listing_pictures c on c.listing_id = i.id
+  -- What is left when it is over need not be paid.
+  left join lateral (
+    select p.open_invoice_url as url, p.open_minor as minor where p.status = 'past_due'
+  ) o on true
   where p.buyer_id = (select auth.uid()) and (l.id is not null or p.status = 'processing')
   order by p.created_at desc, p.id;
 $function$;
 
-comment on function "public"."my_library"() is 'What the caller has bought, newest first; also what they paid for and is still being processed (licence_id null). status and reason are the licence''s, purchase_status the payment''s; amounts in minor units; copies: clones that exist.';
+comment on function "public"."my_library"() is 'What the caller has bought, newest first; also what they paid for and is still being processed (licence_id null). status and reason are the licence''s, purchase_status the payment''s (past_due: the renewal failed; open_invoice_url is where the open_minor can be paid); amounts in minor units; copies: clones that exist. Pictures are in listing_pictures.';
 
 revoke all on function "public"."my_library"() from public;
 
@@ -12037,6 +12060,8 @@ create table "public"."purchases" (
   "updated_at"             timestamp with time zone not null default now(),
   "credit_pack"            text,
   "credit_minor"           bigint,
+  "open_invoice_url"       text,
+  "open_minor"             bigint,
   constraint "purchases_amount_minor_check" check ((amount_minor > 0)),
   constraint "purchases_buyer_id_fkey" foreign key (buyer_id) references auth.users(id) on delete set null,
   constraint "purchases_check1" check (((seller_id IS NOT NULL) OR (fee_minor = 0))),
@@ -12049,6 +12074,7 @@ create table "public"."purchases" (
   constraint "purchases_fee_bps_check" check (((fee_bps >= 0) AND (fee_bps <= 10000))),
   constraint "purchases_kind_check" check ((kind = ANY (ARRAY['one_time'::text, 'monthly'::text]))),
   constraint "purchases_listing_id_fkey" foreign key (listing_id) references public.listings(id),
+  constraint "purchases_open_minor_check" check ((open_minor > 0)),
   constraint "purchases_payment_intent_id_key" unique (payment_intent_id),
   constraint "purchases_pkey" primary key (id),
   constraint "purchases_status_check"
@@ -12127,6 +12153,10 @@ comment on column "public"."purchases"."due_at" is 'When to look at it again wit
 comment on column "public"."purchases"."fee_minor" is 'Application fee of one payment; 0 for the house.';
 
 comment on column "public"."purchases"."holds" is 'Unfinished or alive: no other purchase of this listing by this buyer may begin. Of a credit pack: unfinished.';
+
+comment on column "public"."purchases"."open_invoice_url" is 'Stripe''s page of the month that waits to be paid. One that is left when the subscription is over is written off by syncPurchase().';
+
+comment on column "public"."purchases"."open_minor" is 'What that month still costs.';
 
 comment on column "public"."purchases"."past_due_since" is 'When a sync first saw that a renewal has failed. The grace runs from here.';
 

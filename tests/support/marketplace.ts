@@ -32,6 +32,8 @@ export interface Owned {
   valid_until: string | null;
   current_period_end: string | null;
   cancel_at_period_end: boolean;
+  open_invoice_url: string | null;
+  open_minor: number | null;
 }
 
 export interface Seller {
@@ -39,6 +41,7 @@ export interface Seller {
   status: string;
   paused_reason: string | null;
   requirements: string[];
+  display_name: string;
   fee_bps: number;
   currencies: { currency: string; balance_minor: number; earned_minor: number; sales: number }[];
 }
