@@ -5710,6 +5710,8 @@ create table "billing"."ledger_check_cursor" (
   "after"            uuid,
   "round_started_at" timestamp with time zone not null default now(),
   "updated_at"       timestamp with time zone not null default now(),
+  "platform_after"   text,
+  "platform_from"    timestamp with time zone not null default now(),
   constraint "ledger_check_cursor_is_only_check" check (is_only),
   constraint "ledger_check_cursor_pkey" primary key (is_only)
 );
@@ -5724,6 +5726,8 @@ create policy "Nobody reads where the ledger check is" on "billing"."ledger_chec
   with check (false);
 
 comment on column "billing"."ledger_check_cursor"."after" is 'The seller that was checked last; null: begin with the first.';
+
+comment on column "billing"."ledger_check_cursor"."platform_after" is 'The balance transaction of ours that was compared last; null: begin with the first since platform_from.';
 
 comment on column "billing"."ledger_check_cursor"."round_started_at" is 'When this round through all creators began.';
 
@@ -7959,6 +7963,28 @@ revoke all on function "public"."dispute_work"(integer) from public;
 
 grant execute on function "public"."dispute_work"(integer) to "postgres", "service_role";
 
+-- public/functions/drifting_movements
+
+create or replace function public.drifting_movements (
+  p_limit integer default 20
+)
+  returns SETOF text
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select split_part(b.subject, ' ', 1) from billing.problems b
+  where b.kind = 'ledger_drift' and b.subject like 'txn\_%' and b.resolved_at is null
+  order by b.last_seen_at limit least(p_limit, 100);
+$function$;
+
+comment on function "public"."drifting_movements"(integer) is 'Balance transactions that did not agree with the ledger when they were last compared.';
+
+revoke all on function "public"."drifting_movements"(integer) from public;
+
+grant execute on function "public"."drifting_movements"(integer) to "postgres", "service_role";
+
 -- public/functions/due_purchases
 
 create or replace function public.due_purchases (
@@ -8587,6 +8613,36 @@ revoke all on function "public"."ledger_check_cursor"() from public;
 
 grant execute on function "public"."ledger_check_cursor"() to "postgres", "service_role";
 
+-- public/functions/ledger_sellers
+
+create or replace function public.ledger_sellers (
+  p_after uuid    default null::uuid,
+  p_limit integer default 50
+)
+  returns table (
+    seller_id uuid,
+    account   text
+  )
+  language plpgsql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(p_limit between 1 and 1000, 'p_limit is not between 1 and 1000');
+  return query
+  select s.id, s.stripe_account_id from public.sellers s
+  where s.stripe_account_id is not null and (p_after is null or s.id > p_after)
+  order by s.id limit p_limit;
+end;
+$function$;
+
+comment on function "public"."ledger_sellers"(uuid, integer) is 'A page of all creators that have an account at Stripe, by seller id.';
+
+revoke all on function "public"."ledger_sellers"(uuid, integer) from public;
+
+grant execute on function "public"."ledger_sellers"(uuid, integer) to "postgres", "service_role";
+
 -- public/functions/link_customer
 
 create or replace function public.link_customer (
@@ -8717,6 +8773,25 @@ comment on function "public"."move_ledger_check"(uuid) is 'Remembers the last cr
 revoke all on function "public"."move_ledger_check"(uuid) from public;
 
 grant execute on function "public"."move_ledger_check"(uuid) to "postgres", "service_role";
+
+-- public/functions/move_platform_check
+
+create or replace function public.move_platform_check (
+  p_after text
+)
+  returns void
+  language sql
+  security definer
+  set search_path to ''
+  AS $function$
+  update billing.ledger_check_cursor c set platform_after = p_after, updated_at = now();
+$function$;
+
+comment on function "public"."move_platform_check"(text) is 'Remembers the balance transaction of ours that was compared last.';
+
+revoke all on function "public"."move_platform_check"(text) from public;
+
+grant execute on function "public"."move_platform_check"(text) to "postgres", "service_role";
 
 -- public/functions/move_usage_check
 
@@ -9582,6 +9657,25 @@ revoke all on function "public"."notification_sent"(bigint) from public;
 
 grant execute on function "public"."notification_sent"(bigint) to "postgres", "service_role";
 
+-- public/functions/platform_check_cursor
+
+create or replace function public.platform_check_cursor()
+  returns jsonb
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select jsonb_build_object('after', c.platform_after, 'from', extract(epoch from c.platform_from)::bigint)
+  from billing.ledger_check_cursor c;
+$function$;
+
+comment on function "public"."platform_check_cursor"() is 'Where the comparison of our own balance goes on: {after: a balance transaction or null, from: Unix seconds}.';
+
+revoke all on function "public"."platform_check_cursor"() from public;
+
+grant execute on function "public"."platform_check_cursor"() to "postgres", "service_role";
+
 -- public/functions/platform_ledger
 
 create or replace function public.platform_ledger()
@@ -9604,6 +9698,49 @@ comment on function "public"."platform_ledger"() is 'What the accounts of each k
 revoke all on function "public"."platform_ledger"() from public;
 
 grant execute on function "public"."platform_ledger"() to "postgres", "service_role";
+
+-- public/functions/platform_movements
+
+create or replace function public.platform_movements (
+  p_movements jsonb
+)
+  returns table (
+    id           text,
+    purchase_id  uuid,
+    ledger_minor bigint
+  )
+  language plpgsql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(
+    jsonb_typeof(p_movements) = 'array' and jsonb_array_length(p_movements) <= 1000, 'p_movements is no list of at most 1000'
+  );
+  return query
+  select m.id,
+    coalesce(
+      (select t.purchase_id from billing.ledger_transactions t where t.source = m.source),
+      (select c.purchase_id from billing.purchase_charges c where c.id = any (m.parents) limit 1),
+      (select t.purchase_id from billing.ledger_transactions t where t.source = any (m.parents) limit 1),
+      (select p.id from public.purchases p where p.id = m.purchase)
+    ),
+    coalesce((
+      select sum(e.amount_minor) from billing.ledger_transactions t
+      join billing.ledger_entries e on e.transaction_id = t.id
+      join billing.ledger_accounts a on a.id = e.account_id and a.kind = 'platform' and a.currency = m.currency
+      where t.source = m.source
+    ), 0)::bigint
+  from jsonb_to_recordset(p_movements) m (id text, source text, currency text, parents text[], purchase uuid);
+end;
+$function$;
+
+comment on function "public"."platform_movements"(jsonb) is 'Of balance transactions [{id, source: what the ledger posts it under, currency, parents: payments, transfers or fees it belongs to, purchase?}]: the purchase each is of (null: none that we know) and what the ledger added to the platform for it.';
+
+revoke all on function "public"."platform_movements"(jsonb) from public;
+
+grant execute on function "public"."platform_movements"(jsonb) to "postgres", "service_role";
 
 -- public/functions/publish_listing
 

@@ -140,6 +140,59 @@ Deno.test("the hourly check goes on where the last one stopped, and begins again
   await db.end();
 });
 
+Deno.test("the hourly check looks at a creator of whom the ledger has never heard", async () => {
+  const db = sql();
+  const seller = await creator(db);
+  await fund(10_000);
+  await stripe().transfers.create({ amount: 55, currency: "usd", destination: seller.account });
+  await quiet();
+  assert.deepEqual(await check(db, seller), [-55, -55]);
+  await db.end();
+});
+
+interface Checked {
+  movements: number;
+  drifts: number;
+}
+
+/** The scheduled check, until all that has moved of our own was compared. */
+async function checkOwn(): Promise<Checked> {
+  return (await operator("ledger-check")).body as Checked;
+}
+
+Deno.test("our own balance is compared movement by movement: what no event told is repaired, what nobody can explain is shown until it is explained", async () => {
+  await sold(async ({ db, seller, buyer }) => {
+    await checkOwn();
+    const charge = await chargeOf(db, buyer);
+    await sandbox("/delivery", { mode: "drop" });
+    await stripe().refunds.create({ charge, reverse_transfer: true, refund_application_fee: true });
+    // Of a plan, or anything else that is not the marketplace's.
+    await fund(500);
+    await sandbox("/delivery", { mode: "normal" });
+    const repaired = await checkOwn();
+    assert.ok(repaired.movements >= 4, JSON.stringify(repaired));
+    assert.equal((await library(buyer))[0]?.status, "revoked");
+    assert.equal(await balanced(db, seller), 0);
+    const before = await problems(db, "ledger_drift");
+    const transfer = await stripe().transfers.create({
+      ...{ amount: 33, currency: "usd", destination: seller.account },
+    });
+    await quiet();
+    await checkOwn();
+    const found = (await problems(db, "ledger_drift")).filter((one) => !before.includes(one));
+    const subject = `${transfer.balance_transaction} usd`;
+    assert.ok(found.includes(subject), found.join());
+    // Nothing has changed: it is still there, although what came after it was compared as well.
+    await fund(500);
+    await checkOwn();
+    assert.ok((await problems(db, "ledger_drift")).includes(subject));
+    const [said] = await db`
+      select ledger_minor::int, stripe_minor::int from billing.ledger_checks
+      where subject = ${String(transfer.balance_transaction)} order by id desc limit 1`;
+    assert.deepEqual([said?.["ledger_minor"], said?.["stripe_minor"]], [0, -33]);
+  }, 33 - 2 * 500);
+});
+
 /** The drifts that the newest check of this creator has written down: of the balance, of the transfers. */
 async function check(db: postgres.Sql, { account }: Creator): Promise<number[]> {
   // From the first creator on, wherever the scheduled check is.

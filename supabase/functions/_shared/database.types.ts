@@ -686,6 +686,9 @@ isOneToOne: false
               "action": string,"amount_minor": number,"attempts": number,"charge_id": string,"currency": string,"destination": string,"dispute_id": string,"purchase_id": string
             }[]
                            },
+"drifting_movements":
+{ Args: { "p_limit"?: number }; Returns: string[]
+                           },
 "due_purchases":
 { Args: { "p_limit": number }; Returns: string[]
                            },
@@ -744,6 +747,11 @@ isOneToOne: false
 "ledger_check_cursor":
 { Args: Record<PropertyKey, never>; Returns: string
                            },
+"ledger_sellers":
+{ Args: { "p_after"?: string,"p_limit"?: number }; Returns: {
+              "account": string,"seller_id": string
+            }[]
+                           },
 "link_customer":
 { Args: { "p_stripe_customer_id": string,"p_user_id": string }; Returns: string
                            },
@@ -758,6 +766,9 @@ isOneToOne: false
                            },
 "move_ledger_check":
 { Args: { "p_after"?: string }; Returns: undefined
+                           },
+"move_platform_check":
+{ Args: { "p_after": string }; Returns: undefined
                            },
 "move_usage_check":
 { Args: { "p_after": string }; Returns: undefined
@@ -835,9 +846,17 @@ isOneToOne: false
 "notification_sent":
 { Args: { "p_id": number }; Returns: undefined
                            },
+"platform_check_cursor":
+{ Args: Record<PropertyKey, never>; Returns: Json
+                           },
 "platform_ledger":
 { Args: Record<PropertyKey, never>; Returns: {
               "balance": number,"currency": string,"kind": string
+            }[]
+                           },
+"platform_movements":
+{ Args: { "p_movements": Json }; Returns: {
+              "id": string,"ledger_minor": number,"purchase_id": string
             }[]
                            },
 "publish_listing":
