@@ -10159,13 +10159,13 @@ create or replace function public.search_listings (
   p_category text    default null::text,
   p_kind     text    default null::text,
   p_limit    integer default 24,
-  p_offset   integer default 0
+  p_offset   integer default 0,
+  p_currency text    default null::text
 )
   returns table (
     id           uuid,
     title        text,
     description  text,
-    picture      text,
     category     text,
     kind         text,
     price_minor  bigint,
@@ -10185,6 +10185,7 @@ create or replace function public.search_listings (
   AS $function$
 declare
   v_query constant tsquery := billing.search_query(p_query);
+  v_by_price constant boolean := p_sort in ('price_low', 'price_high');
 begin
   perform billing.require(
     p_sort in ('newest', 'popular', 'price_low', 'price_high', 'relevance'), 'p_sort is unknown'
@@ -10198,17 +10199,20 @@ begin
       and (v_query is null or l.search @@ v_query)
       and (p_category is null or l.category = p_category)
       and (p_kind is null or l.kind = p_kind)
+      and (p_currency is null or l.currency = p_currency)
     order by
+      case when v_by_price then l.currency end,
       case p_sort when 'price_low' then l.price_minor when 'price_high' then -l.price_minor
         when 'popular' then -l.sales_count end,
       case when p_sort = 'relevance' then ts_rank(l.search, v_query) end desc nulls last,
       l.published_at desc, l.id
     limit p_limit offset p_offset
   )
-  select p.id, p.title, p.description, c.data, p.category, p.kind, p.price_minor, p.currency, p.seller_name,
+  select p.id, p.title, p.description, p.category, p.kind, p.price_minor, p.currency, p.seller_name,
     p.sales_count, p.sales_paused, p.published_at, billing.has_licence(p.id), billing.is_listing_seller(p.id), p.total
-  from page p left join public.listing_pictures c on c.listing_id = p.id
+  from page p
   order by
+    case when v_by_price then p.currency end,
     case p_sort when 'price_low' then p.price_minor when 'price_high' then -p.price_minor
       when 'popular' then -p.sales_count end,
     case when p_sort = 'relevance' then ts_rank(p.search, v_query) end desc nulls last,
@@ -10216,11 +10220,11 @@ begin
 end;
 $function$;
 
-comment on function "public"."search_listings"(text, text, text, text, integer, integer) is 'What is published, a page of it: p_sort newest, popular, price_low, price_high (amounts as they stand, whatever the currency) or relevance. owned: the caller holds a licence; own: sells it; total: over all pages. For everybody.';
+comment on function "public"."search_listings"(text, text, text, text, integer, integer, text) is 'What is published, a page of it: p_sort newest, popular, price_low, price_high (within a currency; without p_currency one currency after the other) or relevance. owned: the caller holds a licence; own: sells it; total: over all pages. Pictures are in listing_pictures. For everybody.';
 
-revoke all on function "public"."search_listings"(text, text, text, text, integer, integer) from public;
+revoke all on function "public"."search_listings"(text, text, text, text, integer, integer, text) from public;
 
-grant execute on function "public"."search_listings"(text, text, text, text, integer, integer) to "anon", "authenticated", "postgres";
+grant execute on function "public"."search_listings"(text, text, text, text, integer, integer, text) to "anon", "authenticated", "postgres";
 
 -- public/functions/seller_ledger
 

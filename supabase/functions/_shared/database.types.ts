@@ -899,8 +899,8 @@ isOneToOne: false
 { Args: { "p_user_id": string }; Returns: undefined
                            },
 "search_listings":
-{ Args: { "p_category"?: string,"p_kind"?: string,"p_limit"?: number,"p_offset"?: number,"p_query"?: string,"p_sort"?: string }; Returns: {
-              "category": string,"currency": string,"description": string,"id": string,"kind": string,"own": boolean,"owned": boolean,"picture": string,"price_minor": number,"published_at": string,"sales_count": number,"sales_paused": boolean,"seller_name": string,"title": string,"total": number
+{ Args: { "p_category"?: string,"p_currency"?: string,"p_kind"?: string,"p_limit"?: number,"p_offset"?: number,"p_query"?: string,"p_sort"?: string }; Returns: {
+              "category": string,"currency": string,"description": string,"id": string,"kind": string,"own": boolean,"owned": boolean,"price_minor": number,"published_at": string,"sales_count": number,"sales_paused": boolean,"seller_name": string,"title": string,"total": number
             }[]
                            },
 "seller_ledger":
