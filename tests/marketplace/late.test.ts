@@ -12,7 +12,6 @@ import {
   decide,
   fund,
   library,
-  marketplaceSync,
   openDispute,
   type Owned,
   owned,
@@ -21,9 +20,8 @@ import {
   refused,
 } from "../support/marketplace.ts";
 import { quiet } from "../support/sandbox.ts";
-import { breakCard } from "../support/subscription.ts";
-import { type Person, signUp, sql, stripe } from "../support/stack.ts";
-import { advance, onClock, seconds } from "./months.ts";
+import { advance, type Late, lateLicence, onClock, seconds } from "../support/months.ts";
+import { signUp, sql, stripe } from "../support/stack.ts";
 
 const CARD = {
   "Card number": "4242 4242 4242 4242",
@@ -32,37 +30,18 @@ const CARD = {
   "Name on card": "Ada Lovelace",
 };
 
-interface Late {
+interface LateSale extends Late {
   db: postgres.Sql;
   seller: Creator;
   listing: string;
-  buyer: Person;
-  customer: string;
-  clock: string;
-  row: Owned;
 }
 
-/** Somebody whose renewal of a monthly licence has failed, and whose grace is over. */
-async function late(work: (late: Late) => Promise<void>): Promise<void> {
+async function late(work: (late: LateSale) => Promise<void>): Promise<void> {
   const db = sql();
   try {
     const seller = await creator(db);
     const listing = await publish(seller, { kind: "monthly", price_minor: 1_000 });
-    const { person: buyer, clock, customer } = await onClock("late");
-    await buy(buyer, listing, { button: "Subscribe" });
-    const { current_period_end } = await owned(buyer);
-    await breakCard(customer);
-    const [subscription] = (await stripe().subscriptions.list({ customer })).data;
-    await stripe().subscriptions.update(subscription?.id ?? "", { default_payment_method: "" });
-    await advance(clock, seconds(current_period_end) + 2 * 3_600);
-    await owned(buyer, ({ purchase_status }) => purchase_status === "past_due");
-    // The grace is counted in our own time.
-    await db`
-      update public.purchases set past_due_since = now() - interval '60 days', due_at = now()
-      where buyer_id = ${buyer.id}`;
-    await marketplaceSync();
-    const row = await owned(buyer, ({ status }) => status === "revoked");
-    await work({ db, seller, listing, buyer, customer, clock, row });
+    await work({ db, seller, listing, ...await lateLicence(db, listing) });
   } finally {
     await db.end();
   }

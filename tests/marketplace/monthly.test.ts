@@ -22,9 +22,9 @@ import {
   type Seller,
 } from "../support/marketplace.ts";
 import { priceOf, quiet } from "../support/sandbox.ts";
+import { advance, onClock, seconds } from "../support/months.ts";
 import { breakCard, entitlements } from "../support/subscription.ts";
 import { eventually, type Person, request, signUp, sql, stripe } from "../support/stack.ts";
-import { advance, onClock, seconds } from "./months.ts";
 
 function licence(person: Person, licence_id: string | null, action: "cancel" | "resume") {
   return call<{ licence: Owned }>(person, "licence", { licence_id, action });
