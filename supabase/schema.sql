@@ -1070,6 +1070,34 @@ revoke all on function "billing"."deletion_record"(billing.deletions) from publi
 
 grant execute on function "billing"."deletion_record"(billing.deletions) to "postgres";
 
+-- billing/functions/dispute_action
+
+create or replace function billing.dispute_action (
+  p_dispute billing.purchase_disputes
+)
+  returns text
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select case
+    when p_dispute.transfer_state = 'none' and p_dispute.status in ('needs_response', 'under_review', 'lost') then 'reverse'
+    when p_dispute.status <> 'won' then null
+    -- We know of nothing that was taken back, but who died may have done it: Stripe knows.
+    when p_dispute.transfer_state = 'none'
+      or (p_dispute.transfer_state = 'failed' and p_dispute.reversed_minor is null) then 'settle'
+    when p_dispute.transfer_state = 'reversed' and p_dispute.reversed_minor > 0 then 'pay'
+    when p_dispute.transfer_state = 'paid_back'
+      and (select s.refunded_minor from billing.charge_state(p_dispute.charge_id) s) > p_dispute.shared_minor then 'share'
+  end;
+$function$;
+
+comment on function "billing"."dispute_action"(billing.purchase_disputes) is 'What is to be done now: reverse, settle, pay or share, see public.dispute_work(); null: nothing.';
+
+revoke all on function "billing"."dispute_action"(billing.purchase_disputes) from public;
+
+grant execute on function "billing"."dispute_action"(billing.purchase_disputes) to "postgres";
+
 -- billing/functions/emails_enabled
 
 create or replace function billing.emails_enabled()
@@ -3293,6 +3321,10 @@ create or replace function billing.purchase_due (
       then case when p_purchase.status in ('refunded', 'lost') then now() + interval '4 minutes'
         when p_purchase.past_due_since is not null then now() + interval '1 hour'
         else greatest(p_purchase.current_period_end, now() + interval '1 hour') end end,
+    -- It is over, and a month that nobody has to pay any more can still be paid.
+    case when p_purchase.open_invoice_url is not null
+        and p_purchase.subscription_status in ('canceled', 'incomplete_expired')
+      then now() + interval '4 minutes' end,
     case when exists (
       select from billing.purchase_disputes d left join billing.dispute_statuses s on s.status = d.status
       where d.purchase_id = p_purchase.id
@@ -3859,11 +3891,15 @@ declare
   v_amount constant bigint := (p_fact ->> 'amount_minor')::bigint;
   v_fee constant bigint := coalesce((p_fact ->> 'fee_minor')::bigint, 0);
   v_account constant text := p_fact ->> 'seller_account';
+  v_currency constant text := (select p.currency from public.purchases p where p.id = p_purchase_id);
   v_posted billing.ledger_transactions;
 begin
   if (select count(*) from billing.postings(v_kind, v_amount, v_fee)) < 2 or p_fact ->> 'occurred_at' is null
     or (v_kind not in ('dispute', 'payout', 'payout_failed') and (v_amount < 0 or v_fee < 0)) then
     return 'ledger_not_understood';
+  end if;
+  if v_currency <> p_fact ->> 'currency' or v_currency <> p_fact ->> 'settlement_currency' then
+    return 'ledger_currency';
   end if;
   if v_account is not null and not exists (
     select from public.sellers s where s.id = p_seller_id and s.stripe_account_id = v_account
@@ -3881,7 +3917,7 @@ begin
 end;
 $function$;
 
-comment on function "billing"."refuse_fact"(jsonb, uuid, uuid) is 'Why a fact cannot be posted: ledger_not_understood, or ledger_mismatch with what is posted under its source or with the creator. Null: it can, or it is posted already.';
+comment on function "billing"."refuse_fact"(jsonb, uuid, uuid) is 'Why a fact cannot be posted: ledger_not_understood, ledger_currency (it was settled in another currency than the sale''s), or ledger_mismatch with what is posted under its source or with the creator. Null: it can, or it is posted already.';
 
 revoke all on function "billing"."refuse_fact"(jsonb, uuid, uuid) from public;
 
@@ -3984,24 +4020,27 @@ create or replace function billing.refuse_purchase (
   language plpgsql
   set search_path to ''
   AS $function$
+declare
+  v_held text;
 begin
   if p_listing.id is null or p_listing.status = 'draft' then
     perform billing.raise_http(404, 'listing_not_found', 'There is no such listing.');
   end if;
+  select p.status into v_held from public.purchases p
+  where p.buyer_id = p_user_id and p.listing_id = p_listing.id and p.holds and p.status <> 'open';
   if exists (
     select from public.licences l
     where l.user_id = p_user_id and l.listing_id = p_listing.id and l.status <> 'revoked'
       and (l.valid_until is null or l.valid_until > now())
-  ) or exists (
-    select from public.purchases p
-    where p.buyer_id = p_user_id and p.listing_id = p_listing.id and p.holds and p.status not in ('open', 'processing')
-  ) then
+  ) or v_held not in ('processing', 'past_due') then
     perform billing.raise_http(409, 'already_owned', 'You have bought this already.');
   end if;
-  if exists (
-    select from public.purchases p
-    where p.buyer_id = p_user_id and p.listing_id = p_listing.id and p.holds and p.status = 'processing'
-  ) then
+  if v_held = 'past_due' then
+    perform billing.raise_http(
+      409, 'licence_unpaid', 'Its renewal could not be paid. Pay it or cancel it in your library.'
+    );
+  end if;
+  if v_held = 'processing' then
     perform billing.raise_http(409, 'purchase_processing', 'Your payment for this is still being processed.');
   end if;
   if p_seller.user_id = p_user_id then
@@ -4019,7 +4058,7 @@ begin
 end;
 $function$;
 
-comment on function "billing"."refuse_purchase"(uuid, public.listings, public.sellers) is 'Refuses what cannot be bought: 404 listing_not_found (a draft too: nobody learns of it), 409 already_owned, purchase_processing, own_listing, listing_not_available, seller_paused.';
+comment on function "billing"."refuse_purchase"(uuid, public.listings, public.sellers) is 'Refuses what cannot be bought: 404 listing_not_found (a draft too: nobody learns of it), 409 already_owned, licence_unpaid (its renewal failed, and it is not cancelled), purchase_processing, own_listing, listing_not_available, seller_paused.';
 
 revoke all on function "billing"."refuse_purchase"(uuid, public.listings, public.sellers) from public;
 
@@ -4159,6 +4198,32 @@ comment on function "billing"."require"(boolean, text) is 'Answers 400 invalid_r
 revoke all on function "billing"."require"(boolean, text) from public;
 
 grant execute on function "billing"."require"(boolean, text) to "postgres";
+
+-- billing/functions/retry_dispute
+
+create or replace function billing.retry_dispute (
+  p_dispute_id text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  -- The count of attempts stays: it is part of the key, and Stripe keeps a refusal under its key for a day.
+  update billing.purchase_disputes d set
+    transfer_state = case when d.reversed_minor is null then 'none' else 'reversed' end, next_attempt_at = now()
+  where d.id = p_dispute_id and d.transfer_state = 'failed';
+  if not found then
+    raise exception 'there is no dispute % that failed', p_dispute_id using errcode = 'no_data_found';
+  end if;
+end;
+$function$;
+
+comment on function "billing"."retry_dispute"(text) is 'For operators: what failed about the creator''s share of a dispute is tried once more.';
+
+revoke all on function "billing"."retry_dispute"(text) from public;
+
+grant execute on function "billing"."retry_dispute"(text) to "postgres";
 
 -- billing/functions/retry_notification
 
@@ -4945,6 +5010,10 @@ begin
     cancel_at_period_end = coalesce((v_subscription ->> 'cancel_at_period_end')::boolean, p.cancel_at_period_end),
     cancel_at = case when v_subscription is null then p.cancel_at
       else (v_subscription ->> 'cancel_at')::timestamptz end,
+    open_invoice_url = case when v_subscription is null then p.open_invoice_url
+      else p_snapshot -> 'open_invoice' ->> 'url' end,
+    open_minor = case when v_subscription is null then p.open_minor
+      else (p_snapshot -> 'open_invoice' ->> 'amount_minor')::bigint end,
     past_due_since = case
       when v_status in ('active', 'trialing') then null
       when v_status in ('past_due', 'unpaid') then coalesce(p.past_due_since, now())
@@ -5712,6 +5781,8 @@ create table "billing"."ledger_check_cursor" (
   "after"            uuid,
   "round_started_at" timestamp with time zone not null default now(),
   "updated_at"       timestamp with time zone not null default now(),
+  "platform_after"   text,
+  "platform_from"    timestamp with time zone not null default now(),
   constraint "ledger_check_cursor_is_only_check" check (is_only),
   constraint "ledger_check_cursor_pkey" primary key (is_only)
 );
@@ -5726,6 +5797,8 @@ create policy "Nobody reads where the ledger check is" on "billing"."ledger_chec
   with check (false);
 
 comment on column "billing"."ledger_check_cursor"."after" is 'The seller that was checked last; null: begin with the first.';
+
+comment on column "billing"."ledger_check_cursor"."platform_after" is 'The balance transaction of ours that was compared last; null: begin with the first since platform_from.';
 
 comment on column "billing"."ledger_check_cursor"."round_started_at" is 'When this round through all creators began.';
 
@@ -6259,9 +6332,11 @@ create table "billing"."purchase_disputes" (
   "attempts"        integer                  not null default 0,
   "next_attempt_at" timestamp with time zone not null default now(),
   "last_error"      text,
+  "shared_minor"    bigint                   not null default 0,
   constraint "purchase_disputes_amount_minor_check" check ((amount_minor >= 0)),
   constraint "purchase_disputes_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
   constraint "purchase_disputes_pkey" primary key (id),
+  constraint "purchase_disputes_shared_minor_check" check ((shared_minor >= 0)),
   constraint "purchase_disputes_transfer_state_check" check ((transfer_state = ANY (ARRAY['none'::text, 'reversed'::text, 'paid_back'::text, 'failed'::text]))),
   constraint "purchase_disputes_purchase_id_fkey" foreign key (purchase_id) references public.purchases(id)
 );
@@ -6285,6 +6360,8 @@ create policy "Nobody reads the disputes" on "billing"."purchase_disputes"
   to "anon", "authenticated"
   using (false)
   with check (false);
+
+comment on column "billing"."purchase_disputes"."shared_minor" is 'Of a won dispute: how much of the payment had been refunded when what was paid again was last brought into line with it.';
 
 comment on column "billing"."purchase_disputes"."transfer_state" is 'The creator''s share: taken back while the bank holds the money, paid again when the dispute is won, or failed.';
 
@@ -7942,14 +8019,10 @@ begin
   perform billing.require(p_limit between 1 and 1000, 'p_limit is not between 1 and 1000');
   return query
   with due as (
-    select d.id,
-      case when d.transfer_state = 'none' then 'reverse' else 'pay' end as action
+    select d.id, billing.dispute_action(d) as action
     from billing.purchase_disputes d
     join public.purchases p on p.id = d.purchase_id and p.seller_id is not null
-    where d.next_attempt_at <= now() and (
-      (d.transfer_state = 'none' and d.status in ('needs_response', 'under_review', 'lost'))
-      or (d.transfer_state = 'reversed' and d.status = 'won' and d.reversed_minor > 0)
-    )
+    where d.next_attempt_at <= now() and billing.dispute_action(d) is not null
     order by d.next_attempt_at limit p_limit
     for no key update of d skip locked
   ), leased as (
@@ -7965,11 +8038,33 @@ begin
 end;
 $function$;
 
-comment on function "public"."dispute_work"(integer) is 'What is to be done about the creator''s share of disputed payments, leased for two minutes: reverse the transfer (amount: what is disputed), or pay it again because the dispute was won (amount: what the creator lost by the reversal).';
+comment on function "public"."dispute_work"(integer) is 'What is to be done about the creator''s share of disputed payments, leased for two minutes: reverse the transfer (amount: what is disputed); settle, which is to look at Stripe for what was reversed before it was won; pay it again because it was won (amount: what the creator lost by the reversal); share, which is to take back of that what was refunded since.';
 
 revoke all on function "public"."dispute_work"(integer) from public;
 
 grant execute on function "public"."dispute_work"(integer) to "postgres", "service_role";
+
+-- public/functions/drifting_movements
+
+create or replace function public.drifting_movements (
+  p_limit integer default 20
+)
+  returns SETOF text
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select split_part(b.subject, ' ', 1) from billing.problems b
+  where b.kind = 'ledger_drift' and b.subject like 'txn\_%' and b.resolved_at is null
+  order by b.last_seen_at limit least(p_limit, 100);
+$function$;
+
+comment on function "public"."drifting_movements"(integer) is 'Balance transactions that did not agree with the ledger when they were last compared.';
+
+revoke all on function "public"."drifting_movements"(integer) from public;
+
+grant execute on function "public"."drifting_movements"(integer) to "postgres", "service_role";
 
 -- public/functions/due_purchases
 
@@ -7987,6 +8082,13 @@ begin
   update public.purchases p set status = 'expired', holds = false, due_at = null
   where p.due_at <= now() and p.status = 'open' and p.checkout_session_id is null
     and p.created_at < now() - interval '25 hours';
+  -- Given up: syncPurchase() closes the session of such a one. Every open purchase is due at some time.
+  update public.purchases p set status = 'expired', holds = false, due_at = now()
+  where p.id in (
+    select o.id from public.purchases o join public.listings l on l.id = o.listing_id
+    where o.due_at is not null and o.status = 'open' and o.checkout_session_id is not null and l.status = 'withdrawn'
+    for no key update of o skip locked
+  );
   return query
   update public.purchases p set due_at = now() + interval '4 minutes'
   where p.id in (
@@ -7999,7 +8101,7 @@ begin
 end;
 $function$;
 
-comment on function "public"."due_purchases"(integer) is 'Purchases to look at again because an event may have been lost: unsettled, renewing, disputed, being refunded. Each at most once in four minutes.';
+comment on function "public"."due_purchases"(integer) is 'Purchases to look at again because an event may have been lost: unsettled, renewing, disputed, being refunded; and those whose listing was withdrawn before they were paid, whose session is to be closed. Each at most once in four minutes.';
 
 revoke all on function "public"."due_purchases"(integer) from public;
 
@@ -8592,6 +8694,36 @@ revoke all on function "public"."ledger_check_cursor"() from public;
 
 grant execute on function "public"."ledger_check_cursor"() to "postgres", "service_role";
 
+-- public/functions/ledger_sellers
+
+create or replace function public.ledger_sellers (
+  p_after uuid    default null::uuid,
+  p_limit integer default 50
+)
+  returns table (
+    seller_id uuid,
+    account   text
+  )
+  language plpgsql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(p_limit between 1 and 1000, 'p_limit is not between 1 and 1000');
+  return query
+  select s.id, s.stripe_account_id from public.sellers s
+  where s.stripe_account_id is not null and (p_after is null or s.id > p_after)
+  order by s.id limit p_limit;
+end;
+$function$;
+
+comment on function "public"."ledger_sellers"(uuid, integer) is 'A page of all creators that have an account at Stripe, by seller id.';
+
+revoke all on function "public"."ledger_sellers"(uuid, integer) from public;
+
+grant execute on function "public"."ledger_sellers"(uuid, integer) to "postgres", "service_role";
+
 -- public/functions/link_customer
 
 create or replace function public.link_customer (
@@ -8722,6 +8854,25 @@ comment on function "public"."move_ledger_check"(uuid) is 'Remembers the last cr
 revoke all on function "public"."move_ledger_check"(uuid) from public;
 
 grant execute on function "public"."move_ledger_check"(uuid) to "postgres", "service_role";
+
+-- public/functions/move_platform_check
+
+create or replace function public.move_platform_check (
+  p_after text
+)
+  returns void
+  language sql
+  security definer
+  set search_path to ''
+  AS $function$
+  update billing.ledger_check_cursor c set platform_after = p_after, updated_at = now();
+$function$;
+
+comment on function "public"."move_platform_check"(text) is 'Remembers the balance transaction of ours that was compared last.';
+
+revoke all on function "public"."move_platform_check"(text) from public;
+
+grant execute on function "public"."move_platform_check"(text) to "postgres", "service_role";
 
 -- public/functions/move_usage_check
 
@@ -8913,7 +9064,6 @@ create or replace function public.my_library()
     reference            text,
     title                text,
     description          text,
-    picture              text,
     category             text,
     kind                 text,
     seller_name          text,
@@ -8931,14 +9081,16 @@ create or replace function public.my_library()
     cancel_at_period_end boolean,
     paid_at              timestamp with time zone,
     created_at           timestamp with time zone,
-    copies               bigint
+    copies               bigint,
+    open_invoice_url     text,
+    open_minor           bigint
   )
   language sql
   stable
   security definer
   set search_path to ''
   AS $function$
-  select l.id, p.id, i.id, billing.purchase_reference(p.id), p.title, i.description, c.data, i.category, p.kind,
+  select l.id, p.id, i.id, billing.purchase_reference(p.id), p.title, i.description, i.category, p.kind,
     i.seller_name, i.status, i.version,
     -- A licence that has ended by itself, before the next snapshot says so.
     case when l.status = 'active' and l.valid_until <= now() then 'revoked' else l.status end,
@@ -8946,16 +9098,20 @@ create or replace function public.my_library()
       then (case when p.past_due_since is null then 'canceled' else 'payment_failed' end) else l.reason end,
     l.valid_until, p.status, p.amount_minor, p.refunded_minor, p.currency, p.receipt_url, p.current_period_end,
     p.cancel_at_period_end or p.cancel_at is not null, p.paid_at, p.created_at,
-    (select count(*) from public.agents a where a.user_id = p.buyer_id and a.source_listing_id = i.id)
+    (select count(*) from public.agents a where a.user_id = p.buyer_id and a.source_listing_id = i.id),
+    o.url, o.minor
   from public.purchases p
   join public.listings i on i.id = p.listing_id
   left join public.licences l on l.purchase_id = p.id
-  left join public.listing_pictures c on c.listing_id = i.id
+  -- What is left when it is over need not be paid.
+  left join lateral (
+    select p.open_invoice_url as url, p.open_minor as minor where p.status = 'past_due'
+  ) o on true
   where p.buyer_id = (select auth.uid()) and (l.id is not null or p.status = 'processing')
   order by p.created_at desc, p.id;
 $function$;
 
-comment on function "public"."my_library"() is 'What the caller has bought, newest first; also what they paid for and is still being processed (licence_id null). status and reason are the licence''s, purchase_status the payment''s; amounts in minor units; copies: clones that exist.';
+comment on function "public"."my_library"() is 'What the caller has bought, newest first; also what they paid for and is still being processed (licence_id null). status and reason are the licence''s, purchase_status the payment''s (past_due: the renewal failed; open_invoice_url is where the open_minor can be paid); amounts in minor units; copies: clones that exist. Pictures are in listing_pictures.';
 
 revoke all on function "public"."my_library"() from public;
 
@@ -9293,27 +9449,43 @@ declare
   v_dispute billing.purchase_disputes;
 begin
   perform billing.require(
-    coalesce(p_done, 'failed') in ('reversed', 'paid_back', 'failed'), 'p_done is none of reversed, paid_back, failed'
+    coalesce(p_done, 'failed') in ('reversed', 'paid_back', 'shared', 'failed'),
+    'p_done is none of reversed, paid_back, shared, failed'
   );
   update billing.purchase_disputes d set
-    attempts = case when p_error is null then 0 else d.attempts + 1 end,
+    attempts = case when coalesce(p_done, 'failed') = 'failed' then d.attempts + 1 else 0 end,
     last_error = left(p_error, 2000),
-    next_attempt_at = case when p_error is null then now()
+    next_attempt_at = case when p_done is not null then now()
       else now() + least(interval '1 minute' * power(2, d.attempts), interval '6 hours') end,
     transfer_state = case
-      when p_done is not null then p_done when d.attempts + 1 >= 8 then 'failed' else d.transfer_state end,
-    reversed_minor = case when p_done = 'reversed' then coalesce(p_amount_minor, d.amount_minor) else d.reversed_minor end
-  where d.id = p_dispute_id and (p_done is null or d.transfer_state <> p_done)
+      when p_done = 'shared' then d.transfer_state
+      when p_done is not null then p_done
+      when d.attempts + 1 >= 8 then 'failed' else d.transfer_state end,
+    reversed_minor = case when p_done = 'reversed' then coalesce(p_amount_minor, d.amount_minor) else d.reversed_minor end,
+    shared_minor = case when p_done = 'shared' then coalesce(p_amount_minor, d.shared_minor) else d.shared_minor end
+  where d.id = p_dispute_id and (
+    p_done is null or p_done = 'shared' or d.transfer_state <> p_done
+    -- Somebody slow had taken it back after all when it was settled.
+    or (p_done = 'reversed' and p_amount_minor > d.reversed_minor)
+  )
   returning * into v_dispute;
   if v_dispute.transfer_state = 'failed' then
     perform billing.report_problem('reversal_failed', p_dispute_id, jsonb_build_object(
       'purchase', v_dispute.purchase_id, 'amount_minor', v_dispute.amount_minor, 'error', v_dispute.last_error
     ));
+  elsif p_done is not null then
+    update billing.problems b set resolved_at = now()
+    where b.kind = 'reversal_failed' and b.subject = p_dispute_id and b.resolved_at is null;
+  end if;
+  if p_done = 'reversed' and p_error is not null then
+    perform billing.report_problem('fee_refund_failed', p_dispute_id, jsonb_build_object(
+      'purchase', v_dispute.purchase_id, 'reversed_minor', v_dispute.reversed_minor, 'error', v_dispute.last_error
+    ));
   end if;
 end;
 $function$;
 
-comment on function "public"."note_dispute_work"(text, text, text, bigint) is 'What came of it: p_done reversed (p_amount_minor: net of the fee given back, which a won dispute pays again), paid_back, or failed for good; p_done null with p_error: again later, eight times at most. failed is a problem: the platform bears it.';
+comment on function "public"."note_dispute_work"(text, text, text, bigint) is 'What came of it: p_done reversed (p_amount_minor: net of the fee given back, which a won dispute pays again; with p_error: Stripe does not give the fee back, a problem fee_refund_failed), paid_back, shared (p_amount_minor: what had been refunded of the payment), or failed for good; p_done null with p_error: again later, eight times at most. failed is a problem reversal_failed: the platform bears it.';
 
 revoke all on function "public"."note_dispute_work"(text, text, text, bigint) from public;
 
@@ -9567,6 +9739,25 @@ revoke all on function "public"."notification_sent"(bigint) from public;
 
 grant execute on function "public"."notification_sent"(bigint) to "postgres", "service_role";
 
+-- public/functions/platform_check_cursor
+
+create or replace function public.platform_check_cursor()
+  returns jsonb
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select jsonb_build_object('after', c.platform_after, 'from', extract(epoch from c.platform_from)::bigint)
+  from billing.ledger_check_cursor c;
+$function$;
+
+comment on function "public"."platform_check_cursor"() is 'Where the comparison of our own balance goes on: {after: a balance transaction or null, from: Unix seconds}.';
+
+revoke all on function "public"."platform_check_cursor"() from public;
+
+grant execute on function "public"."platform_check_cursor"() to "postgres", "service_role";
+
 -- public/functions/platform_ledger
 
 create or replace function public.platform_ledger()
@@ -9589,6 +9780,49 @@ comment on function "public"."platform_ledger"() is 'What the accounts of each k
 revoke all on function "public"."platform_ledger"() from public;
 
 grant execute on function "public"."platform_ledger"() to "postgres", "service_role";
+
+-- public/functions/platform_movements
+
+create or replace function public.platform_movements (
+  p_movements jsonb
+)
+  returns table (
+    id           text,
+    purchase_id  uuid,
+    ledger_minor bigint
+  )
+  language plpgsql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(
+    jsonb_typeof(p_movements) = 'array' and jsonb_array_length(p_movements) <= 1000, 'p_movements is no list of at most 1000'
+  );
+  return query
+  select m.id,
+    coalesce(
+      (select t.purchase_id from billing.ledger_transactions t where t.source = m.source),
+      (select c.purchase_id from billing.purchase_charges c where c.id = any (m.parents) limit 1),
+      (select t.purchase_id from billing.ledger_transactions t where t.source = any (m.parents) limit 1),
+      (select p.id from public.purchases p where p.id = m.purchase)
+    ),
+    coalesce((
+      select sum(e.amount_minor) from billing.ledger_transactions t
+      join billing.ledger_entries e on e.transaction_id = t.id
+      join billing.ledger_accounts a on a.id = e.account_id and a.kind = 'platform' and a.currency = m.currency
+      where t.source = m.source
+    ), 0)::bigint
+  from jsonb_to_recordset(p_movements) m (id text, source text, currency text, parents text[], purchase uuid);
+end;
+$function$;
+
+comment on function "public"."platform_movements"(jsonb) is 'Of balance transactions [{id, source: what the ledger posts it under, currency, parents: payments, transfers or fees it belongs to, purchase?}]: the purchase each is of (null: none that we know) and what the ledger added to the platform for it.';
+
+revoke all on function "public"."platform_movements"(jsonb) from public;
+
+grant execute on function "public"."platform_movements"(jsonb) to "postgres", "service_role";
 
 -- public/functions/publish_listing
 
@@ -10007,13 +10241,13 @@ create or replace function public.search_listings (
   p_category text    default null::text,
   p_kind     text    default null::text,
   p_limit    integer default 24,
-  p_offset   integer default 0
+  p_offset   integer default 0,
+  p_currency text    default null::text
 )
   returns table (
     id           uuid,
     title        text,
     description  text,
-    picture      text,
     category     text,
     kind         text,
     price_minor  bigint,
@@ -10033,6 +10267,7 @@ create or replace function public.search_listings (
   AS $function$
 declare
   v_query constant tsquery := billing.search_query(p_query);
+  v_by_price constant boolean := p_sort in ('price_low', 'price_high');
 begin
   perform billing.require(
     p_sort in ('newest', 'popular', 'price_low', 'price_high', 'relevance'), 'p_sort is unknown'
@@ -10046,17 +10281,20 @@ begin
       and (v_query is null or l.search @@ v_query)
       and (p_category is null or l.category = p_category)
       and (p_kind is null or l.kind = p_kind)
+      and (p_currency is null or l.currency = p_currency)
     order by
+      case when v_by_price then l.currency end,
       case p_sort when 'price_low' then l.price_minor when 'price_high' then -l.price_minor
         when 'popular' then -l.sales_count end,
       case when p_sort = 'relevance' then ts_rank(l.search, v_query) end desc nulls last,
       l.published_at desc, l.id
     limit p_limit offset p_offset
   )
-  select p.id, p.title, p.description, c.data, p.category, p.kind, p.price_minor, p.currency, p.seller_name,
+  select p.id, p.title, p.description, p.category, p.kind, p.price_minor, p.currency, p.seller_name,
     p.sales_count, p.sales_paused, p.published_at, billing.has_licence(p.id), billing.is_listing_seller(p.id), p.total
-  from page p left join public.listing_pictures c on c.listing_id = p.id
+  from page p
   order by
+    case when v_by_price then p.currency end,
     case p_sort when 'price_low' then p.price_minor when 'price_high' then -p.price_minor
       when 'popular' then -p.sales_count end,
     case when p_sort = 'relevance' then ts_rank(p.search, v_query) end desc nulls last,
@@ -10064,11 +10302,11 @@ begin
 end;
 $function$;
 
-comment on function "public"."search_listings"(text, text, text, text, integer, integer) is 'What is published, a page of it: p_sort newest, popular, price_low, price_high (amounts as they stand, whatever the currency) or relevance. owned: the caller holds a licence; own: sells it; total: over all pages. For everybody.';
+comment on function "public"."search_listings"(text, text, text, text, integer, integer, text) is 'What is published, a page of it: p_sort newest, popular, price_low, price_high (within a currency; without p_currency one currency after the other) or relevance. owned: the caller holds a licence; own: sells it; total: over all pages. Pictures are in listing_pictures. For everybody.';
 
-revoke all on function "public"."search_listings"(text, text, text, text, integer, integer) from public;
+revoke all on function "public"."search_listings"(text, text, text, text, integer, integer, text) from public;
 
-grant execute on function "public"."search_listings"(text, text, text, text, integer, integer) to "anon", "authenticated", "postgres";
+grant execute on function "public"."search_listings"(text, text, text, text, integer, integer, text) to "anon", "authenticated", "postgres";
 
 -- public/functions/seller_ledger
 
@@ -12052,6 +12290,8 @@ create table "public"."purchases" (
   "updated_at"             timestamp with time zone not null default now(),
   "credit_pack"            text,
   "credit_minor"           bigint,
+  "open_invoice_url"       text,
+  "open_minor"             bigint,
   constraint "purchases_amount_minor_check" check ((amount_minor > 0)),
   constraint "purchases_buyer_id_fkey" foreign key (buyer_id) references auth.users(id) on delete set null,
   constraint "purchases_check1" check (((seller_id IS NOT NULL) OR (fee_minor = 0))),
@@ -12064,6 +12304,7 @@ create table "public"."purchases" (
   constraint "purchases_fee_bps_check" check (((fee_bps >= 0) AND (fee_bps <= 10000))),
   constraint "purchases_kind_check" check ((kind = ANY (ARRAY['one_time'::text, 'monthly'::text]))),
   constraint "purchases_listing_id_fkey" foreign key (listing_id) references public.listings(id),
+  constraint "purchases_open_minor_check" check ((open_minor > 0)),
   constraint "purchases_payment_intent_id_key" unique (payment_intent_id),
   constraint "purchases_pkey" primary key (id),
   constraint "purchases_status_check"
@@ -12142,6 +12383,10 @@ comment on column "public"."purchases"."due_at" is 'When to look at it again wit
 comment on column "public"."purchases"."fee_minor" is 'Application fee of one payment; 0 for the house.';
 
 comment on column "public"."purchases"."holds" is 'Unfinished or alive: no other purchase of this listing by this buyer may begin. Of a credit pack: unfinished.';
+
+comment on column "public"."purchases"."open_invoice_url" is 'Stripe''s page of the month that waits to be paid. One that is left when the subscription is over is written off by syncPurchase().';
+
+comment on column "public"."purchases"."open_minor" is 'What that month still costs.';
 
 comment on column "public"."purchases"."past_due_since" is 'When a sync first saw that a renewal has failed. The grace runs from here.';
 

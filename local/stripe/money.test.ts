@@ -130,6 +130,15 @@ Deno.test("a dispute takes amount and fee from the platform, leaves the transfer
     const opened = await post(`charges/${third.id}/dispute`, {});
     assert.equal(opened.status, "needs_response");
     assert.equal((await post(`disputes/${opened.id}`, { outcome: "lost" })).status, "lost");
+    // Of a part, but not of more than there is.
+    const fourth = await destinationCharge(stripe, account);
+    const all = await total(stripe);
+    assert.match(
+      (await post(`charges/${fourth.id}/dispute`, { amount: 10_001 })).error.message,
+      /cannot be disputed/,
+    );
+    assert.equal((await post(`charges/${fourth.id}/dispute`, { amount: 4_000 })).amount, 4_000);
+    assert.equal(await checkBooks(stripe), all - 5_500);
     const names = (await stripe.events.list({ limit: 100 })).data.map((each) => each.type);
     assert.ok(names.includes("charge.dispute.funds_reinstated"));
   }));

@@ -110,7 +110,7 @@ function strings(token: string): Attack[] {
     ];
   });
   const rpcs = STRINGS.flatMap((value): Attack[] =>
-    ["p_query", "p_sort", "p_category", "p_kind"].map((arg) => ({
+    ["p_query", "p_sort", "p_category", "p_kind", "p_currency"].map((arg) => ({
       what: `search_listings.${arg} ${value.slice(0, 60)}`,
       path: "/rest/v1/rpc/search_listings",
       token,

@@ -7,6 +7,7 @@ export const TURNS = [
   "refund_part_at_stripe",
   "refund_rest_at_stripe",
   "dispute",
+  "dispute_part",
   "win",
   "lose",
   "payout",

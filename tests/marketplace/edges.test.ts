@@ -16,6 +16,7 @@ import {
   purchase,
   refund,
   refused,
+  rpc,
 } from "../support/marketplace.ts";
 import { customerOf, quiet, sandbox } from "../support/sandbox.ts";
 import { type Person, request, signUp, sql, stripe } from "../support/stack.ts";
@@ -151,6 +152,42 @@ Deno.test("an offer that was given up by somebody who died is closed by the cloc
     update public.purchases set due_at = now() - interval '1 second' where checkout_session_id = ${stale}`;
   await marketplaceSync();
   assert.equal((await stripe().checkout.sessions.retrieve(stale)).status, "expired");
+  await db.end();
+});
+
+Deno.test("a Checkout that was opened before the listing was withdrawn is closed by the clock, and cannot be paid then", async () => {
+  const db = sql();
+  const seller = await creator(db);
+  const listing = await publish(seller);
+  const kept = await publish(await creator(db));
+  const buyer = await signUp("buyer");
+  const url = await purchase(buyer, listing);
+  const other = await purchase(buyer, kept);
+  await rpc(seller, "withdraw_listing", { p_listing_id: listing });
+  await marketplaceSync();
+  const page = await pay(url, CARDS.success, "Pay").catch((reason: Error) => reason);
+  assert.ok(!("leftTo" in page) || !page.leftTo.includes("success"));
+  assert.deepEqual(await library(buyer), []);
+  // What is still for sale can still be paid.
+  mustLeave(await pay(other, CARDS.success, "Pay"));
+  assert.equal((await owned(buyer)).listing_id, kept);
+  await db.end();
+});
+
+Deno.test("who pays after the withdrawal and before their Checkout was closed has bought it", async () => {
+  const db = sql();
+  const seller = await creator(db);
+  const listing = await publish(seller);
+  const buyer = await signUp("buyer");
+  const url = await purchase(buyer, listing);
+  await rpc(seller, "withdraw_listing", { p_listing_id: listing });
+  mustLeave(await pay(url, CARDS.success, "Pay"));
+  await owned(buyer);
+  assert.equal(await canRead(buyer, listing), true);
+  await marketplaceSync();
+  assert.equal(await canRead(buyer, listing), true);
+  await quiet();
+  assert.equal(await balanced(db, seller), 1_600);
   await db.end();
 });
 

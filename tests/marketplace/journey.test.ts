@@ -17,7 +17,7 @@ import {
   type Seller,
 } from "../support/marketplace.ts";
 import { quiet, sandbox } from "../support/sandbox.ts";
-import { eventually, request, signUp, sql, stack, stranger } from "../support/stack.ts";
+import { eventually, request, signUp, sql, stack, stranger, stripe } from "../support/stack.ts";
 
 Deno.test("a creator publishes, a buyer pays, and by the webhook alone there is a licence and the money adds up", async () => {
   const db = sql();
@@ -132,6 +132,24 @@ Deno.test("one's own listing, a draft, a withdrawn one, one that does not exist,
     ...{ price_minor: 500, currency: "usd" },
   }).select("id").single();
   assert.deepEqual(await buying({ listing_id: draft.data?.id }), [404, "listing_not_found"]);
+  await db.end();
+});
+
+Deno.test("a creator who is onboarded again under another name has it at Stripe, and on what they sell", async () => {
+  const db = sql();
+  const seller = await creator(db, "newcomer");
+  const listing = await publish(seller);
+  const wish = { action: "onboard", display_name: "The old hand", country: "US" };
+  await call(seller, "seller", wish);
+  const account = await stripe().v2.core.accounts.retrieve(seller.account);
+  assert.equal(account.display_name, "The old hand");
+  // What Stripe says is what counts: it must not bring the old name back.
+  const { seller: now } = await call<{ seller: Seller }>(seller, "seller", { action: "refresh" });
+  assert.equal(now.display_name, "The old hand");
+  const [row] = await db`select seller_name from public.listings where id = ${listing}`;
+  assert.equal(row?.["seller_name"], "The old hand");
+  const nameless = await refused(seller, "seller", { ...wish, display_name: " " });
+  assert.deepEqual(nameless, [400, "invalid_request"]);
   await db.end();
 });
 

@@ -32,6 +32,8 @@ export interface Owned {
   valid_until: string | null;
   current_period_end: string | null;
   cancel_at_period_end: boolean;
+  open_invoice_url: string | null;
+  open_minor: number | null;
 }
 
 export interface Seller {
@@ -39,6 +41,7 @@ export interface Seller {
   status: string;
   paused_reason: string | null;
   requirements: string[];
+  display_name: string;
   fee_bps: number;
   currencies: { currency: string; balance_minor: number; earned_minor: number; sales: number }[];
 }
@@ -160,6 +163,9 @@ export async function chargeOf(db: postgres.Sql, buyer: Person): Promise<string>
 /** Asks for a refund as an operator and lets the scheduled function make it. */
 export async function refund(db: postgres.Sql, purchase: string, amount: number | null = null) {
   await db`select billing.refund_purchase(${purchase}, ${amount}, 'asked nicely')`;
+  await marketplaceSync();
+  await quiet();
+  // Of a dispute that an event's snapshot was just writing down, the rest is done the next time.
   await marketplaceSync();
   await quiet();
 }

@@ -13,6 +13,7 @@ export function createDispute(
   work: Work,
   charge: Charge,
   kind: NonNullable<TestCard["disputed"]>,
+  amount = charge.amount,
 ): Dispute {
   const clock = work.clockOf(charge.customer);
   const now = work.now(clock);
@@ -20,7 +21,7 @@ export function createDispute(
   const dispute: Dispute = {
     id: newId("du_"),
     object: "dispute",
-    amount: charge.amount,
+    amount,
     balance_transactions: [],
     charge: charge.id,
     created: now,
@@ -149,17 +150,21 @@ export function lose(work: Work, dispute: Dispute): Dispute {
   return work.change("dispute", dispute.id, { status }, "charge.dispute.closed");
 }
 
-/** By hand: what a test card does, of any charge that was paid. */
+/** By hand: what a test card does, of any charge that was paid; as banks can, also of a part of it. */
 export function openDispute(
   work: Work,
   id: string,
   kind: NonNullable<TestCard["disputed"]>,
+  amount?: number,
 ): Dispute {
   const charge = work.require("charge", id);
   if (charge.status !== "succeeded" || charge.disputed) {
     throw invalid(`Charge ${id} is not paid, or disputed already.`);
   }
-  return createDispute(work, charge, kind);
+  if (amount !== undefined && amount > charge.amount) {
+    throw invalid(`Charge ${id} is of ${charge.amount}: ${amount} of it cannot be disputed.`);
+  }
+  return createDispute(work, charge, kind, amount);
 }
 
 const DECIDED = ["lost", "warning_closed", "won"];

@@ -103,8 +103,10 @@ export function mountControl(
       c,
       z.strictObject({
         reason: z.enum(["fraudulent", "product_not_received", "inquiry"]).default("fraudulent"),
+        amount: z.int().positive().optional(),
       }),
-      ({ reason }) => act(c, (work) => openDispute(work, c.req.param("id"), reason)),
+      ({ reason, amount }) =>
+        act(c, (work) => openDispute(work, c.req.param("id"), reason, amount)),
     ));
   app.post("/_sandbox/disputes/:id", (c) =>
     read(

@@ -5,9 +5,8 @@ import type { LibraryItem } from "../lib/library.ts";
 import { libraryAnswer } from "../lib/marketplace-answers.ts";
 import { call, db, rest, understand } from "./client.ts";
 
-// Without the pictures, which are asked for once each.
 const COLUMNS =
-  "purchase_id,licence_id,listing_id,reference,title,category,kind,seller_name,status,reason,valid_until,purchase_status,amount_minor,refunded_minor,currency,receipt_url,current_period_end,cancel_at_period_end,paid_at,created_at,copies";
+  "purchase_id,licence_id,listing_id,reference,title,category,kind,seller_name,status,reason,valid_until,purchase_status,amount_minor,refunded_minor,currency,receipt_url,current_period_end,cancel_at_period_end,paid_at,created_at,copies,open_invoice_url,open_minor";
 
 export async function getLibrary(): Promise<LibraryItem[]> {
   return understand(libraryAnswer, await rest(db().rpc("my_library").select(COLUMNS)));

@@ -12,7 +12,7 @@ import { call, db, rest, understand } from "./client.ts";
 
 export const LISTING_COLUMNS =
   "id,seller_id,title,description,category,kind,price_minor,currency,seller_name,sales_count,sales_paused,status,grants_metric_id,grants_quantity";
-// Without the pictures: they are asked for once each, however often the order changes.
+// The pictures are asked for once each, however often the order changes.
 const FOUND_COLUMNS =
   "id,title,description,category,kind,price_minor,currency,seller_name,sales_count,sales_paused,owned,own,total";
 
@@ -29,6 +29,7 @@ export async function searchListings(search: Search): Promise<FoundPage> {
       p_sort: search.sort,
       ...(search.category && { p_category: search.category }),
       ...(search.kind && { p_kind: search.kind }),
+      ...(search.currency && { p_currency: search.currency }),
       p_limit: LISTINGS_PER_PAGE,
       p_offset: (search.page - 1) * LISTINGS_PER_PAGE,
     }).select(FOUND_COLUMNS),

@@ -319,6 +319,10 @@ const EXPLANATIONS: Record<string, Explanation> = {
     title: "There is no such licence",
     advice: "Reload the library to see what you have.",
   },
+  licence_unpaid: {
+    title: "Your renewal of this could not be paid",
+    advice: "Pay it or cancel it in your library. Nothing was charged now.",
+  },
   licence_ended: {
     title: "This licence has ended",
     advice: "Buy it again to go on with it.",

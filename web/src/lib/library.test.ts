@@ -2,6 +2,7 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import {
   arrivedOf,
   endingOf,
+  endingText,
   inOrder,
   type LibraryItem,
   licenceState,
@@ -26,6 +27,9 @@ const once: LibraryItem = {
   validUntil: null,
   periodEnd: null,
   endsWithPeriod: false,
+  isLate: false,
+  openInvoiceUrl: null,
+  openMinor: null,
   amountMinor: 1200,
   refundedMinor: 0,
   currency: "usd",
@@ -79,6 +83,38 @@ Deno.test("only a monthly licence that is open can be cancelled or resumed", () 
   equal(endingOf({ ...monthly, status: "suspended" }, NOW), null);
 });
 
+const late = { ...monthly, isLate: true, openMinor: 1200, openInvoiceUrl: "https://stripe.test" };
+
+Deno.test("a renewal that failed says until when it is kept, and after that how it comes back", () => {
+  const kept = stateOf({ ...late, validUntil: NOW + 2 * DAY });
+  deepEqual([kept.access, kept.label], ["open", "Payment due"]);
+  ok(kept.explanation?.includes("until November 24, 2026"));
+  const over = stateOf({ ...late, status: "revoked", reason: "payment_failed", validUntil: NOW });
+  deepEqual([over.access, over.label], ["closed", "Payment due"]);
+  ok(over.explanation?.includes("comes back at once"));
+  equal(stateOf({ ...late, validUntil: NOW }).access, "closed");
+  const ended = stateOf({ ...monthly, status: "revoked", reason: "payment_failed" });
+  ok(ended.explanation?.includes("Buy it again"), "once it is over");
+});
+
+Deno.test("a renewal that failed can be cancelled, used or not, and nothing is owed then", () => {
+  const over = { ...late, status: "revoked", reason: "payment_failed", validUntil: NOW - DAY };
+  equal(endingOf(late, NOW), "cancel");
+  equal(endingOf(over, NOW), "cancel");
+  equal(endingOf({ ...over, endsWithPeriod: true }, NOW), "cancel");
+  equal(endingOf({ ...over, isLate: false }, NOW), null, "nor what is over");
+  ok(endingText(over, "cancel", NOW).startsWith("It ends now. What is open is written off"));
+  ok(endingText(late, "cancel", NOW).startsWith("You keep it until December 12, 2026."));
+  ok(endingText(monthly, "cancel", NOW).startsWith("You keep it until December 9, 2026, and"));
+  ok(endingText(monthly, "resume", NOW).includes("for $12 a month"));
+});
+
+Deno.test("a disputed month says that no other is charged meanwhile", () => {
+  const disputed = { ...monthly, status: "suspended", reason: "dispute_open" };
+  ok(stateOf(disputed).explanation?.includes("No other month is charged"));
+  ok(!stateOf({ ...disputed, kind: "one_time" }).explanation?.includes("month"));
+});
+
 Deno.test("what was paid and given back is told exactly", () => {
   equal(paidText(once), "$12.00 on November 21, 2026");
   equal(paidText({ ...monthly, boughtAt: null }), "$12.00 a month");
@@ -114,6 +150,8 @@ Deno.test("a listing can be bought by who has nothing of it, while it is sold", 
   equal(offer(once, { ...sold, status: "withdrawn" }), "owned");
   equal(offer({ ...once, status: "processing" }), "waiting");
   equal(offer({ ...once, status: "suspended" }), "suspended");
+  equal(offer({ ...late, status: "revoked", reason: "payment_failed" }), "unpaid");
+  equal(offer({ ...late, validUntil: NOW + DAY }), "owned");
   equal(offer(null, { ...sold, status: "withdrawn" }), "withdrawn");
   equal(offer(null, { ...sold, salesPaused: true }), "paused");
   equal(offerOf(sold, true, null, NOW), "own");

@@ -2,7 +2,7 @@
 
 import { formatDate } from "./dates.ts";
 import type { Category, Kind, Listing } from "./marketplace.ts";
-import { formatExact } from "./money.ts";
+import { formatExact, formatMoney } from "./money.ts";
 import type { Tone } from "./subscription.ts";
 
 export interface LibraryItem {
@@ -26,6 +26,11 @@ export interface LibraryItem {
   validUntil: number | null;
   periodEnd: number | null;
   endsWithPeriod: boolean;
+  /** The renewal of a monthly licence could not be paid, and it is not over yet. */
+  isLate: boolean;
+  /** Stripe's page where the month that is open can be paid, and what it costs. */
+  openInvoiceUrl: string | null;
+  openMinor: number | null;
   amountMinor: number;
   refundedMinor: number;
   currency: string;
@@ -70,6 +75,7 @@ const SUSPENDED = new Map(Object.entries({
 /** What a licence is worth now; an unknown state or reason opens nothing and still gets honest words. */
 export function licenceState(item: LibraryItem, now: number): LicenceState {
   const { status, reason } = item;
+  if (item.isLate && status !== "suspended") return lateState(item, now);
   if (status === "active") {
     if (item.validUntil !== null && item.validUntil <= now) {
       return closed("Ended", REVOKED.get(item.endsWithPeriod ? "canceled" : "payment_failed"));
@@ -90,10 +96,35 @@ export function licenceState(item: LibraryItem, now: number): LicenceState {
       access: "closed",
       label: "Suspended",
       tone: "warn",
-      explanation: SUSPENDED.get(reason ?? "") ?? "It cannot be used at the moment.",
+      explanation: suspendedText(item),
     };
   }
   return closed("Ended", REVOKED.get(reason ?? ""));
+}
+
+function suspendedText({ reason, kind }: LibraryItem): string {
+  const words = SUSPENDED.get(reason ?? "") ?? "It cannot be used at the moment.";
+  return reason === "dispute_open" && kind === "monthly"
+    ? `${words} No other month is charged until then.`
+    : words;
+}
+
+/** The renewal failed: for the grace it can still be used, and in either case it can be paid or cancelled. */
+function lateState(item: LibraryItem, now: number): LicenceState {
+  const label = "Payment due";
+  if (item.status === "active" && item.validUntil !== null && item.validUntil > now) {
+    return {
+      ...{ access: "open", label, tone: "warn" },
+      explanation: `The renewal could not be paid. It is kept for you until ${
+        formatDate(item.validUntil)
+      }: pay by then to go on, or cancel it and owe nothing.`,
+    };
+  }
+  return {
+    ...{ access: "closed", label, tone: "bad" },
+    explanation:
+      "The renewal could not be paid, so it cannot be used. Pay what is open and it comes back at once, or cancel it and owe nothing.",
+  };
 }
 
 function closed(label: string, words?: { label: string; explanation: string }): LicenceState {
@@ -127,11 +158,27 @@ export function paidText(item: LibraryItem): string {
   return `${price}${day}, ${refunded}`;
 }
 
-/** A monthly licence that goes on can be cancelled, one that is set to end resumed. */
+/** A monthly licence that goes on can be cancelled, and so can one whose renewal failed; one that is set to end resumed. */
 export function endingOf(item: LibraryItem, now: number): "cancel" | "resume" | null {
   if (item.kind !== "monthly" || item.licenceId === null) return null;
+  if (item.isLate) return "cancel";
   if (licenceState(item, now).access !== "open") return null;
   return item.endsWithPeriod ? "resume" : "cancel";
+}
+
+/** What cancelling or resuming it means. */
+export function endingText(item: LibraryItem, action: "cancel" | "resume", now: number): string {
+  const price = `${formatMoney(item.amountMinor, item.currency)} a month`;
+  if (item.isLate && action === "cancel") {
+    const keeps = item.validUntil !== null && item.validUntil > now
+      ? `You keep it until ${formatDate(item.validUntil)}`
+      : "It ends now";
+    return `${keeps}. What is open is written off, and nothing more is charged.`;
+  }
+  const end = item.periodEnd === null ? "the end of the paid month" : formatDate(item.periodEnd);
+  return action === "cancel"
+    ? `You keep it until ${end}, and nothing more is charged. You can resume it until then.`
+    : `It goes on after ${end}, for ${price}. Nothing is charged now.`;
 }
 
 /** What can be used first, then what waits, then what was. */
@@ -155,7 +202,15 @@ export function arrivedOf(
 }
 
 /** What a listing is to its reader. */
-export type Offer = "own" | "owned" | "waiting" | "suspended" | "withdrawn" | "paused" | "open";
+export type Offer =
+  | "own"
+  | "owned"
+  | "waiting"
+  | "suspended"
+  | "unpaid"
+  | "withdrawn"
+  | "paused"
+  | "open";
 
 /** `item`: what the reader has of it; null for who has nothing, or has not signed in. */
 export function offerOf(
@@ -169,6 +224,7 @@ export function offerOf(
   if (access === "open") return "owned";
   if (access === "waiting") return "waiting";
   if (item?.status === "suspended") return "suspended";
+  if (item?.isLate) return "unpaid";
   if (status !== "published") return "withdrawn";
   return salesPaused ? "paused" : "open";
 }

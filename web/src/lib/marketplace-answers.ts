@@ -112,6 +112,8 @@ export const libraryAnswer = z.array(z.pipe(
     paid_at: time,
     created_at: time,
     copies: count,
+    open_invoice_url: link,
+    open_minor: z.nullable(count),
   }),
   z.transform((row): LibraryItem => ({
     id: row.purchase_id,
@@ -128,6 +130,9 @@ export const libraryAnswer = z.array(z.pipe(
     validUntil: row.valid_until,
     periodEnd: row.current_period_end,
     endsWithPeriod: row.cancel_at_period_end,
+    isLate: row.kind === "monthly" && row.purchase_status === "past_due",
+    openInvoiceUrl: row.open_invoice_url,
+    openMinor: row.open_minor,
     amountMinor: row.amount_minor,
     refundedMinor: row.refunded_minor,
     currency: row.currency,

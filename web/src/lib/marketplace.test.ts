@@ -29,14 +29,16 @@ const listing: Listing = {
 const read = (text: string) => readSearch(new URLSearchParams(text));
 
 Deno.test("an empty address shows what is new, one with words what fits best", () => {
-  deepEqual(read(""), { query: "", sort: "newest", category: null, kind: null, page: 1 });
+  deepEqual(read(""), {
+    ...{ query: "", sort: "newest", category: null, kind: null, currency: null, page: 1 },
+  });
   equal(read("q=letters").sort, "relevance");
   equal(read("q=letters&sort=price_low").sort, "price_low");
   equal(read("sort=relevance").sort, "newest", "nothing to be relevant to");
 });
 
 Deno.test("what an address says wrongly is as usual", () => {
-  const search = read("sort=evil&category=__proto__&kind=1&page=-3");
+  const search = read("sort=evil&category=__proto__&kind=1&currency=EURO&page=-3");
   deepEqual(search, read(""));
   equal(read("page=2.5").page, 1);
   equal(read("page=1e99").page, 1);
@@ -50,6 +52,7 @@ Deno.test("a search written into an address is read back as it was, and the usua
       "q=a+letter&sort=popular&category=agent&kind=monthly&page=3",
       "q=%26%3D",
       "sort=price_high",
+      "sort=price_low&currency=eur",
       "q=x&sort=newest",
     ]
   ) equal(writeSearch(read(address)).toString(), address);
@@ -64,6 +67,7 @@ Deno.test("a change begins at the first page, and keeps an order that was chosen
   equal(change("q=tea&sort=popular", { kind: "monthly" }), "q=tea&sort=popular&kind=monthly");
   equal(change("q=tea", { sort: "newest" }), "q=tea&sort=newest");
   equal(change("q=tea", { page: 2 }), "q=tea&page=2");
+  equal(change("sort=price_low&page=2", { currency: "gbp" }), "sort=price_low&currency=gbp");
 });
 
 Deno.test("a page says which of how many it shows", () => {
@@ -83,7 +87,9 @@ Deno.test("a price says whether it is paid once or every month", () => {
 Deno.test("what is bought is told by what it is", () => {
   ok(whatYouGet(listing)[0]?.includes("for good"));
   ok(whatYouGet({ ...listing, kind: "monthly" })[0]?.includes("while you pay"));
+  ok(whatYouGet(listing).some((line) => line.startsWith("New versions")), "buyers get updates");
   const addon = { ...listing, category: "addon" as const };
+  ok(!whatYouGet(addon).some((line) => line.startsWith("New versions")), "of what has any");
   equal(
     whatYouGet({ ...addon, grants: { metric: "message", quantity: 1000 } })[0],
     "1,000 more messages a day in your plan, for good",

@@ -42,6 +42,8 @@ export interface Search {
   sort: Sort;
   category: Category | null;
   kind: Kind | null;
+  /** Only what is sold in it; prices of different currencies are not compared. */
+  currency: string | null;
   /** From 1. */
   page: number;
 }
@@ -57,17 +59,20 @@ export function readSearch(params: URLSearchParams): Search {
     sort,
     category: CATEGORIES.find((value) => value === params.get("category")) ?? null,
     kind: KINDS.find((value) => value === params.get("kind")) ?? null,
+    currency: /^[a-z]{3}$/.exec(params.get("currency") ?? "")?.[0] ?? null,
     page: Number.isSafeInteger(page) && page > 0 && page < 10_000 ? page : 1,
   };
 }
 
 /** The address of a search: only what is not as usual. */
-export function writeSearch({ query, sort, category, kind, page }: Search): URLSearchParams {
+export function writeSearch(search: Search): URLSearchParams {
+  const { query, sort, category, kind, currency, page } = search;
   const params = new URLSearchParams();
   if (query.trim()) params.set("q", query.trim());
   if (sort !== usualSort(query) && (sort !== "relevance" || query.trim())) params.set("sort", sort);
   if (category) params.set("category", category);
   if (kind) params.set("kind", kind);
+  if (currency) params.set("currency", currency);
   if (page > 1) params.set("page", String(page));
   return params;
 }
@@ -146,6 +151,7 @@ export function whatYouGet({ category, kind, grants }: Listing): string[] {
     `Use it in chat ${end}, with your own messages`,
     "Read its instructions, and make a copy to change",
     "It takes no place among the agents of your plan",
+    "New versions of it are yours too, as soon as they are published",
     kindSentence(kind),
   ];
 }

@@ -24,7 +24,8 @@ export default function MarketplacePage() {
     results.current?.focus({ preventScroll: true });
     results.current?.scrollIntoView({ block: "start" });
   }, [search.page]);
-  const clear = () => change({ query: "", category: null, kind: null, sort: "newest" });
+  const clear = () =>
+    change({ query: "", category: null, kind: null, currency: null, sort: "newest" });
   return (
     <Page
       wide
@@ -141,8 +142,9 @@ function Pages(
 }
 
 function Nothing({ search, onClear }: { search: Search; onClear: () => void }) {
-  const { query, category, kind, page } = search;
-  const isNarrowed = query.trim() !== "" || category !== null || kind !== null || page > 1;
+  const { query, category, kind, currency, page } = search;
+  const isNarrowed = query.trim() !== "" || page > 1 ||
+    [category, kind, currency].some((choice) => choice !== null);
   const Icon = isNarrowed ? SearchX : Store;
   return (
     <div className="grid justify-items-start gap-3 rounded-2xl border border-dashed border-line-strong p-8">

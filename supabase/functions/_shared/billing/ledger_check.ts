@@ -3,18 +3,23 @@ import { AppError } from "../domain/errors.ts";
 import { type Books, comparisons, toBooks } from "../domain/books.ts";
 import { log } from "../log.ts";
 import { callingStripe, type Stripe, stripe } from "../stripe.ts";
+import { checkPlatform } from "./platform_check.ts";
 import { syncPurchase } from "./purchase_sync.ts";
 import { syncSeller } from "./seller.ts";
 
 const AT_A_TIME = 25;
 /** A scheduled function has little more than a minute. */
 const BUDGET_MS = 40_000;
+/** Of that, what our own balance may take. */
+const PLATFORM_MS = 15_000;
 const MAX_TRANSFERS = 10_000;
 /** Sales looked at again when something differs: the newest are those whose events may be on their way. */
 const REPAIRS = 20;
 
 interface CheckReport {
   checked: number;
+  /** Balance transactions of ours that were compared. */
+  movements: number;
   drifts: number;
   failed: number;
   /** Where to go on: the time was up. Null: the last creator was looked at. */
@@ -29,15 +34,16 @@ interface CheckReport {
  * `after: next` until it is null. One creator that fails does not end the walk, Stripe being away does.
  *
  * Without a place to begin it is the scheduled check, which goes on where the last one stopped and keeps its place after
- * every page: a run that is killed has not looked in vain.
+ * every page: a run that is killed has not looked in vain. That one also compares the movements of our own balance.
  */
 export async function checkLedger(
   admin: db.Client,
   begin: string | undefined,
 ): Promise<CheckReport> {
-  const report: CheckReport = { checked: 0, drifts: 0, failed: 0, next: null };
+  const report: CheckReport = { checked: 0, movements: 0, drifts: 0, failed: 0, next: null };
   const deadline = Date.now() + BUDGET_MS;
   const isScheduled = begin === undefined;
+  if (isScheduled) await checkOwn(admin, report);
   let after = isScheduled ? await db.ledgerCheckCursor(admin) : begin;
   do {
     report.next = after = await checkPage(admin, after, report);
@@ -47,27 +53,37 @@ export async function checkLedger(
   return report;
 }
 
+/** Our own balance; what goes wrong with it keeps no creator from being looked at. */
+async function checkOwn(admin: db.Client, report: CheckReport): Promise<void> {
+  try {
+    Object.assign(report, await checkPlatform(admin, Date.now() + PLATFORM_MS));
+  } catch (error) {
+    const code = error instanceof AppError ? error.code : "internal_error";
+    if (code === "billing_unavailable") throw error;
+    report.failed += 1;
+    log("error", "ledger_check_failed", { account: "platform", code });
+  }
+}
+
 /** Adds what was found to the report and answers where to go on. */
 async function checkPage(
   admin: db.Client,
   after: string | null,
   report: CheckReport,
 ): Promise<string | null> {
-  const page = await db.sellerLedger(admin, after, AT_A_TIME);
-  const sellers = [...Map.groupBy(page, ({ seller_id }) => seller_id).values()];
-  for (const [first] of sellers) {
-    if (first === undefined) continue;
+  const sellers = await db.ledgerSellers(admin, after, AT_A_TIME);
+  for (const { seller_id, account } of sellers) {
     report.checked += 1;
     try {
-      report.drifts += await checkSeller(admin, first.account, first.seller_id);
+      report.drifts += await checkSeller(admin, account, seller_id);
     } catch (error) {
       const code = error instanceof AppError ? error.code : "internal_error";
       if (code === "billing_unavailable") throw error;
       report.failed += 1;
-      log("error", "ledger_check_failed", { account: first.account, code });
+      log("error", "ledger_check_failed", { account, code });
     }
   }
-  return sellers.length < AT_A_TIME ? null : page.at(-1)?.seller_id ?? null;
+  return sellers.length < AT_A_TIME ? null : sellers.at(-1)?.seller_id ?? null;
 }
 
 /** The number of figures that differ, after what could be repaired was. */

@@ -21,9 +21,10 @@ export interface MarketplaceRun {
 /** What the marketplace does by the clock: refunds asked for, creators' shares of disputed sales, purchases left unsettled. */
 export async function syncMarketplace(admin: db.Client): Promise<MarketplaceRun> {
   const deadline = Date.now() + BUDGET_MS;
-  // First: a refund after a dispute that was won takes back what is paid again here.
-  const disputes = await workDisputes(admin);
+  let disputes = await workDisputes(admin);
   const refunds = await sendRefunds(admin);
+  // Of what a won dispute had paid again they take a part back.
+  if (refunds.refunded > 0) disputes += await workDisputes(admin);
   let synced = 0;
   let failed = 0;
   for (const purchase of await db.duePurchases(admin, PURCHASES_AT_A_TIME)) {

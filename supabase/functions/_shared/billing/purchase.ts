@@ -30,8 +30,8 @@ export interface Sale {
  * Opens Stripe's Checkout for one listing and answers its address. Price, fee and who is paid are those of our rows at this
  * moment.
  *
- * Errors: `listing_not_found`, `listing_not_available`, `own_listing`, `already_owned`, `purchase_processing`,
- * `seller_paused`, `checkout_superseded`, `billing_unavailable`.
+ * Errors: `listing_not_found`, `listing_not_available`, `own_listing`, `already_owned`, `licence_unpaid`,
+ * `purchase_processing`, `seller_paused`, `checkout_superseded`, `billing_unavailable`.
  */
 export async function openPurchase(
   listingId: string,

@@ -38,7 +38,10 @@ export async function syncPurchase(
   }
   // It was paid although it had been given up: what was begun in its place must not be paid as well.
   if (answer.stale_session_id) await expireSession(answer.stale_session_id);
-  if (answer.applied) await endWhatIsOver(snapshot, answer);
+  if (answer.applied) {
+    await endWhatIsOver(snapshot, answer);
+    if (objects.subscription !== null) await holdRenewal(objects.subscription, answer, token);
+  }
   return answer;
 }
 
@@ -54,30 +57,70 @@ async function fulfilCreditOf(terms: db.PurchaseTerms): Promise<void> {
   }
 }
 
+/** In a subscription's metadata: its end is ours, because of a dispute, and none that the buyer has set. */
+export const HELD = "held_by_dispute";
+
 /** Statuses of a payment that was given back in full or lost to the bank. */
 const TAKEN_BACK: readonly string[] = ["refunded", "lost"];
 
 /**
- * What Stripe would still charge for, though it must not be: the next month of a licence whose last one was taken back, and an
- * offer that was given up by somebody who did not live to close its session. Whoever fails here is due again in minutes.
+ * What Stripe would still charge for, though it must not be: the next month of a licence whose last one was taken back, a month
+ * that was not paid when the licence ended, and an offer that was given up by somebody who did not live to close its session.
+ * Whoever fails here is due again in minutes.
  */
 async function endWhatIsOver(snapshot: PurchaseSnapshot, { status }: db.PurchaseState) {
-  const { subscription, session_id, session_status } = snapshot;
+  const { subscription, open_invoice: invoice, session_id, session_status } = snapshot;
   if (subscription !== null && TAKEN_BACK.includes(status) && mayStillBill(subscription.status)) {
     await cancelSubscription(subscription.id);
+  }
+  // Who paid it now, by a link in an e-mail, would get nothing for it.
+  if (subscription !== null && invoice !== null && !mayStillBill(subscription.status)) {
+    await voidInvoice(invoice.id);
   }
   if (session_id !== null && status === "expired" && session_status === "open") {
     await expireSession(session_id);
   }
 }
 
+/**
+ * Nobody is charged for the next month of something they may not use: while a bank decides about the last one, the licence ends
+ * with the month it was paid for. When it is won that end is taken back, but none that the buyer has set.
+ */
+async function holdRenewal(
+  { id, status, metadata, cancel_at, cancel_at_period_end }: Stripe.Subscription,
+  purchase: db.PurchaseState,
+  token: number,
+): Promise<void> {
+  const isDisputed = purchase.status === "disputed";
+  const isHeld = metadata[HELD] !== undefined;
+  const ends = cancel_at_period_end || cancel_at !== null;
+  const isOver = !mayStillBill(status) || TAKEN_BACK.includes(purchase.status);
+  if (isOver || isDisputed === isHeld || (isDisputed && ends)) return;
+  await callingStripe(() =>
+    stripe().subscriptions.update(id, {
+      cancel_at_period_end: isDisputed,
+      metadata: { [HELD]: isDisputed ? "true" : "" },
+    }, { idempotencyKey: `hold:${id}:${isDisputed}:${token}` })
+  );
+}
+
 /** At once: nothing that was paid for is left of it. */
-async function cancelSubscription(id: string): Promise<void> {
+export async function cancelSubscription(id: string): Promise<void> {
   try {
     await stripe().subscriptions.cancel(id);
   } catch (error) {
     const now = await callingStripe(() => stripe().subscriptions.retrieve(id));
     if (mayStillBill(now.status)) await callingStripe(() => Promise.reject(error));
+  }
+}
+
+async function voidInvoice(id: string): Promise<void> {
+  try {
+    await stripe().invoices.voidInvoice(id);
+  } catch (error) {
+    const now = await callingStripe(() => stripe().invoices.retrieve(id));
+    // Paid a moment ago: a payment like any other, which an operator may give back.
+    if (now.status === "open") await callingStripe(() => Promise.reject(error));
   }
 }
 
@@ -97,9 +140,10 @@ async function fetchPurchase(terms: db.PurchaseTerms): Promise<PurchaseObjects> 
   const subscription = subscriptionId === null
     ? null
     : await callingStripe(() => stripe().subscriptions.retrieve(subscriptionId));
+  const invoices = subscription === null ? [] : await invoicesOf(subscription.id);
   const intents = subscription === null
     ? [refOf(session.payment_intent) ?? terms.payment_intent_id]
-    : await intentsOf(subscription.id);
+    : invoices.flatMap(intentsOf);
   const paid = await Promise.all(
     intents.flatMap((intent) => intent === null ? [] : [fetchPayment(intent)]),
   );
@@ -111,6 +155,7 @@ async function fetchPurchase(terms: db.PurchaseTerms): Promise<PurchaseObjects> 
   return {
     session,
     subscription,
+    invoices,
     charges,
     refunds: paid.flatMap((one) => one.refunds),
     disputes: paid.flatMap((one) => one.disputes),
@@ -121,15 +166,15 @@ async function fetchPurchase(terms: db.PurchaseTerms): Promise<PurchaseObjects> 
   };
 }
 
-/** The payment intents of a subscription's invoices. */
-async function intentsOf(subscription: string): Promise<string[]> {
-  const invoices = await callingStripe(() =>
+async function invoicesOf(subscription: string): Promise<Stripe.Invoice[]> {
+  return await callingStripe(() =>
     stripe().invoices.list({ subscription, limit: 100, expand: ["data.payments"] })
       .autoPagingToArray({ limit: MAX_INVOICES })
   );
-  return invoices.flatMap(({ payments }) =>
-    (payments?.data ?? []).flatMap(({ payment }) => refOf(payment.payment_intent) ?? [])
-  );
+}
+
+function intentsOf({ payments }: Stripe.Invoice): string[] {
+  return (payments?.data ?? []).flatMap(({ payment }) => refOf(payment.payment_intent) ?? []);
 }
 
 async function fetchPayment(payment_intent: string) {

@@ -1,16 +1,8 @@
 import * as db from "../db.ts";
-import { AppError } from "../domain/errors.ts";
-import { repaidShare } from "../domain/shares.ts";
 import { log } from "../log.ts";
 import { callingStripe, isFinalRefusal, messageOf, type Stripe, stripe } from "../stripe.ts";
 import { syncPurchase } from "./purchase_sync.ts";
-import {
-  MAX_OBJECTS,
-  reversalsOf,
-  type SharedCharge,
-  sharedCharge,
-  transfersOf,
-} from "./transfers.ts";
+import { MAX_OBJECTS, type SharedCharge, sharedCharge } from "./transfers.ts";
 
 const AT_A_TIME = 20;
 
@@ -30,11 +22,8 @@ export async function sendRefunds(
 
 async function send(admin: db.Client, request: db.RefundRequest): Promise<boolean> {
   try {
-    const shared = await sharedCharge(request.charge_id);
-    const repaid = await repaidTransfers(request, shared);
-    const made = await madeBefore(request);
-    const refund = made ?? await create(request, shared);
-    await takeBack(request, repaid, refundable(request, shared, made !== undefined));
+    const refund = await madeBefore(request) ??
+      await create(request, await sharedCharge(request.charge_id));
     await db.refundSent(admin, request.id, refund.id);
   } catch (error) {
     const final = isFinalRefusal(error);
@@ -61,7 +50,10 @@ async function madeBefore(request: db.RefundRequest): Promise<Stripe.Refund | un
   return made.find(({ metadata }) => metadata?.["refund_request"] === request.id);
 }
 
-/** Stripe takes the creator's share and our fee back in proportion, as far as there is anything to take back. */
+/**
+ * Stripe takes the creator's share and our fee back in proportion, as far as there is anything to take back. What a won dispute
+ * has paid again instead is brought into line by workDisputes().
+ */
 function create(
   request: db.RefundRequest,
   { transfer, fee }: SharedCharge,
@@ -76,60 +68,4 @@ function create(
     ...(hasShare && { reverse_transfer: true }),
     ...(hasFee && { refund_application_fee: true }),
   }, { idempotencyKey: keyOf(request) });
-}
-
-/**
- * After a dispute that was won the creator's share is no longer the charge's own transfer, which was taken back, but what was
- * paid again; empty when the charge's own is what there is. While it waits to be paid again the refund waits too, or they
- * would be paid for what they have to give back.
- */
-async function repaidTransfers(
-  request: db.RefundRequest,
-  { transfer }: SharedCharge,
-): Promise<Stripe.Transfer[]> {
-  if (transfer === null || transfer.amount_reversed < transfer.amount) return [];
-  const others = (await transfersOf(request.purchase_id)).filter(({ id }) => id !== transfer.id);
-  const repaid: Stripe.Transfer[] = [];
-  // Only those of this charge's own disputes: what was paid again for another month is not given back with this one.
-  for (const { metadata } of await reversalsOf(transfer)) {
-    const dispute = metadata?.["dispute"];
-    if (!dispute) continue;
-    const again = others.find((one) => one.metadata["dispute"] === dispute);
-    if (again !== undefined) {
-      repaid.push(again);
-      continue;
-    }
-    const { status } = await stripe().disputes.retrieve(dispute);
-    // Of one that is not won there is nothing to wait for: Stripe refuses the refund and says why.
-    if (status !== "won") continue;
-    throw new AppError("change_in_progress", "The creator's share is still to be paid again.");
-  }
-  return repaid;
-}
-
-/** What could be given back before this refund. `wasMade`: the charge already counts it. */
-function refundable(
-  { amount_minor }: db.RefundRequest,
-  { charge }: SharedCharge,
-  wasMade: boolean,
-): number {
-  return charge.amount - charge.amount_refunded + (wasMade ? amount_minor : 0);
-}
-
-async function takeBack(
-  request: db.RefundRequest,
-  repaid: Stripe.Transfer[],
-  refundable: number,
-): Promise<void> {
-  for (const transfer of repaid) {
-    const reversals = await reversalsOf(transfer);
-    if (reversals.some(({ metadata }) => metadata?.["refund_request"] === request.id)) continue;
-    const left = transfer.amount - transfer.amount_reversed;
-    const amount = repaidShare(left, request.amount_minor, refundable);
-    if (amount === 0) continue;
-    await stripe().transfers.createReversal(transfer.id, {
-      amount,
-      metadata: { refund_request: request.id },
-    }, { idempotencyKey: `${keyOf(request)}:${transfer.id}` });
-  }
 }

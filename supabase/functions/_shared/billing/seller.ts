@@ -18,7 +18,7 @@ export interface SellerWish {
 
 /**
  * Makes the caller a seller with a connected account and answers the address of Stripe's onboarding. Asked again it goes on
- * with the same account.
+ * with the same account, under the name that is given now.
  *
  * Errors: `seller_closed`, `billing_unavailable`.
  */
@@ -28,12 +28,12 @@ export async function onboard(wish: SellerWish, call: db.UserCall): Promise<{ ur
     call.user.id,
     wish,
   );
-  const account = stripe_account_id ?? await db.linkSellerAccount(
-    call.supabaseAdmin,
-    seller_id,
-    await createAccount(seller_id, wish, call.user),
-  );
-  return await openOnboarding(account);
+  if (stripe_account_id !== null) {
+    await renameAccount(stripe_account_id, wish.display_name, call.supabaseAdmin);
+    return await openOnboarding(stripe_account_id);
+  }
+  const created = await createAccount(seller_id, wish, call.user);
+  return await openOnboarding(await db.linkSellerAccount(call.supabaseAdmin, seller_id, created));
 }
 
 /**
@@ -109,6 +109,16 @@ async function createAccount(
     }, { idempotencyKey: `seller:${sellerId}:${said}` })
   );
   return account.id;
+}
+
+/** The name is Stripe's too: a snapshot would bring the old one back. */
+async function renameAccount(account: string, display_name: string, admin: db.Client) {
+  const attempt = await db.nextSyncToken(admin);
+  await callingStripe(() =>
+    stripe().v2.core.accounts.update(account, { display_name }, {
+      idempotencyKey: `account:${account}:name:${attempt}`,
+    })
+  );
 }
 
 async function openOnboarding(account: string): Promise<{ url: string }> {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Json } from "../database.types.ts";
 import type { Comparison } from "../domain/books.ts";
+import type { Movement } from "../domain/movements.ts";
 import { type Client, type Functions, rows } from "./client.ts";
 
 export type RefundRequest = Functions["lease_refunds"]["Returns"][number];
@@ -30,21 +31,26 @@ export function disputeWork(admin: Client, limit: number): Promise<DisputeTask[]
   return rows(admin.rpc("dispute_work", { p_limit: limit }));
 }
 
-/** What was done about the creator's share; the amount is what they lost by it, or were paid again. */
+/**
+ * What was done about the creator's share; the amount is what they lost by it, were paid again, or (`shared`) what had been
+ * refunded of the payment. `error`: what Stripe will never do of it.
+ */
 export interface DisputeOutcome {
-  done: "reversed" | "paid_back";
+  done: "reversed" | "paid_back" | "shared";
   amount: number;
+  error?: string;
 }
 
 export async function disputeWorkDone(
   admin: Client,
   disputeId: string,
-  { done, amount }: DisputeOutcome,
+  { done, amount, error }: DisputeOutcome,
 ): Promise<void> {
   await rows(admin.rpc("note_dispute_work", {
     p_dispute_id: disputeId,
     p_done: done,
     p_amount_minor: amount,
+    ...(error !== undefined && { p_error: error }),
   }));
 }
 
@@ -62,18 +68,19 @@ export async function disputeWorkFailed(
   }));
 }
 
-export type SellerLedger = Functions["seller_ledger"]["Returns"][number];
-
-export function sellerLedger(
+/** A page of the creators whose accounts are compared, by their ids. */
+export function ledgerSellers(
   admin: Client,
   after: string | null,
   limit: number,
-): Promise<SellerLedger[]> {
-  return rows(admin.rpc("seller_ledger", {
+): Promise<Functions["ledger_sellers"]["Returns"]> {
+  return rows(admin.rpc("ledger_sellers", {
     p_limit: limit,
     ...(after !== null && { p_after: after }),
   }));
 }
+
+export type SellerLedger = Functions["seller_ledger"]["Returns"][number];
 
 /** The accounts of one creator: the page that begins with them. */
 export async function ledgerOf(admin: Client, sellerId: string): Promise<SellerLedger[]> {
@@ -106,6 +113,40 @@ export function noteLedgerCheck(admin: Client, comparison: Comparison): Promise<
     p_ledger_minor: comparison.ledger,
     p_stripe_minor: comparison.stripe,
   }));
+}
+
+const place = z.object({ after: z.string().nullable(), from: z.number() });
+
+/** Where the comparison of our own balance goes on: after a balance transaction, or from a second on when there was none. */
+export async function platformCheckCursor(admin: Client): Promise<z.infer<typeof place>> {
+  return place.parse(await rows(admin.rpc("platform_check_cursor")));
+}
+
+export async function movePlatformCheck(admin: Client, after: string): Promise<void> {
+  await rows(admin.rpc("move_platform_check", { p_after: after }));
+}
+
+/** Balance transactions that did not agree with the ledger. */
+export function driftingMovements(admin: Client): Promise<string[]> {
+  return rows(admin.rpc("drifting_movements"));
+}
+
+const known = z.array(z.object({
+  id: z.string(),
+  purchase_id: z.string().nullable(),
+  ledger_minor: z.number(),
+}));
+
+/** Which purchase each movement of our balance is of, and what the ledger has for it. */
+export async function platformMovements(
+  admin: Client,
+  movements: Movement[],
+): Promise<z.infer<typeof known>> {
+  if (movements.length === 0) return [];
+  const p_movements = movements.map(({ id, source, currency, parents, purchase }) => ({
+    ...{ id, source, currency, parents, purchase },
+  }));
+  return known.parse(await rows(admin.rpc("platform_movements", { p_movements })));
 }
 
 const library = z.array(z.looseObject({ licence_id: z.string().nullable() }));

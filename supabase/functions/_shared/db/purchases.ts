@@ -23,7 +23,7 @@ export type PurchaseOrder = z.infer<typeof order>;
 
 /**
  * Begins the purchase of a listing, or goes on with an unfinished one. Refuses with `listing_not_found`,
- * `listing_not_available`, `own_listing`, `already_owned`, `purchase_processing`, `seller_paused`.
+ * `listing_not_available`, `own_listing`, `already_owned`, `licence_unpaid`, `purchase_processing`, `seller_paused`.
  */
 export async function beginPurchase(
   admin: Client,

@@ -22,6 +22,7 @@ export const ERROR_STATUS = {
   currency_mismatch: 409,
   customer_not_found: 409,
   licence_ended: 409,
+  licence_unpaid: 409,
   listing_not_available: 409,
   not_monthly: 409,
   own_listing: 409,

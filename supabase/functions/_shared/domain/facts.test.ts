@@ -21,6 +21,7 @@ const SALE = {
   charges: [{
     id: "ch_1",
     status: "succeeded",
+    currency: "usd",
     created: CREATED,
     transfer: { id: "tr_1" },
     application_fee: { id: "fee_1" },
@@ -116,15 +117,34 @@ Deno.test("what has moved no money is no fact: a charge that failed or is not ca
   assert.deepEqual(toFacts(money({ charges: [failed, early], refunds: [waiting] })), []);
 });
 
-Deno.test("money that arrived in another currency is counted in that one", () => {
+Deno.test("a sale that was settled in another currency says so with every movement of its money", () => {
   const charges = [{
     ...SALE.charges[0],
     currency: "eur",
     amount: 1_800,
     balance_transaction: transaction("txn_1", 2_000, 88, "usd"),
   }];
-  const [fact] = toFacts(money({ charges }));
-  assert.deepEqual([fact?.amount_minor, fact?.currency], [2_000, "usd"]);
+  const facts = toFacts(money({ ...SALE, charges }));
+  assert.deepEqual([facts[0]?.amount_minor, facts[0]?.currency], [2_000, "usd"]);
+  assert.deepEqual(facts.map(({ settlement_currency }) => settlement_currency), [
+    "usd",
+    "usd",
+    "usd",
+  ]);
+  assert.ok(toFacts(money(SALE)).every((fact) => !("settlement_currency" in fact)));
+});
+
+Deno.test("what was paid again after a won dispute belongs to the payment that was disputed, as does what is taken back of it", () => {
+  const again = { ...SALE.transfers[0], id: "tr_2", metadata: { dispute: "dp_1" } };
+  const facts = toFacts(money({
+    transfers: [again],
+    disputes: [{ id: "dp_1", charge: "ch_7", balance_transactions: [] }],
+    reversals: [{ id: "trr_2", transfer: "tr_2", amount: 5, currency: "usd", created: CREATED }],
+  }));
+  assert.deepEqual(facts.map(({ source, charge_id }) => [source, charge_id]), [
+    ["tr_2", "ch_7"],
+    ["trr_2", "ch_7"],
+  ]);
 });
 
 Deno.test("an id where an object had to be expanded is an error, not nothing", () => {

@@ -21,6 +21,8 @@ export interface Fact {
   /** What Stripe keeps of it; negative when a fee is given back. */
   fee_minor?: number;
   currency: string;
+  /** The one in which the payment reached our balance, when that is not the one it was paid in: then nothing of it can be posted. */
+  settlement_currency?: string;
   occurred_at: string;
   /** The connected account at the other end. */
   seller_account?: string;
@@ -42,12 +44,26 @@ export interface MoneyObjects {
 /**
  * The facts of a purchase. What has no balance transaction yet has moved no money yet and is left out; the next look has it.
  * Charges, refunds and disputes are counted in the currency in which they reached the platform's balance, which is not
- * always the one that was paid in.
+ * always the one that was paid in; the database refuses to post what is not in the sale's own.
  */
 export function toFacts(objects: MoneyObjects): Fact[] {
+  const exchanged = new Map(objects.charges.flatMap(exchangedCharge));
+  return allFacts(objects).map((fact) => {
+    const settlement_currency = exchanged.get(fact.charge_id ?? "");
+    return settlement_currency === undefined ? fact : { ...fact, settlement_currency };
+  });
+}
+
+function exchangedCharge(charge: Stripe.Charge): [string, string][] {
+  const transaction = expanded(charge.balance_transaction, "charge.balance_transaction");
+  if (transaction === null || transaction.currency === charge.currency) return [];
+  return [[charge.id, transaction.currency]];
+}
+
+function allFacts(objects: MoneyObjects): Fact[] {
   return [
     ...objects.charges.flatMap(chargeFact),
-    ...objects.transfers.map((transfer) => transferFact(transfer, objects.charges)),
+    ...objects.transfers.map((transfer) => transferFact(transfer, objects)),
     ...objects.fees.map((fee) => feeFact(fee, objects.charges)),
     ...objects.refunds.flatMap(refundFacts),
     ...objects.reversals.map((reversal) => reversalFact(reversal, objects)),
@@ -70,7 +86,7 @@ function chargeFact(charge: Stripe.Charge): Fact[] {
   }];
 }
 
-function transferFact(transfer: Stripe.Transfer, charges: Stripe.Charge[]): Fact {
+function transferFact(transfer: Stripe.Transfer, objects: MoneyObjects): Fact {
   return {
     source: text(transfer.id, "transfer.id"),
     kind: "transfer",
@@ -78,8 +94,19 @@ function transferFact(transfer: Stripe.Transfer, charges: Stripe.Charge[]): Fact
     currency: text(transfer.currency, "transfer.currency"),
     occurred_at: time(transfer.created, "transfer.created"),
     seller_account: text(refOf(transfer.destination), "transfer.destination"),
-    ...chargeOf(charges.find((charge) => refOf(charge.transfer) === transfer.id)),
+    ...chargeOf(chargeOfTransfer(transfer, objects)),
   };
+}
+
+/** The charge's own, or what was paid again after its dispute was won. */
+function chargeOfTransfer(
+  { id, metadata }: Stripe.Transfer,
+  { charges, disputes }: MoneyObjects,
+): { id: string | null } | undefined {
+  const own = charges.find((charge) => refOf(charge.transfer) === id);
+  if (own !== undefined) return own;
+  const dispute = disputes.find((one) => one.id === metadata?.["dispute"]);
+  return dispute && { id: refOf(dispute.charge) };
 }
 
 function feeFact(fee: Stripe.ApplicationFee, charges: Stripe.Charge[]): Fact {
@@ -117,11 +144,8 @@ function refundFacts(refund: Stripe.Refund): Fact[] {
   ];
 }
 
-function reversalFact(
-  reversal: Stripe.TransferReversal,
-  { transfers, charges }: MoneyObjects,
-): Fact {
-  const of = transfers.find(({ id }) => id === refOf(reversal.transfer));
+function reversalFact(reversal: Stripe.TransferReversal, objects: MoneyObjects): Fact {
+  const of = objects.transfers.find(({ id }) => id === refOf(reversal.transfer));
   return {
     source: text(reversal.id, "transfer_reversal.id"),
     kind: "transfer_reversal",
@@ -129,7 +153,7 @@ function reversalFact(
     currency: text(reversal.currency, "transfer_reversal.currency"),
     occurred_at: time(reversal.created, "transfer_reversal.created"),
     seller_account: text(refOf(of?.destination ?? null), "transfer.destination"),
-    ...chargeOf(charges.find((charge) => of !== undefined && refOf(charge.transfer) === of.id)),
+    ...chargeOf(of && chargeOfTransfer(of, objects)),
   };
 }
 

@@ -91,6 +91,7 @@ Deno.test("the snapshot names the payment that went through, not those that were
     subscription: null,
     charges: [charge("ch_2", "succeeded", 20), charge("ch_1", "failed", 10)],
     ...{ refunds: [], disputes: [], transfers: [], reversals: [], fees: [], feeRefunds: [] },
+    invoices: [],
   })));
   assert.equal(snapshot.charge_id, "ch_2");
   assert.equal(snapshot.receipt_url, "https://stripe.test/ch_2");
@@ -106,7 +107,7 @@ Deno.test("the price of a month is that of all items", () => {
   });
   const snapshot = toPurchaseSnapshot(JSON.parse(JSON.stringify({
     ...{ session: null, charges: [], refunds: [], disputes: [] },
-    ...{ transfers: [], reversals: [], fees: [], feeRefunds: [] },
+    ...{ transfers: [], reversals: [], fees: [], feeRefunds: [], invoices: [] },
     subscription: {
       ...{ id: "sub_1", status: "active" },
       items: { data: [item(500, 2), item(50, 1), item(null, 3)] },
@@ -123,6 +124,7 @@ Deno.test("a subscription without a period is not understood", () => {
     reversals: [],
     fees: [],
     feeRefunds: [],
+    invoices: [],
   };
   const objects = {
     ...none,
@@ -131,6 +133,29 @@ Deno.test("a subscription without a period is not understood", () => {
     subscription: { id: "sub_1", status: "active", items: { data: [{}] } },
   };
   assert.throws(() => toPurchaseSnapshot(JSON.parse(JSON.stringify(objects))), {
+    code: "stripe_shape_unknown",
+  });
+});
+
+Deno.test("what waits to be paid is the newest invoice that is open and has something left", () => {
+  const invoice = (id: string, status: string, amount_remaining: number) => ({
+    ...{ id, status, amount_remaining },
+    hosted_invoice_url: `https://stripe.test/${id}`,
+  });
+  const openOf = (...invoices: unknown[]) =>
+    toPurchaseSnapshot(JSON.parse(JSON.stringify({
+      ...{ session: null, subscription: null, charges: [], refunds: [], disputes: [] },
+      ...{ transfers: [], reversals: [], fees: [], feeRefunds: [], invoices },
+    }))).open_invoice;
+  const paid = invoice("in_1", "paid", 0);
+  const open = invoice("in_2", "open", 900);
+  assert.equal(openOf(paid, invoice("in_3", "void", 900), invoice("in_4", "open", 0)), null);
+  assert.deepEqual(openOf(invoice("in_5", "draft", 900), open, invoice("in_1", "open", 800)), {
+    id: "in_2",
+    url: "https://stripe.test/in_2",
+    amount_minor: 900,
+  });
+  assert.throws(() => openOf({ ...open, hosted_invoice_url: null }), {
     code: "stripe_shape_unknown",
   });
 });

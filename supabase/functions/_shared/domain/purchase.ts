@@ -6,6 +6,8 @@ import { amount, text, time, timeOrNull } from "./fields.ts";
 export interface PurchaseObjects extends MoneyObjects {
   session: Stripe.Checkout.Session | null;
   subscription: Stripe.Subscription | null;
+  /** Of the subscription, newest first. */
+  invoices: Stripe.Invoice[];
 }
 
 /** What the database keeps of a purchase, whole; amounts in minor units, times ISO 8601 in UTC. */
@@ -22,6 +24,8 @@ export interface PurchaseSnapshot {
   receipt_url: string | null;
   paid_at: string | null;
   subscription: LicenceSubscription | null;
+  /** The month that waits to be paid, the newest if there are more. */
+  open_invoice: OpenInvoice | null;
   charges: ChargeSnapshot[];
   refunds: { id: string; charge_id: string | null; amount_minor: number; status: string }[];
   disputes: DisputeSnapshot[];
@@ -37,6 +41,13 @@ export interface LicenceSubscription {
   current_period_end: string;
   cancel_at_period_end: boolean;
   cancel_at: string | null;
+}
+
+/** An invoice that can be paid on Stripe's page. */
+export interface OpenInvoice {
+  id: string;
+  url: string;
+  amount_minor: number;
 }
 
 export interface ChargeSnapshot {
@@ -78,6 +89,7 @@ export function toPurchaseSnapshot(objects: PurchaseObjects): PurchaseSnapshot {
     receipt_url: paid?.receipt_url ?? null,
     paid_at: first === null ? null : time(first.created, "charge.created"),
     subscription: subscription === null ? null : toLicenceSubscription(subscription),
+    open_invoice: objects.invoices.map(toOpenInvoice).find((invoice) => invoice !== null) ?? null,
     charges: charges.map((charge) => ({
       id: text(charge.id, "charge.id"),
       amount_minor: amount(charge.amount, "charge.amount"),
@@ -93,6 +105,16 @@ export function toPurchaseSnapshot(objects: PurchaseObjects): PurchaseSnapshot {
     })),
     disputes: disputes.map(toDispute),
     facts: toFacts(objects),
+  };
+}
+
+function toOpenInvoice(invoice: Stripe.Invoice): OpenInvoice | null {
+  const { id, status, hosted_invoice_url: url, amount_remaining } = invoice;
+  if (status !== "open" || !(amount_remaining > 0)) return null;
+  return {
+    id: text(id, "invoice.id"),
+    url: text(url, "invoice.hosted_invoice_url"),
+    amount_minor: amount(amount_remaining, "invoice.amount_remaining"),
   };
 }
 

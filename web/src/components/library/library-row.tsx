@@ -1,8 +1,9 @@
-import { Copy, MessageSquare, ReceiptText, RotateCcw, Trash2 } from "lucide-react";
+import { Copy, CreditCard, MessageSquare, ReceiptText, RotateCcw, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { Link } from "react-router";
 import { endingOf, type LibraryItem, licenceState, paidText } from "../../lib/library.ts";
 import { HOUSE_NAME } from "../../lib/marketplace.ts";
+import { formatExact } from "../../lib/money.ts";
 import { newChatPath } from "../../lib/paths.ts";
 import { Cover } from "../marketplace/cover.tsx";
 import { Badge } from "../ui/badge.tsx";
@@ -68,6 +69,25 @@ export function LibraryRow({ item, picture, now }: LibraryRowProps) {
   );
 }
 
+/** The month that could not be paid, on Stripe's page of its invoice. */
+function PayOpen({ item }: { item: LibraryItem }) {
+  const { openInvoiceUrl, openMinor, currency, title } = item;
+  if (openInvoiceUrl === null) return null;
+  return (
+    <Button size="sm" variant="toll" asChild>
+      <a
+        href={openInvoiceUrl}
+        target="_blank"
+        rel="noreferrer"
+        aria-label={`Pay the open month of ${title}, opens at Stripe`}
+      >
+        <CreditCard aria-hidden />
+        {openMinor === null ? "Pay" : `Pay ${formatExact(openMinor, currency)}`}
+      </a>
+    </Button>
+  );
+}
+
 function Actions(
   { item, now, onTask }: { item: LibraryItem; now: number; onTask: (task: Task) => void },
 ) {
@@ -76,6 +96,7 @@ function Actions(
   const isUsable = access === "open" && item.category !== "addon";
   return (
     <div className="flex flex-wrap gap-2 max-sm:col-span-2 sm:col-start-2">
+      <PayOpen item={item} />
       {isUsable && (
         <>
           <Button size="sm" asChild>

@@ -98,6 +98,15 @@ function Way({ listing, offer, item, now }: WayProps) {
           <ToLibrary />
         </Told>
       );
+    case "unpaid":
+      return (
+        <Told
+          title="Your renewal could not be paid"
+          text="In your library you can pay what is open, or cancel it to buy it anew."
+        >
+          <ToLibrary />
+        </Told>
+      );
     case "withdrawn":
       return (
         <Told

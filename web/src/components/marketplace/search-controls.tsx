@@ -1,5 +1,6 @@
 import { Search as SearchIcon, X } from "lucide-react";
 import { type FormEvent, useEffect, useRef, useState } from "react";
+import { useCurrencies } from "../../hooks/use-marketplace.ts";
 import {
   CATEGORIES,
   type Category,
@@ -52,9 +53,11 @@ export function SearchControls({ search, onChange }: SearchControlsProps) {
               ...KINDS.map((value) => ({ value, label: KIND_NAMES[value] })),
             ]}
           />
+          <CurrencyField search={search} onChange={onChange} />
           <SelectField<Sort>
             label="Order"
             hideLabel
+            className="max-sm:col-span-2"
             value={search.sort}
             onChange={(sort) => onChange({ sort })}
             options={sorts.map((value) => ({ value, label: SORT_NAMES[value] }))}
@@ -62,6 +65,27 @@ export function SearchControls({ search, onChange }: SearchControlsProps) {
         </div>
       </div>
     </search>
+  );
+}
+
+/** Prices are compared within a currency: without one, those of each stand together. */
+function CurrencyField({ search, onChange }: SearchControlsProps) {
+  const { data } = useCurrencies();
+  const known = Object.keys(data ?? {});
+  const values = search.currency && !known.includes(search.currency)
+    ? [...known, search.currency]
+    : known;
+  return (
+    <SelectField<string>
+      label="Currency"
+      hideLabel
+      value={search.currency ?? "all"}
+      onChange={(value) => onChange({ currency: value === "all" ? null : value })}
+      options={[
+        { value: "all", label: "Any currency" },
+        ...values.toSorted().map((value) => ({ value, label: value.toUpperCase() })),
+      ]}
+    />
   );
 }
 
