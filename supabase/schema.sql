@@ -199,21 +199,14 @@ create or replace function billing.audit()
   set search_path to ''
   AS $function$
 declare
-  v_told constant text[] := string_to_array(tg_argv[3], ',');
   v_old constant jsonb := to_jsonb(old);
   v_new constant jsonb := to_jsonb(new);
   v_row constant jsonb := coalesce(v_new, v_old);
-  v_before jsonb;
-  v_after jsonb;
+  v_before constant jsonb := billing.audit_told(v_old, tg_argv[3], tg_argv[2]);
+  v_after constant jsonb := billing.audit_told(v_new, tg_argv[3], tg_argv[2]);
   v_user_id uuid;
   v_actor constant text := billing.audit_actor();
 begin
-  if v_old is not null then
-    select jsonb_object_agg(t.name, v_old -> t.name) into v_before from unnest(v_told) t (name);
-  end if;
-  if v_new is not null then
-    select jsonb_object_agg(t.name, v_new -> t.name) into v_after from unnest(v_told) t (name);
-  end if;
   if v_before = v_after then
     return null;
   end if;
@@ -357,16 +350,46 @@ begin
   execute format(
     'create trigger %I after insert or delete or update of %s on %s for each row execute function billing.audit(%L, %L, %L, %L, %L)',
     (select c.relname from pg_catalog.pg_class c where c.oid = p_table) || '_after_change_audit',
-    p_told, p_table, p_action, p_user, p_key, p_told, p_stripe
+    replace(p_told, '#', ''), p_table, p_action, p_user, p_key, p_told, p_stripe
   );
 end;
 $function$;
 
-comment on function "billing"."audit_table"(regclass, text, text, text, text, text) is 'Audits a table from now on; for migrations. The arguments are those of billing.audit().';
+comment on function "billing"."audit_table"(regclass, text, text, text, text, text) is 'Audits a table from now on; for migrations. The arguments are those of billing.audit(); # behind a told column: only a fingerprint.';
 
 revoke all on function "billing"."audit_table"(regclass, text, text, text, text, text) from public;
 
 grant execute on function "billing"."audit_table"(regclass, text, text, text, text, text) to "postgres";
+
+-- billing/functions/audit_told
+
+create or replace function billing.audit_told (
+  p_row  jsonb,
+  p_told text,
+  p_key  text
+)
+  returns jsonb
+  language sql
+  immutable
+  set search_path to ''
+  AS $function$
+  select jsonb_object_agg(t.name, case
+    when t.name not like '%#' then p_row -> t.name
+    -- With the key in it, so that equal texts of two rows do not look equal.
+    when p_row ->> trim('#' from t.name) is not null then to_jsonb(left(encode(sha256(convert_to(
+      (select string_agg(p_row ->> k.name, '/' order by k.place)
+        from unnest(string_to_array(p_key, ',')) with ordinality k (name, place))
+      || ' ' || (p_row ->> trim('#' from t.name)), 'UTF8')), 'hex'), 16))
+  end)
+  from unnest(string_to_array(p_told, ',')) t (name)
+  where p_row is not null;
+$function$;
+
+comment on function "billing"."audit_told"(jsonb, text, text) is 'What the log tells of a row: the listed columns; of one with # only a fingerprint, which says that a text was changed and never the text. Null: there is no row.';
+
+revoke all on function "billing"."audit_told"(jsonb, text, text) from public;
+
+grant execute on function "billing"."audit_told"(jsonb, text, text) to "postgres";
 
 -- billing/functions/best_plan
 
@@ -582,6 +605,40 @@ comment on function "billing"."charge_state"(text) is 'What became of a payment:
 revoke all on function "billing"."charge_state"(text) from public;
 
 grant execute on function "billing"."charge_state"(text) to "postgres";
+
+-- billing/functions/check_audit_anchor
+
+create or replace function billing.check_audit_anchor()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_retained constant timestamptz := (
+    date_trunc('month', now() at time zone 'UTC')
+    - (billing.setting('audit_retention_months') #>> '{}')::integer * interval '1 month'
+  ) at time zone 'UTC';
+begin
+  if new.seq < old.seq or new.retained_from < old.retained_from
+    or new.retained_from > greatest(old.retained_from, v_retained)
+    or exists (
+      select from billing.audit_chain c where c.seq > old.seq and c.seq <= new.seq and c.audit_at >= new.retained_from
+    )
+    or (new.seq <> old.seq and not exists (
+      select from billing.audit_chain c where c.seq = new.seq and c.hash = new.hash
+    ))
+    or (new.seq = old.seq and new.hash <> old.hash) then
+    raise exception 'the audit log is only forgotten by its retention' using errcode = 'integrity_constraint_violation';
+  end if;
+  return new;
+end;
+$function$;
+
+comment on function "billing"."check_audit_anchor"() is 'The chain begins behind links that are older than the setting audit_retention_months, and nowhere else.';
+
+revoke all on function "billing"."check_audit_anchor"() from public;
+
+grant execute on function "billing"."check_audit_anchor"() to "postgres";
 
 -- billing/functions/check_metering
 
@@ -1147,6 +1204,7 @@ begin
     'create trigger audit_log_before_truncate_refuse before truncate on billing_months.%I '
     'for each statement execute function billing.refuse_audit_change()', v_name
   );
+  execute format('alter table billing_months.%I enable always trigger audit_log_before_truncate_refuse', v_name);
   -- Attached, not created as a partition: that would lock out everybody who writes to the log.
   execute format(
     'alter table billing.audit_log attach partition billing_months.%I for values from (%L) to (%L)', v_name, v_from, v_to
@@ -1548,6 +1606,9 @@ create or replace function billing.export_query (
       'select n.id::text as key, to_jsonb(n) as data from public.notifications n where n.user_id = $1'
     when 'notification_optouts' then
       'select o.user_id::text as key, to_jsonb(o) as data from billing.notification_optouts o where o.user_id = $1'
+    when 'notification_emails' then
+      'select lpad(e.notification_id::text, 20, ''0'') as key, to_jsonb(e) - array[''lease'', ''lease_until'', ''last_error''] as data
+       from billing.notification_emails e join public.notifications n on n.id = e.notification_id and n.user_id = $1'
     when 'customers' then
       'select c.user_id::text as key, to_jsonb(c) as data from public.customers c where c.user_id = $1'
     when 'entitlements' then
@@ -1589,6 +1650,22 @@ create or replace function billing.export_query (
       -- How a sale is shared is between the platform and the creator.
       'select p.id::text as key, to_jsonb(p) - array[''fee_bps'', ''fee_minor'', ''seller_id''] as data
        from public.purchases p where p.buyer_id = $1'
+    when 'charges' then
+      'select c.id as key, to_jsonb(c) as data from billing.purchase_charges c
+       join public.purchases p on p.id = c.purchase_id and p.buyer_id = $1'
+    when 'refunds' then
+      'select r.id as key, to_jsonb(r) as data from billing.purchase_refunds r
+       join public.purchases p on p.id = r.purchase_id and p.buyer_id = $1'
+    when 'refund_requests' then
+      -- Which operator it was, and what went wrong on the way, is ours.
+      'select r.id::text as key, to_jsonb(r) - array[''requested_by'', ''last_error'', ''attempts'', ''next_attempt_at''] as data
+       from billing.refund_requests r join public.purchases p on p.id = r.purchase_id and p.buyer_id = $1'
+    when 'disputes' then
+      -- What becomes of the creator's share is between the platform and the creator.
+      'select d.id as key, jsonb_build_object(''id'', d.id, ''purchase_id'', d.purchase_id, ''charge_id'', d.charge_id,
+        ''status'', d.status, ''amount_minor'', d.amount_minor, ''currency'', d.currency, ''reason'', d.reason,
+        ''seen_at'', d.seen_at) as data from billing.purchase_disputes d
+       join public.purchases p on p.id = d.purchase_id and p.buyer_id = $1'
     when 'licences' then
       'select l.id::text as key, to_jsonb(l) as data from public.licences l where l.user_id = $1'
     when 'sellers' then
@@ -1606,9 +1683,28 @@ create or replace function billing.export_query (
         ''currency'', p.currency, ''status'', p.status, ''paid_at'', p.paid_at) as data
        from public.purchases p join public.sellers s on s.id = p.seller_id and s.user_id = $1
        where p.paid_at is not null'
+    when 'earnings' then
+      -- The account of a creator, movement by movement; a buyer is in none of them.
+      'select lpad(e.id::text, 20, ''0'') as key, jsonb_build_object(''kind'', t.kind, ''purchase_id'', t.purchase_id,
+        ''amount_minor'', e.amount_minor, ''currency'', t.currency, ''occurred_at'', t.occurred_at) as data
+       from billing.ledger_accounts a
+       join public.sellers s on s.id = a.seller_id and s.user_id = $1
+       join billing.ledger_entries e on e.account_id = a.id and a.kind = ''creator''
+       join billing.ledger_transactions t on t.id = e.transaction_id'
     when 'payouts' then
       'select o.id as key, to_jsonb(o) as data from billing.payouts o
        join public.sellers s on s.id = o.seller_id and s.user_id = $1'
+    when 'stripe_events' then
+      -- What Stripe told us, as long as we have it. Of a payment to a creator only the fact: the creator is in it.
+      'select e.id as key, jsonb_build_object(''id'', e.id, ''type'', e.type, ''created_at'', e.stripe_created_at,
+        ''contents'', case when e.purchase_id is null and not e.payload @? ''$.** ? (exists (@.transfer_data ? (@ != null))
+          || exists (@.application_fee_amount ? (@ != null)) || exists (@.application_fee_percent ? (@ != null))
+          || exists (@.on_behalf_of ? (@ != null)))'' then e.payload end) as data
+       from billing.stripe_events e
+       where e.payload is not null and (
+         e.stripe_customer_id = (select c.stripe_customer_id from public.customers c where c.user_id = $1)
+         or e.purchase_id = any (array(select p.id from public.purchases p where p.buyer_id = $1))
+         or e.stripe_account_id = (select s.stripe_account_id from public.sellers s where s.user_id = $1))'
     when 'deletion' then
       'select d.user_id::text as key, billing.deletion_record(d) as data from billing.deletions d where d.user_id = $1'
   end;
@@ -1703,16 +1799,110 @@ begin
     execute 'delete from auth.audit_log_entries e where e.payload ->> ''actor_id'' = $1 or e.payload ->> ''actor_username'' = $2'
       using p_user_id::text, p_email;
   end if;
+  -- Sign-ins that were begun, with a provider's tokens; Auth gives this table no foreign key.
+  if to_regclass('auth.flow_state') is not null then
+    execute 'delete from auth.flow_state f where f.user_id = $1' using p_user_id;
+  end if;
 exception when insufficient_privilege then
   perform billing.report_problem('auth_log_kept', p_user_id::text);
 end;
 $function$;
 
-comment on function "billing"."forget_in_auth_log"(uuid, text) is 'Removes what Auth has logged about a person, where it does.';
+comment on function "billing"."forget_in_auth_log"(uuid, text) is 'Removes what Auth has kept about a person outside their row.';
 
 revoke all on function "billing"."forget_in_auth_log"(uuid, text) from public;
 
 grant execute on function "billing"."forget_in_auth_log"(uuid, text) to "postgres";
+
+-- billing/functions/forget_in_inbox
+
+create or replace function billing.forget_in_inbox (
+  p_user_id uuid
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_customers constant text[] := array(
+    select d.stripe_customer_id from billing.deletions d where d.user_id = p_user_id
+    union select c.stripe_customer_id from public.customers c where c.user_id = p_user_id
+    -- Customers that came before: one that was removed at Stripe was replaced.
+    union select unnest(l.stripe_ids) from billing.audit_log l
+    where l.user_id = p_user_id and l.action like 'billing.customer.%'
+  );
+  v_account constant text := (select d.stripe_account_id from billing.deletions d where d.user_id = p_user_id);
+  v_purchases constant uuid[] := array(select p.id from public.purchases p where p.buyer_id = p_user_id);
+begin
+  update billing.stripe_events e set payload = null
+  where e.payload is not null and (
+    e.stripe_customer_id = any (v_customers) or e.stripe_account_id = v_account or e.purchase_id = any (v_purchases)
+  );
+end;
+$function$;
+
+comment on function "billing"."forget_in_inbox"(uuid) is 'Of a person''s events only the fact stays, also of those of a Stripe customer they had before.';
+
+revoke all on function "billing"."forget_in_inbox"(uuid) from public;
+
+grant execute on function "billing"."forget_in_inbox"(uuid) to "postgres";
+
+-- billing/functions/forget_in_problems
+
+create or replace function billing.forget_in_problems (
+  p_user_id uuid,
+  p_email   text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  -- Before anything of theirs is taken off them.
+  v_subjects constant text[] := array(
+    select d.stripe_customer_id from billing.deletions d where d.user_id = p_user_id
+    union select d.stripe_account_id from billing.deletions d where d.user_id = p_user_id
+    union select c.stripe_customer_id from public.customers c where c.user_id = p_user_id
+    union select s.id from public.subscriptions s where s.user_id = p_user_id
+    union select i.id from public.invoices i where i.user_id = p_user_id
+    union select p.id::text from public.purchases p where p.buyer_id = p_user_id
+  );
+begin
+  delete from billing.problems p where p.subject = p_user_id::text;
+  update billing.problems p set details = '{}'
+  where p.subject = any (v_subjects)
+    or p.details ->> 'stripe_customer_id' = any (v_subjects)
+    or strpos(p.details::text, p_user_id::text) > 0
+    or strpos(lower(p.details::text), lower(nullif(p_email, ''))) > 0;
+end;
+$function$;
+
+comment on function "billing"."forget_in_problems"(uuid, text) is 'Of what operators were told about a person only what kind it was and when stays.';
+
+revoke all on function "billing"."forget_in_problems"(uuid, text) from public;
+
+grant execute on function "billing"."forget_in_problems"(uuid, text) to "postgres";
+
+-- billing/functions/forget_links
+
+create or replace function billing.forget_links()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  -- Whichever there are, also those of columns to come.
+  return jsonb_populate_record(new, (
+    select jsonb_object_agg(k.name, null) from jsonb_object_keys(to_jsonb(new)) k (name) where k.name like '%\_url'
+  ));
+end;
+$function$;
+
+comment on function "billing"."forget_links"() is 'A purchase of nobody has no links: the pages at Stripe show a name and an address.';
+
+revoke all on function "billing"."forget_links"() from public;
+
+grant execute on function "billing"."forget_links"() to "postgres";
 
 -- billing/functions/forget_payload
 
@@ -4753,6 +4943,34 @@ revoke all on function "billing"."stale_counters"() from public;
 
 grant execute on function "billing"."stale_counters"() to "postgres";
 
+-- billing/functions/stay_left
+
+create or replace function billing.stay_left()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  if new.user_id is null or billing.is_leaving(new.user_id) then
+    new.status := 'closed';
+    new.paused_reason := 'The creator has left.';
+  end if;
+  if new.user_id is null then
+    new.display_name := 'A former creator';
+    new.requirements := '{}';
+    new.country := null;
+  end if;
+  return new;
+end;
+$function$;
+
+comment on function "billing"."stay_left"() is 'Whoever leaves sells nothing any more, and of whoever has left there is no name, no country and nothing that Stripe wants.';
+
+revoke all on function "billing"."stay_left"() from public;
+
+grant execute on function "billing"."stay_left"() to "postgres";
+
 -- billing/functions/store_charges
 
 create or replace function billing.store_charges (
@@ -5173,6 +5391,27 @@ revoke all on function "billing"."tell_credit_sale"() from public;
 
 grant execute on function "billing"."tell_credit_sale"() to "postgres";
 
+-- billing/functions/tell_paid_for_nobody
+
+create or replace function billing.tell_paid_for_nobody()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.report_problem('paid_after_deletion', new.id::text, jsonb_build_object(
+    'amount_minor', new.amount_minor, 'currency', new.currency, 'listing', new.listing_id
+  ));
+  return null;
+end;
+$function$;
+
+comment on function "billing"."tell_paid_for_nobody"() is 'A purchase was paid whose buyer is gone: an operator decides.';
+
+revoke all on function "billing"."tell_paid_for_nobody"() from public;
+
+grant execute on function "billing"."tell_paid_for_nobody"() to "postgres";
+
 -- billing/functions/touch_updated_at
 
 create or replace function billing.touch_updated_at()
@@ -5387,6 +5626,25 @@ create trigger audit_anchor_before_delete_refuse
   for each row
   execute function billing.refuse_audit_change();
 
+alter table "billing"."audit_anchor"
+  enable always trigger "audit_anchor_before_delete_refuse";
+
+create trigger audit_anchor_before_truncate_refuse
+  before truncate on billing.audit_anchor
+  for each STATEMENT
+  execute function billing.refuse_audit_change();
+
+alter table "billing"."audit_anchor"
+  enable always trigger "audit_anchor_before_truncate_refuse";
+
+create trigger audit_anchor_before_update_check
+  before update on billing.audit_anchor
+  for each row
+  execute function billing.check_audit_anchor();
+
+alter table "billing"."audit_anchor"
+  enable always trigger "audit_anchor_before_update_check";
+
 create policy "Nobody reads the anchor of the audit chain" on "billing"."audit_anchor"
   for all
   to "anon", "authenticated"
@@ -5417,10 +5675,16 @@ create trigger audit_chain_before_change_refuse
   for each row
   execute function billing.refuse_audit_change();
 
+alter table "billing"."audit_chain"
+  enable always trigger "audit_chain_before_change_refuse";
+
 create trigger audit_chain_before_truncate_refuse
   before truncate on billing.audit_chain
   for each STATEMENT
   execute function billing.refuse_audit_change();
+
+alter table "billing"."audit_chain"
+  enable always trigger "audit_chain_before_truncate_refuse";
 
 create policy "Nobody reads the audit chain" on "billing"."audit_chain"
   for all
@@ -5452,6 +5716,17 @@ create trigger audit_head_before_delete_refuse
   before delete on billing.audit_head
   for each row
   execute function billing.refuse_audit_change();
+
+alter table "billing"."audit_head"
+  enable always trigger "audit_head_before_delete_refuse";
+
+create trigger audit_head_before_truncate_refuse
+  before truncate on billing.audit_head
+  for each STATEMENT
+  execute function billing.refuse_audit_change();
+
+alter table "billing"."audit_head"
+  enable always trigger "audit_head_before_truncate_refuse";
 
 create policy "Nobody reads the head of the audit chain" on "billing"."audit_head"
   for all
@@ -5502,10 +5777,16 @@ create trigger audit_log_before_change_refuse
   for each row
   execute function billing.refuse_audit_change();
 
+alter table "billing"."audit_log"
+  enable always trigger "audit_log_before_change_refuse";
+
 create trigger audit_log_before_truncate_refuse
   before truncate on billing.audit_log
   for each STATEMENT
   execute function billing.refuse_audit_change();
+
+alter table "billing"."audit_log"
+  enable always trigger "audit_log_before_truncate_refuse";
 
 create policy "Nobody reads the audit log" on "billing"."audit_log"
   for all
@@ -5568,6 +5849,11 @@ alter table "billing"."checkout_attempts"
   enable row level security;
 
 create index checkout_attempts_lookup_key_idx on billing.checkout_attempts using btree (lookup_key);
+
+create trigger checkout_attempts_after_change_audit
+  after insert or delete or update of lookup_key, attempt, closed_at on billing.checkout_attempts
+  for each row
+  execute function billing.audit('billing.checkout', 'user_id', 'user_id', 'lookup_key,attempt,closed_at', '');
 
 create trigger checkout_attempts_before_write_refuse_leaving
   before insert or update on billing.checkout_attempts
@@ -6019,6 +6305,12 @@ alter table "billing"."notification_emails"
 create index notification_emails_next_attempt_at_idx on billing.notification_emails using btree (next_attempt_at)
   where (parked_at is null);
 
+create trigger notification_emails_after_change_audit
+  after update of parked_at on billing.notification_emails
+  for each row
+  when ((old.parked_at IS DISTINCT FROM new.parked_at))
+  execute function billing.audit('operator.notification_email', '', 'notification_id', 'parked_at', '');
+
 create policy "Nobody reads the e-mails" on "billing"."notification_emails"
   for all
   to "anon", "authenticated"
@@ -6213,6 +6505,11 @@ alter table "billing"."payouts"
 
 create index payouts_seller_id_created_at_idx on billing.payouts using btree (seller_id, created_at);
 
+create trigger payouts_after_change_audit
+  after insert or delete or update of seller_id, amount_minor, currency, status, arrival_date on billing.payouts
+  for each row
+  execute function billing.audit('billing.payout', '', 'id', 'seller_id,amount_minor,currency,status,arrival_date', 'id');
+
 create policy "Nobody reads the payouts" on "billing"."payouts"
   for all
   to "anon", "authenticated"
@@ -6304,6 +6601,11 @@ alter table "billing"."purchase_charges"
   enable row level security;
 
 create index purchase_charges_purchase_id_created_at_idx on billing.purchase_charges using btree (purchase_id, created_at);
+
+create trigger purchase_charges_after_change_audit
+  after insert or delete or update of purchase_id, amount_minor, status on billing.purchase_charges
+  for each row
+  execute function billing.audit('billing.charge', '', 'id', 'purchase_id,amount_minor,status', 'id');
 
 create policy "Nobody reads the charges" on "billing"."purchase_charges"
   for all
@@ -6784,6 +7086,11 @@ create table "billing"."trial_uses" (
 alter table "billing"."trial_uses"
   enable row level security;
 
+create trigger trial_uses_after_change_audit
+  after insert or delete or update of subscription_id, used_at on billing.trial_uses
+  for each row
+  execute function billing.audit('billing.trial', 'user_id', 'user_id', 'subscription_id,used_at', 'subscription_id');
+
 create policy "Nobody reads who had a trial" on "billing"."trial_uses"
   for all
   to "anon", "authenticated"
@@ -7018,6 +7325,18 @@ create index usage_outbox_pending_idx on billing.usage_outbox using btree (strip
   where (status = 'pending'::text);
 
 create index usage_outbox_user_id_idx on billing.usage_outbox using btree (user_id);
+
+create trigger usage_outbox_after_change_audit
+  after update of status on billing.usage_outbox
+  for each row
+  when (((old.status <> new.status) AND ((old.status = 'parked'::text) OR (new.status = 'parked'::text))))
+  execute function billing.audit('billing.usage_report', 'user_id', 'id', 'kind,status,quantity,metric_id,adjusts,parked_reason', 'stripe_customer_id');
+
+create trigger usage_outbox_after_insert_audit
+  after insert on billing.usage_outbox
+  for each row
+  when ((new.kind = 'adjustment'::text))
+  execute function billing.audit('billing.usage_correction', 'user_id', 'id', 'kind,status,quantity,metric_id,adjusts,parked_reason', 'stripe_customer_id');
 
 create policy "Nobody reads the outbox" on "billing"."usage_outbox"
   for all
@@ -8262,7 +8581,12 @@ declare
   v_deletion billing.deletions;
   v_email text;
 begin
+  -- In the order of public.apply_customer_snapshot(), which may be at it for a last event: the person comes third there.
+  perform from billing.sync_state s where s.user_id = p_user_id for update;
+  perform from public.customers c where c.user_id = p_user_id for update;
   perform billing.lock_person(p_user_id);
+  -- And in that of public.apply_seller_snapshot(): the seller before their events.
+  perform from public.sellers s where s.user_id = p_user_id for update;
   select * into v_deletion from billing.deletions d where d.user_id = p_user_id for no key update;
   if v_deletion.user_id is null or v_deletion.finished_at is not null then
     return v_deletion.finished_at is not null;
@@ -8275,22 +8599,17 @@ begin
     return false;
   end if;
   select u.email into v_email from auth.users u where u.id = p_user_id;
+  perform billing.forget_in_problems(p_user_id, v_email);
+  perform billing.forget_in_inbox(p_user_id);
   perform billing.forget_in_auth_log(p_user_id, v_email);
 
   -- Kept without the person. The pages at Stripe show a name and an address, so their links go.
   update public.invoices i set user_id = null, hosted_invoice_url = null, invoice_pdf = null where i.user_id = p_user_id;
-  update billing.stripe_events e set payload = null
-  where e.payload is not null and (
-    e.stripe_customer_id = v_deletion.stripe_customer_id
-    or e.stripe_account_id = v_deletion.stripe_account_id
-    or e.purchase_id in (select p.id from public.purchases p where p.buyer_id = p_user_id)
-  );
-  update public.purchases p set buyer_id = null, receipt_url = null where p.buyer_id = p_user_id;
+  update public.purchases p set buyer_id = null where p.buyer_id = p_user_id;
   delete from public.listing_pictures i using public.listings l, public.sellers s
   where i.listing_id = l.id and l.seller_id = s.id and s.user_id = p_user_id;
-  update public.sellers s
-  set user_id = null, display_name = 'A former creator', requirements = '{}', country = null
-  where s.user_id = p_user_id;
+  -- The name and all that is in the row goes with the id; see billing.stay_left().
+  update public.sellers s set user_id = null where s.user_id = p_user_id;
 
   -- Removed. Everything else goes with the user, by its foreign key.
   delete from public.subscriptions s where s.user_id = p_user_id;
@@ -8300,8 +8619,6 @@ begin
   delete from auth.refresh_tokens t where t.user_id::text = p_user_id::text;
   delete from auth.users u where u.id = p_user_id;
 
-  update billing.problems p set resolved_at = now()
-  where p.kind = 'deletion_failed' and p.subject = p_user_id::text and p.resolved_at is null;
   update billing.deletions d
   set steps = jsonb_build_object('erased', now()) || d.steps, last_error = null, next_attempt_at = null, finished_at = now()
   where d.user_id = p_user_id;
@@ -10819,6 +11136,13 @@ declare
   v_fault jsonb;
 begin
   perform billing.require(p_limit between 1 and 50000, 'p_limit is not between 1 and 50000');
+  -- Without either every comparison below says nothing.
+  if v_head.seq is null or v_anchor.seq is null then
+    return jsonb_build_object(
+      'checked', 0, 'fault', jsonb_build_object('fault', 'ends_missing'), 'next', null,
+      'head', jsonb_build_object('seq', 0, 'hash', ''), 'anchor', jsonb_build_object('seq', 0, 'retained_from', '-infinity')
+    );
+  end if;
   with page as (
     select c.*, row_number() over (order by c.seq) as place, lag(c.hash) over (order by c.seq) as previous
     from (select * from billing.audit_chain c where c.seq > v_after order by c.seq limit p_limit) c
@@ -10844,6 +11168,8 @@ begin
         or (v_head.seq = v_anchor.seq and v_head.hash <> v_anchor.hash)
         then jsonb_build_object('fault', 'head_differs', 'seq', v_head.seq)
       when p_known_seq > v_head.seq then jsonb_build_object('fault', 'end_missing', 'seq', p_known_seq)
+      -- Retention, or somebody has moved the beginning: either way the log proves nothing about it any more.
+      when p_known_seq < v_anchor.seq then jsonb_build_object('fault', 'history_forgotten', 'seq', p_known_seq)
       when p_known_seq = v_anchor.seq and p_known_hash <> encode(v_anchor.hash, 'hex')
         or exists (select from billing.audit_chain c where c.seq = p_known_seq and p_known_hash <> encode(c.hash, 'hex'))
         then jsonb_build_object('fault', 'history_differs', 'seq', p_known_seq)
@@ -11374,6 +11700,11 @@ create table "public"."features" (
 alter table "public"."features"
   enable row level security;
 
+create trigger features_after_change_audit
+  after insert or delete or update of name, rank on public.features
+  for each row
+  execute function billing.audit('operator.feature', '', 'id', 'name,rank', '');
+
 create policy "Everybody reads the features" on "public"."features"
   for select
   to "anon", "authenticated"
@@ -11514,6 +11845,11 @@ create table "public"."listing_definitions" (
 alter table "public"."listing_definitions"
   enable row level security;
 
+create trigger listing_definitions_after_change_audit
+  after insert or delete or update of version, name, instructions on public.listing_definitions
+  for each row
+  execute function billing.audit('listing.definition', '', 'listing_id', 'version,name#,instructions#', '');
+
 create policy "Sellers and licence holders read the definition" on "public"."listing_definitions"
   for select
   to "authenticated"
@@ -11539,6 +11875,11 @@ create table "public"."listing_pictures" (
 
 alter table "public"."listing_pictures"
   enable row level security;
+
+create trigger listing_pictures_after_change_audit
+  after insert or delete or update of data on public.listing_pictures
+  for each row
+  execute function billing.audit('listing.picture', '', 'listing_id', 'data#', '');
 
 create policy "Creators add pictures" on "public"."listing_pictures"
   for insert
@@ -11656,9 +11997,12 @@ create index listings_search_idx on public.listings using gin (search);
 create index listings_seller_id_idx on public.listings using btree (seller_id);
 
 create trigger listings_after_change_audit
-  after insert or delete or update of seller_id, category, kind, price_minor, currency, grants_metric_id, grants_quantity, status, version, sales_paused on public.listings
+  after insert or delete or update of seller_id,
+    category, kind, price_minor, currency, grants_metric_id, grants_quantity, status, version, sales_paused, agent_id, title, description on public.listings
   for each row
-  execute function billing.audit('listing.listing', '', 'id', 'seller_id,category,kind,price_minor,currency,grants_metric_id,grants_quantity,status,version,sales_paused', '');
+  execute function
+    billing.audit('listing.listing', '', 'id',
+    'seller_id,category,kind,price_minor,currency,grants_metric_id,grants_quantity,status,version,sales_paused,agent_id,title#,description#', '');
 
 create trigger listings_before_insert_own
   before insert on public.listings
@@ -11869,6 +12213,11 @@ create table "public"."metrics" (
 
 alter table "public"."metrics"
   enable row level security;
+
+create trigger metrics_after_change_audit
+  after insert or delete or update of name, period, meter_event_name on public.metrics
+  for each row
+  execute function billing.audit('operator.metric', '', 'id', 'name,period,meter_event_name', '');
 
 create policy "Everybody reads the metrics" on "public"."metrics"
   for select
@@ -12355,6 +12704,12 @@ create trigger purchases_after_paid_tell_credit
   when (((old.paid_at IS NULL) AND (new.paid_at IS NOT NULL) AND (new.kind = 'monthly'::text)))
   execute function billing.tell_credit_sale();
 
+create trigger purchases_after_paid_tell_nobody
+  after update of paid_at on public.purchases
+  for each row
+  when (((old.paid_at IS NULL) AND (new.paid_at IS NOT NULL) AND (new.buyer_id IS NULL)))
+  execute function billing.tell_paid_for_nobody();
+
 create trigger purchases_before_insert_refuse_leaving
   before insert on public.purchases
   for each row
@@ -12364,6 +12719,12 @@ create trigger purchases_before_update_touch
   before update on public.purchases
   for each row
   execute function billing.touch_updated_at();
+
+create trigger purchases_before_write_forget_links
+  before insert or update on public.purchases
+  for each row
+  when ((new.buyer_id IS NULL))
+  execute function billing.forget_links();
 
 create policy "Buyers read their purchases" on "public"."purchases"
   for select
@@ -12463,9 +12824,9 @@ alter table "public"."sellers"
   enable row level security;
 
 create trigger sellers_after_change_audit
-  after insert or delete or update of user_id, stripe_account_id, status, paused_reason, country, fee_bps on public.sellers
+  after insert or delete or update of user_id, stripe_account_id, status, paused_reason, country, fee_bps, display_name on public.sellers
   for each row
-  execute function billing.audit('listing.seller', 'user_id', 'id', 'user_id,stripe_account_id,status,paused_reason,country,fee_bps', 'stripe_account_id');
+  execute function billing.audit('listing.seller', 'user_id', 'id', 'user_id,stripe_account_id,status,paused_reason,country,fee_bps,display_name#', 'stripe_account_id');
 
 create trigger sellers_after_update_listings
   after update on public.sellers
@@ -12482,6 +12843,11 @@ create trigger sellers_before_update_close
   before update on public.sellers
   for each row
   execute function billing.seller_changing();
+
+create trigger sellers_before_update_stay_left
+  before update on public.sellers
+  for each row
+  execute function billing.stay_left();
 
 create policy "Creators read their own row" on "public"."sellers"
   for select
