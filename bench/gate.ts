@@ -205,7 +205,7 @@ async function createPreviousGate(sql: postgres.Sql): Promise<void> {
     create trigger messages_after_insert_consume_many after insert on ${PREVIOUS}
       referencing new table as new_rows
       for each statement when (current_user is distinct from 'authenticated')
-      execute function billing.messages_written();`).simple();
+      execute function billing.consume_public_messages_many();`).simple();
 }
 
 /** As many people again, with nothing left of their allowance, who have said yes to paying. */
