@@ -386,8 +386,11 @@ declare
   v_gone billing.quota_gates;
 begin
   perform billing.check_gate_table(p_table);
-  -- What is checked from here on stays so until the triggers are there; and two of these wait for each other.
-  execute format('lock table %s in share row exclusive mode', p_table);
+  -- What is checked from here on stays so until the triggers are there, and two of these wait for each other. Dropping a
+  -- trigger needs the higher lock, and who would take that one later could wait in a circle.
+  execute format('lock table %s in %s mode', p_table, case
+    when exists (select from billing.quota_gates g where g.table_id = p_table) then 'access exclusive'
+    else 'share row exclusive' end);
   perform billing.check_gate_table(p_table);
   perform billing.check_gate_policies(p_table);
   perform billing.check_gate_owner(p_table, p_owner_column);
@@ -428,7 +431,11 @@ as $$
 declare
   v_gate billing.quota_gates;
 begin
-  select * into v_gate from billing.quota_gates g where g.table_id = p_table for update;
+  if exists (select from pg_catalog.pg_class c where c.oid = p_table) then
+    -- In the order of attach_quota().
+    execute format('lock table %s in access exclusive mode', p_table);
+  end if;
+  select * into v_gate from billing.quota_gates g where g.table_id = p_table;
   if not found then
     return false;
   end if;
