@@ -59,14 +59,14 @@ export function editsFor(text: string, wanted: Wanted): Edit[] {
 
 /** Puts the schema into the list where it stands; null when there is no table [api] to put it in. */
 function schemasEdit(text: string, schemas: string[], schema: string): Edit | null {
-  const head = /^\[api\][^\n]*$/m.exec(text);
+  const head = /^\uFEFF?\[api\][^\n]*$/m.exec(text);
   if (!head) return null;
   const rest = text.slice(head.index + head[0].length);
   const section = rest.slice(0, /^\[/m.exec(rest)?.index ?? rest.length);
   const list = /^schemas[ \t]*=[ \t]*\[[^\]]*\]/m.exec(section)?.[0];
   if (list === undefined) {
     const line = head[0].replace(/\r$/, "");
-    return { from: `${line}\n`, to: `${line}\n${schemasLine([...schemas, schema])}\n` };
+    return { from: line, to: `${line}\n${schemasLine([...schemas, schema])}` };
   }
   const inside = list.slice(0, -1);
   const elements = inside.trimEnd();
