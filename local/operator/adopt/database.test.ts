@@ -27,6 +27,8 @@ Deno.test("a foreign project lives with Tollgate, and without it again", async (
         select ${ADA}, 'before' from generate_series(1, 70)`;
       const before = { schema: await dumpSchema(url), defaults: await defaults(sql) };
 
+      assert.match(before.schema, /chat_messages_shout/);
+
       await t.step("its migrations run behind the app's own, and touch nothing of it", async () => {
         assert.equal((await adopt(root)).code, 0);
         await push();
