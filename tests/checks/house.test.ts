@@ -92,6 +92,24 @@ Deno.test("only one file of the web client talks to the network", () => {
   assert.deepEqual(talkers, ["web/src/connection.ts"]);
 });
 
+Deno.test("what other apps import needs no router, no setting and no bundler of ours", () => {
+  const reached = new Set<string>();
+  const packages = new Set<string>();
+  const visit = (file: string) => {
+    if (reached.has(file)) return;
+    reached.add(file);
+    for (const { target } of importsOf(file)) {
+      if (target.startsWith("web/")) visit(target);
+      else packages.add(target);
+    }
+  };
+  visit("web/src/tollgate/index.ts");
+  assert.ok(reached.size > 30);
+  assert.ok(!packages.has("react-router"));
+  assert.ok(!reached.has("web/src/env.ts") && !reached.has("web/src/connection.ts"));
+  assert.deepEqual([...reached].filter((file) => read(file).includes("import.meta")), []);
+});
+
 Deno.test("production knows nothing of the local platform", () => {
   const leaks = sourceFiles("supabase/functions").concat(sourceFiles("web/src"))
     .filter((file) => /from\s+["'][^"']*\/(local|tests|bench)\//.test(read(file)));
