@@ -15,10 +15,11 @@ import { startStripeSandbox } from "../../local/stripe/server.ts";
 import { stripeClient } from "../../local/stripe_setup.ts";
 import { Tokens } from "../../local/tokens.ts";
 import { NODE_MODULES } from "../../local/paths.ts";
+import { launchBrowser, visitor } from "../support/browser.ts";
 import { CARDS, pay } from "../support/hosted.ts";
-import { mustRun } from "../support/run.ts";
+import { mustRun, ROOT } from "../support/run.ts";
 
-const SITE = "http://127.0.0.1:9";
+const PASSWORD = "correct horse battery staple";
 
 Deno.test("an adopted Tollgate works over HTTP, from the foreign project's own files", async (t) => {
   await withForeignProject(async (root) => {
@@ -41,6 +42,7 @@ Deno.test("an adopted Tollgate works over HTTP, from the foreign project's own f
     try {
       const started = await startAll(root, config, stops);
       await journey(t, started);
+      await t.step("its own client shows it, from the surface in web/", () => inBrowser(started));
     } finally {
       for (const stop of stops.reverse()) await stop();
     }
@@ -64,7 +66,8 @@ async function startAll(
     secretKey: SANDBOX_KEY,
   });
   stops.push(() => sandbox.stop());
-  const port = freePort();
+  const [port, sitePort] = [freePort(), freePort()];
+  const siteUrl = `http://127.0.0.1:${sitePort}`;
   const apiUrl = `http://127.0.0.1:${port}`;
   const printed: string[] = [];
   const log = (line: string) => void printed.push(line);
@@ -83,7 +86,7 @@ async function startAll(
       STRIPE_SECRET_KEY: SANDBOX_KEY,
       STRIPE_WEBHOOK_SECRET: "whsec_x",
       STRIPE_API_BASE: sandbox.url,
-      SITE_URL: SITE,
+      SITE_URL: siteUrl,
     },
   }, test.supervisor);
   stops.push(() => functions.stop());
@@ -94,13 +97,14 @@ async function startAll(
     publishableKey: PUBLISHABLE_KEY,
     secretKey: SECRET_KEY,
     apiUrl,
-    siteUrl: SITE,
+    siteUrl,
     log,
   });
   stops.push(() => api.stop());
   const gateway = startGateway({ port, api, config, functions, tokens, log });
   stops.push(() => gateway.stop());
-  return { apiUrl, sql: test.sql, stripe: stripeClient(SANDBOX_KEY, sandbox.url), printed };
+  const stripe = stripeClient(SANDBOX_KEY, sandbox.url);
+  return { apiUrl, sitePort, siteUrl, sql: test.sql, stripe, printed };
 }
 
 async function journey(t: Deno.TestContext, { apiUrl, sql, stripe, printed }: Started) {
@@ -110,7 +114,7 @@ async function journey(t: Deno.TestContext, { apiUrl, sql, stripe, printed }: St
   });
   const { data, error } = await client.auth.signUp({
     email: "ada@parley.test",
-    password: "correct horse battery staple",
+    password: PASSWORD,
   });
   assert.equal(error, null);
   const id = data.user?.id ?? "";
@@ -163,6 +167,68 @@ async function journey(t: Deno.TestContext, { apiUrl, sql, stripe, printed }: St
   await t.step("and its messages go on", async () => {
     for (let n = 0; n < 3; n++) assert.equal((await say()).error, null);
   });
+}
+
+/** The foreign client, built by Vite and served from its own origin, in front of somebody with a plan they pay for. */
+async function inBrowser({ apiUrl, sitePort, siteUrl, sql }: Started): Promise<void> {
+  const outDir = await Deno.makeTempDir({ prefix: "tollgate-foreign-web-" });
+  const script = `
+    import { build } from "vite";
+    import react from "@vitejs/plugin-react";
+    import tailwindcss from "@tailwindcss/vite";
+    await build({ root: ${
+    JSON.stringify(`${ROOT}tests/fixtures/foreign-web`)
+  }, configFile: false, logLevel: "error",
+      plugins: [react(), tailwindcss()], build: { outDir: ${
+    JSON.stringify(outDir)
+  }, emptyOutDir: true } });`;
+  await mustRun("node", ["--input-type=module", "--eval", script], {
+    timeoutMs: 120_000,
+    env: { VITE_SUPABASE_URL: apiUrl, VITE_KEY: PUBLISHABLE_KEY },
+  });
+  const site = Deno.serve(
+    { port: sitePort, hostname: "127.0.0.1", onListen: () => {} },
+    async ({ url }) => {
+      const { pathname } = new URL(url);
+      const path = pathname.startsWith("/assets/") ? pathname : "/index.html";
+      const type = path.endsWith(".js")
+        ? "text/javascript"
+        : path.endsWith(".css")
+        ? "text/css"
+        : "text/html";
+      return new Response(await Deno.readFile(outDir + path), {
+        headers: { "content-type": type },
+      });
+    },
+  );
+  const browser = await launchBrowser();
+  try {
+    const { page, problems } = await visitor(browser);
+    await page.goto(siteUrl);
+    await page.getByLabel("E-mail").fill("ada@parley.test");
+    await page.getByLabel("Password").fill(PASSWORD);
+    await page.getByRole("button", { name: "Come in" }).click();
+    await page.getByRole("heading", { name: "Parley on Pro" }).waitFor();
+    const meter = page.getByRole("meter", { name: "Messages today" });
+    await meter.waitFor();
+    assert.equal(await meter.getAttribute("aria-valuetext"), "53 of 500 used");
+    await page.getByRole("button", { name: "Speak" }).click();
+    await page.getByText("said", { exact: true }).waitFor();
+    await page.waitForFunction(
+      `document.querySelector('[role=meter]').ariaValueText === "54 of 500 used"`,
+    );
+    await sql`update billing.usage_counters set used = 500 where metric_id = 'message'`;
+    await page.getByRole("button", { name: "Speak" }).click();
+    await page.getByText("message_quota_exceeded").waitFor();
+    await page.getByRole("region", { name: "Limit reached" }).waitFor();
+    await page.getByRole("button", { name: /Upgrade to Business · / }).click();
+    await page.getByRole("dialog").getByText("Business").first().waitFor();
+    assert.deepEqual(problems, []);
+  } finally {
+    await browser.close();
+    await site.shutdown();
+    await Deno.remove(outDir, { recursive: true });
+  }
 }
 
 function freePort(): number {
