@@ -190,6 +190,62 @@ revoke all on function "billing"."allowance_until"(uuid) from public;
 
 grant execute on function "billing"."allowance_until"(uuid) to "postgres";
 
+-- billing/functions/attach_quota
+
+create or replace function billing.attach_quota (
+  p_table        regclass,
+  p_owner_column name,
+  p_metric       text,
+  p_when         text     default null::text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_gate billing.quota_gates;
+  v_gone billing.quota_gates;
+begin
+  perform billing.check_gate_table(p_table);
+  -- What is checked from here on stays so until the triggers are there, and two of these wait for each other. Dropping a
+  -- trigger needs the higher lock, and who would take that one later could wait in a circle.
+  execute format('lock table %s in %s mode', p_table, case
+    when exists (select from billing.quota_gates g where g.table_id = p_table) then 'access exclusive'
+    else 'share row exclusive' end);
+  perform billing.check_gate_table(p_table);
+  perform billing.check_gate_policies(p_table);
+  perform billing.check_gate_owner(p_table, p_owner_column);
+  perform billing.check_gate_metric(p_metric);
+  if p_when is not null then
+    perform billing.check_gate_condition(p_table, p_when);
+  end if;
+  if exists (
+    select from billing.quota_gates g join billing.attached_quotas a on a."table" = g.table_id
+    where g.table_id = p_table and g.owner_column = p_owner_column and g.metric_id = p_metric
+      and g.condition is not distinct from p_when and a.status = 'attached'
+  ) then
+    return;
+  end if;
+  for v_gone in
+    select g.* from billing.quota_gates g
+    where g.table_id = p_table or not exists (select from pg_catalog.pg_class c where c.oid = g.table_id)
+  loop
+    perform billing.remove_gate(v_gone);
+  end loop;
+  insert into billing.quota_gates (table_id, owner_column, metric_id, condition, function_name)
+  values (p_table, p_owner_column, p_metric, p_when, billing.free_gate_name(p_table))
+  returning * into v_gate;
+  perform billing.create_gate_functions(v_gate);
+  perform billing.create_gate_triggers(v_gate);
+end;
+$function$;
+
+comment on function "billing"."attach_quota"(regclass, name, text, text) is 'From now on each new row of the table (for which the condition holds, if there is one) takes one of the metric from its owner''s day, or is refused like a message: 429 <metric>_quota_exceeded, 402 spending_cap_reached. The same again changes nothing; other arguments replace what was attached. Rows that are there already cost nothing.';
+
+revoke all on function "billing"."attach_quota"(regclass, name, text, text) from public;
+
+grant execute on function "billing"."attach_quota"(regclass, name, text, text) to "postgres";
+
 -- billing/functions/audit
 
 create or replace function billing.audit()
@@ -583,6 +639,178 @@ revoke all on function "billing"."charge_state"(text) from public;
 
 grant execute on function "billing"."charge_state"(text) to "postgres";
 
+-- billing/functions/check_gate_condition
+
+create or replace function billing.check_gate_condition (
+  p_table     regclass,
+  p_condition text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_probe refcursor;
+begin
+  -- A cursor takes one statement only, so the text cannot end this one and begin another.
+  open v_probe for execute format(E'select from %s where (%s\n)', p_table, p_condition);
+  close v_probe;
+  -- What Postgres lets an index ask is what must hold here: about this row alone, and always with the same answer.
+  execute format('create temporary table tollgate_gate_probe (like %s)', p_table);
+  execute format(E'create index on pg_temp.tollgate_gate_probe ((true)) where (%s\n)', p_condition);
+  drop table pg_temp.tollgate_gate_probe;
+exception when others then
+  raise exception 'the condition (%) cannot be used: %', p_condition, sqlerrm
+    using errcode = sqlstate,
+      hint = 'It is one expression over columns of the row, like role = ''user'', that gives the same answer every time.';
+end;
+$function$;
+
+comment on function "billing"."check_gate_condition"(regclass, text) is 'Refuses what is not one immutable expression over the columns of a row.';
+
+revoke all on function "billing"."check_gate_condition"(regclass, text) from public;
+
+grant execute on function "billing"."check_gate_condition"(regclass, text) to "postgres";
+
+-- billing/functions/check_gate_metric
+
+create or replace function billing.check_gate_metric (
+  p_metric_id text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_period text;
+begin
+  select m.period into v_period from public.metrics m where m.id = p_metric_id;
+  if not found then
+    raise exception 'there is no metric %', coalesce(quote_literal(p_metric_id), 'null') using errcode = 'undefined_object',
+      hint = format('There is: %s. A new one is a row of metrics.', (select string_agg(m.id, ', ' order by m.id) from public.metrics m));
+  elsif v_period <> 'day' then
+    raise exception 'the metric % does not reset every day', quote_literal(p_metric_id) using errcode = 'wrong_object_type',
+      hint = 'A number of things that may exist would have to count the rows that are there, and to give back.';
+  end if;
+end;
+$function$;
+
+comment on function "billing"."check_gate_metric"(text) is 'Refuses a metric that is not there or does not reset.';
+
+revoke all on function "billing"."check_gate_metric"(text) from public;
+
+grant execute on function "billing"."check_gate_metric"(text) to "postgres";
+
+-- billing/functions/check_gate_owner
+
+create or replace function billing.check_gate_owner (
+  p_table        regclass,
+  p_owner_column name
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_column record;
+begin
+  select a.atttypid, a.attnotnull into v_column
+  from pg_catalog.pg_attribute a
+  where a.attrelid = p_table and a.attname = p_owner_column and a.attnum > 0 and not a.attisdropped;
+  if not found then
+    raise exception '% has no column %', p_table, coalesce(quote_ident(p_owner_column), 'null')
+      using errcode = 'undefined_column';
+  elsif v_column.atttypid <> 'uuid'::regtype then
+    raise exception '% of % is %, not uuid', quote_ident(p_owner_column), p_table, format_type(v_column.atttypid, null)
+      using errcode = 'datatype_mismatch', hint = 'The owner is an id of auth.users.';
+  elsif not v_column.attnotnull then
+    raise exception '% of % may be null', quote_ident(p_owner_column), p_table
+      using errcode = 'object_not_in_prerequisite_state',
+        hint = 'A row of nobody would have no quota to take from. Make the column not null.';
+  end if;
+end;
+$function$;
+
+comment on function "billing"."check_gate_owner"(regclass, name) is 'Refuses an owner column that is not there, not uuid, or may be null.';
+
+revoke all on function "billing"."check_gate_owner"(regclass, name) from public;
+
+grant execute on function "billing"."check_gate_owner"(regclass, name) to "postgres";
+
+-- billing/functions/check_gate_policies
+
+create or replace function billing.check_gate_policies (
+  p_table regclass
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_policy name;
+begin
+  select p.polname into v_policy
+  from pg_catalog.pg_policy p
+  where p.polrelid = p_table and p.polpermissive and p.polcmd in ('a', '*')
+    and pg_catalog.pg_get_expr(coalesce(p.polwithcheck, p.polqual), p.polrelid) = 'true'
+    and p.polroles && array[0::oid, to_regrole('anon')::oid, to_regrole('authenticated')::oid]
+  limit 1;
+  if found then
+    raise exception 'the policy "%" of % lets anybody insert rows of anybody', v_policy, p_table
+      using errcode = 'object_not_in_prerequisite_state',
+        hint = 'They would use up each other''s quota. Let it check that the owner is (select auth.uid()).';
+  end if;
+end;
+$function$;
+
+comment on function "billing"."check_gate_policies"(regclass) is 'Refuses a table in which clients may write in anybody''s name.';
+
+revoke all on function "billing"."check_gate_policies"(regclass) from public;
+
+grant execute on function "billing"."check_gate_policies"(regclass) to "postgres";
+
+-- billing/functions/check_gate_table
+
+create or replace function billing.check_gate_table (
+  p_table regclass
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_table record;
+begin
+  select c.relkind, c.relpersistence, c.relispartition, c.relrowsecurity, n.nspname into v_table
+  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = p_table;
+  if v_table.relkind is null then
+    raise exception 'there is no table %', p_table using errcode = 'undefined_table';
+  elsif v_table.relkind in ('v', 'm') then
+    raise exception '% is a view', p_table using errcode = 'wrong_object_type',
+      hint = 'Attach the table beneath it: whatever is written through the view is counted there.';
+  elsif v_table.relkind = 'p' or v_table.relispartition
+    or exists (select from pg_catalog.pg_inherits i where p_table in (i.inhrelid, i.inhparent)) then
+    -- A statement's trigger fires on the table that the statement names: writing to a partition would pass by.
+    raise exception '% is partitioned, a partition, or inherits', p_table using errcode = 'wrong_object_type',
+      hint = 'Attach a plain table that gets one row for each thing that counts.';
+  elsif v_table.relkind <> 'r' or v_table.relpersistence = 't' then
+    raise exception '% is not a table that stays here', p_table using errcode = 'wrong_object_type';
+  elsif v_table.nspname in ('billing', 'billing_months', 'pg_catalog', 'information_schema') then
+    raise exception '% is not a table of the application', p_table using errcode = 'wrong_object_type';
+  elsif not v_table.relrowsecurity then
+    raise exception 'row level security is off on %', p_table using errcode = 'object_not_in_prerequisite_state',
+      hint = 'Without it anybody writes rows in anybody''s name, and uses up their quota. '
+        'Enable it, with a policy that lets people insert only what is theirs.';
+  end if;
+end;
+$function$;
+
+comment on function "billing"."check_gate_table"(regclass) is 'Refuses what cannot be held to a limit, and says why.';
+
+revoke all on function "billing"."check_gate_table"(regclass) from public;
+
+grant execute on function "billing"."check_gate_table"(regclass) to "postgres";
+
 -- billing/functions/check_metering
 
 create or replace function billing.check_metering (
@@ -865,14 +1093,44 @@ revoke all on function "billing"."consume"(uuid, text, bigint) from public;
 
 grant execute on function "billing"."consume"(uuid, text, bigint) to "postgres";
 
--- billing/functions/consume_message
+-- billing/functions/consume_all
 
-create or replace function billing.consume_message()
+create or replace function billing.consume_all (
+  p_user_ids   uuid[],
+  p_quantities bigint[],
+  p_metric_id  text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  if p_user_ids is null then
+    return;
+  end if;
+  perform billing.ensure_counters(p_user_ids, p_metric_id);
+  for v_place in 1 .. cardinality(p_user_ids) loop
+    perform billing.consume(p_user_ids[v_place], p_metric_id, p_quantities[v_place]);
+  end loop;
+end;
+$function$;
+
+comment on function "billing"."consume_all"(uuid[], bigint[], text) is 'Takes a quantity for each of these users, who come in the order of their ids, so that two of these cannot deadlock.';
+
+revoke all on function "billing"."consume_all"(uuid[], bigint[], text) from public;
+
+grant execute on function "billing"."consume_all"(uuid[], bigint[], text) to "postgres";
+
+-- billing/functions/consume_public_messages
+
+create or replace function billing.consume_public_messages()
   returns trigger
   language plpgsql
   security definer
   set search_path to ''
   AS $function$
+-- Definer: the writer must not be able to write counters. Whose the row is, the policies and the foreign keys have checked
+-- already when an AFTER trigger runs.
 begin
   -- One statement decides. fast_until is within the allowance (a constraint says so), so nothing passes here that the
   -- allowance does not cover.
@@ -890,11 +1148,38 @@ begin
 end;
 $function$;
 
-comment on function "billing"."consume_message"() is 'The hot path: one message of its owner''s day; beyond the allowance whatever billing.consume() decides.';
+comment on function "billing"."consume_public_messages"() is 'The hot path of public.messages: one message of its owner''s day; beyond the allowance whatever billing.consume() decides.';
 
-revoke all on function "billing"."consume_message"() from public;
+revoke all on function "billing"."consume_public_messages"() from public;
 
-grant execute on function "billing"."consume_message"() to "postgres";
+grant execute on function "billing"."consume_public_messages"() to "postgres";
+
+-- billing/functions/consume_public_messages_many
+
+create or replace function billing.consume_public_messages_many()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+#variable_conflict use_column
+-- Definer: the writer must not be able to write counters.
+declare
+  v_users uuid[];
+  v_quantities bigint[];
+begin
+  select array_agg(g.owner order by g.owner), array_agg(g.quantity order by g.owner) into v_users, v_quantities
+  from (select new.user_id as owner, count(*) as quantity from new_rows as new where ((new.role = 'user'::text)) group by 1) g;
+  perform billing.consume_all(v_users, v_quantities, 'message');
+  return null;
+end;
+$function$;
+
+comment on function "billing"."consume_public_messages_many"() is 'Everybody but clients: consumes for the rows of public.messages per user in one order.';
+
+revoke all on function "billing"."consume_public_messages_many"() from public;
+
+grant execute on function "billing"."consume_public_messages_many"() to "postgres";
 
 -- billing/functions/correct_usage
 
@@ -947,6 +1232,112 @@ comment on function "billing"."correct_usage"(bigint, text) is 'For operators: t
 revoke all on function "billing"."correct_usage"(bigint, text) from public;
 
 grant execute on function "billing"."correct_usage"(bigint, text) to "postgres";
+
+-- billing/functions/create_gate_functions
+
+create or replace function billing.create_gate_functions (
+  p_gate billing.quota_gates
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  execute format(
+    'create function billing.%I() returns trigger language plpgsql security definer set search_path = '''' as %L',
+    p_gate.function_name, format($body$
+-- Definer: the writer must not be able to write counters. Whose the row is, the policies and the foreign keys have checked
+-- already when an AFTER trigger runs.
+begin
+  -- One statement decides. fast_until is within the allowance (a constraint says so), so nothing passes here that the
+  -- allowance does not cover.
+  update billing.usage_counters c
+  set used = c.used + 1
+  where c.user_id = new.%1$I
+    and c.metric_id = %2$L
+    and c.period_day = (now() at time zone 'UTC')::date
+    and c.valid_until > now()
+    and c.used < c.fast_until;
+  if not found then
+    perform billing.consume(new.%1$I, %2$L, 1);
+  end if;
+  return null;
+end;
+$body$, p_gate.owner_column, p_gate.metric_id)
+  );
+  execute format(
+    'create function billing.%I() returns trigger language plpgsql security definer set search_path = '''' as %L',
+    p_gate.function_name || '_many', format($body$
+#variable_conflict use_column
+-- Definer: the writer must not be able to write counters.
+declare
+  v_users uuid[];
+  v_quantities bigint[];
+begin
+  select array_agg(g.owner order by g.owner), array_agg(g.quantity order by g.owner) into v_users, v_quantities
+  from (select new.%I as owner, count(*) as quantity from new_rows as new where %s group by 1) g;
+  perform billing.consume_all(v_users, v_quantities, %L);
+  return null;
+end;
+$body$, p_gate.owner_column, billing.gate_condition(p_gate.table_id, p_gate.condition, 'new'), p_gate.metric_id)
+  );
+  execute format(
+    'revoke all on function billing.%I(), billing.%I() from public, anon, authenticated, service_role',
+    p_gate.function_name, p_gate.function_name || '_many'
+  );
+  execute format('comment on function billing.%I() is %L', p_gate.function_name, format(
+    'The hot path of %s: one %s of its owner''s day; beyond the allowance whatever billing.consume() decides.',
+    p_gate.table_id, p_gate.metric_id));
+  execute format('comment on function billing.%I() is %L', p_gate.function_name || '_many', format(
+    'Everybody but clients: consumes for the rows of %s per user in one order.', p_gate.table_id));
+end;
+$function$;
+
+comment on function "billing"."create_gate_functions"(billing.quota_gates) is 'Makes the two trigger functions of a table.';
+
+revoke all on function "billing"."create_gate_functions"(billing.quota_gates) from public;
+
+grant execute on function "billing"."create_gate_functions"(billing.quota_gates) to "postgres";
+
+-- billing/functions/create_gate_triggers
+
+create or replace function billing.create_gate_triggers (
+  p_gate billing.quota_gates
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  execute format(
+    'create trigger tollgate_after_insert_consume after insert on %s '
+    'for each row when (current_user = ''authenticated'' and %s) execute function billing.%I()',
+    p_gate.table_id, billing.gate_condition(p_gate.table_id, p_gate.condition, 'new'), p_gate.function_name
+  );
+  execute format(
+    'create trigger tollgate_after_insert_consume_many after insert on %s referencing new table as new_rows '
+    'for each statement when (current_user is distinct from ''authenticated'') execute function billing.%I()',
+    p_gate.table_id, p_gate.function_name || '_many'
+  );
+  -- AFTER, because it must judge the row that was written, whatever other triggers made of it.
+  execute format(
+    'create trigger tollgate_after_update_refuse after update on %s '
+    'for each row when (old.%3$I is distinct from new.%3$I%2$s) execute function billing.refuse_change()',
+    p_gate.table_id,
+    case when p_gate.condition is not null then format(
+      ' or %s is distinct from %s', billing.gate_condition(p_gate.table_id, p_gate.condition, 'old'),
+      billing.gate_condition(p_gate.table_id, p_gate.condition, 'new')
+    ) else '' end,
+    p_gate.owner_column
+  );
+end;
+$function$;
+
+comment on function "billing"."create_gate_triggers"(billing.quota_gates) is 'Puts the triggers on a table. The conditions of the first two are each other''s complement: no insert escapes both.';
+
+revoke all on function "billing"."create_gate_triggers"(billing.quota_gates) from public;
+
+grant execute on function "billing"."create_gate_triggers"(billing.quota_gates) to "postgres";
 
 -- billing/functions/creator_sums
 
@@ -1069,6 +1460,37 @@ comment on function "billing"."deletion_record"(billing.deletions) is 'What the 
 revoke all on function "billing"."deletion_record"(billing.deletions) from public;
 
 grant execute on function "billing"."deletion_record"(billing.deletions) to "postgres";
+
+-- billing/functions/detach_quota
+
+create or replace function billing.detach_quota (
+  p_table regclass
+)
+  returns boolean
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_gate billing.quota_gates;
+begin
+  if exists (select from pg_catalog.pg_class c where c.oid = p_table) then
+    -- In the order of attach_quota().
+    execute format('lock table %s in access exclusive mode', p_table);
+  end if;
+  select * into v_gate from billing.quota_gates g where g.table_id = p_table;
+  if not found then
+    return false;
+  end if;
+  perform billing.remove_gate(v_gate);
+  return true;
+end;
+$function$;
+
+comment on function "billing"."detach_quota"(regclass) is 'Takes the gate from a table, which is as it was before; false when there was none. What was used stays used.';
+
+revoke all on function "billing"."detach_quota"(regclass) from public;
+
+grant execute on function "billing"."detach_quota"(regclass) to "postgres";
 
 -- billing/functions/emails_enabled
 
@@ -1738,6 +2160,75 @@ revoke all on function "billing"."format_money"(numeric, text) from public;
 
 grant execute on function "billing"."format_money"(numeric, text) to "postgres";
 
+-- billing/functions/free_gate_name
+
+create or replace function billing.free_gate_name (
+  p_table regclass
+)
+  returns name
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select n.name
+  from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace s on s.oid = c.relnamespace
+  cross join lateral (
+    select (left('consume_' || s.nspname || '_' || c.relname, 48) || case when i > 1 then '_' || i else '' end)::name as name, i
+    from generate_series(1, 10000) i
+  ) n
+  where c.oid = p_table and not exists (
+    select from pg_catalog.pg_proc f
+    where f.pronamespace = 'billing'::regnamespace and f.proname in (n.name, n.name || '_many')
+  )
+  order by n.i limit 1;
+$function$;
+
+comment on function "billing"."free_gate_name"(regclass) is 'A name for the trigger functions of a table that no function has yet.';
+
+revoke all on function "billing"."free_gate_name"(regclass) from public;
+
+grant execute on function "billing"."free_gate_name"(regclass) to "postgres";
+
+-- billing/functions/gate_condition
+
+create or replace function billing.gate_condition (
+  p_table     regclass,
+  p_condition text,
+  p_row       text
+)
+  returns text
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_definition text;
+begin
+  if p_condition is null then
+    return 'true';
+  end if;
+  -- Beside a second relation Postgres prints every column with the name of its row, which is what a trigger needs.
+  execute format(
+    E'create temporary view tollgate_gate_probe as select (%s\n) as tollgate_condition from %s as %I cross join (select) as one',
+    p_condition, p_table, p_row
+  );
+  v_definition := substring(
+    pg_catalog.pg_get_viewdef('pg_temp.tollgate_gate_probe'::regclass) from '^ SELECT (.*) AS tollgate_condition\n   FROM '
+  );
+  drop view pg_temp.tollgate_gate_probe;
+  if v_definition is null then
+    raise exception 'the condition (%) cannot be read', p_condition using errcode = 'syntax_error';
+  end if;
+  return format('(%s)', v_definition);
+end;
+$function$;
+
+comment on function "billing"."gate_condition"(regclass, text, text) is 'The condition with every column named as one of that row (new or old); true without a condition.';
+
+revoke all on function "billing"."gate_condition"(regclass, text, text) from public;
+
+grant execute on function "billing"."gate_condition"(regclass, text, text) to "postgres";
+
 -- billing/functions/given_credit_balances
 
 create or replace function billing.given_credit_balances (
@@ -2184,33 +2675,19 @@ revoke all on function "billing"."lock_person"(uuid) from public;
 
 grant execute on function "billing"."lock_person"(uuid) to "postgres";
 
--- billing/functions/messages_written
+-- billing/functions/messages_answered
 
-create or replace function billing.messages_written()
+create or replace function billing.messages_answered()
   returns trigger
   language plpgsql
   security definer
   set search_path to ''
   AS $function$
 declare
-  v_users uuid[];
-  v_conversations uuid[];
-  v_row record;
+  v_conversations constant uuid[] := (
+    select array_agg(distinct n.conversation_id) from new_rows n where n.role = 'assistant'
+  );
 begin
-  select
-    array_agg(distinct n.user_id order by n.user_id) filter (where n.role = 'user'),
-    array_agg(distinct n.conversation_id) filter (where n.role = 'assistant')
-  into v_users, v_conversations
-  from new_rows n;
-  if v_users is not null then
-    perform billing.ensure_counters(v_users, 'message');
-    for v_row in
-      select n.user_id, count(*) as quantity from new_rows n
-      where n.role = 'user' group by n.user_id order by n.user_id
-    loop
-      perform billing.consume(v_row.user_id, 'message', v_row.quantity);
-    end loop;
-  end if;
   if v_conversations is not null then
     perform from public.conversations c
       where c.id = any (v_conversations) order by c.id for no key update;
@@ -2220,11 +2697,11 @@ begin
 end;
 $function$;
 
-comment on function "billing"."messages_written"() is 'Everybody but clients: consumes per user in one order, and dates the conversations that got an answer.';
+comment on function "billing"."messages_answered"() is 'Dates the conversations that got an answer. Clients write none.';
 
-revoke all on function "billing"."messages_written"() from public;
+revoke all on function "billing"."messages_answered"() from public;
 
-grant execute on function "billing"."messages_written"() to "postgres";
+grant execute on function "billing"."messages_answered"() to "postgres";
 
 -- billing/functions/metered_subscription
 
@@ -4038,6 +4515,43 @@ comment on function "billing"."refuse_spending"(billing.overage_accounts, text) 
 revoke all on function "billing"."refuse_spending"(billing.overage_accounts, text) from public;
 
 grant execute on function "billing"."refuse_spending"(billing.overage_accounts, text) to "postgres";
+
+-- billing/functions/remove_gate
+
+create or replace function billing.remove_gate (
+  p_gate billing.quota_gates
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_name text;
+begin
+  if exists (select from pg_catalog.pg_class c where c.oid = p_gate.table_id) then
+    foreach v_name in array array[
+      'tollgate_after_insert_consume', 'tollgate_after_insert_consume_many', 'tollgate_after_update_refuse'
+    ] loop
+      if exists (select from pg_catalog.pg_trigger t where t.tgrelid = p_gate.table_id and t.tgname = v_name) then
+        execute format('drop trigger %I on %s', v_name, p_gate.table_id);
+      end if;
+    end loop;
+  end if;
+  if to_regprocedure(format('billing.%I()', p_gate.function_name)) is not null then
+    execute format('drop function billing.%I()', p_gate.function_name);
+  end if;
+  if to_regprocedure(format('billing.%I()', p_gate.function_name || '_many')) is not null then
+    execute format('drop function billing.%I()', p_gate.function_name || '_many');
+  end if;
+  delete from billing.quota_gates g where g.table_id = p_gate.table_id;
+end;
+$function$;
+
+comment on function "billing"."remove_gate"(billing.quota_gates) is 'Takes away what there is of a gate, also of one that is broken or whose table is gone.';
+
+revoke all on function "billing"."remove_gate"(billing.quota_gates) from public;
+
+grant execute on function "billing"."remove_gate"(billing.quota_gates) to "postgres";
 
 -- billing/functions/report_problem
 
@@ -6256,6 +6770,47 @@ comment on table "billing"."purchase_refunds" is 'Stripe''s refunds of those cha
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."purchase_refunds" to "postgres";
 
+-- billing/tables/quota_gates
+
+create table "billing"."quota_gates" (
+  "table_id"      regclass                 not null,
+  "owner_column"  name                     not null,
+  "metric_id"     text                     not null,
+  "condition"     text,
+  "function_name" name                     not null,
+  "attached_at"   timestamp with time zone not null default now(),
+  constraint "quota_gates_condition_check" check ((condition <> ''::text)),
+  constraint "quota_gates_function_name_key" unique (function_name),
+  constraint "quota_gates_pkey" primary key (table_id),
+  constraint "quota_gates_metric_id_fkey" foreign key (metric_id) references public.metrics(id)
+);
+
+alter table "billing"."quota_gates"
+  enable row level security;
+
+create index quota_gates_metric_id_idx on billing.quota_gates using btree (metric_id);
+
+create trigger quota_gates_after_change_audit
+  after insert or delete or update of owner_column, metric_id, condition on billing.quota_gates
+  for each row
+  execute function billing.audit('operator.quota_gate', '', 'table_id', 'owner_column,metric_id,condition', '');
+
+create policy "Nobody reads the gates" on "billing"."quota_gates"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."quota_gates"."condition" is 'Which rows count, as it was given; null: all.';
+
+comment on column "billing"."quota_gates"."function_name" is 'The trigger function for a client''s row; the one for everybody else''s statement has "_many" behind it.';
+
+comment on column "billing"."quota_gates"."owner_column" is 'Column with the id of the user whose quota a row takes from.';
+
+comment on table "billing"."quota_gates" is 'Tables whose rows are counted; written by billing.attach_quota() alone.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."quota_gates" to "postgres";
+
 -- billing/tables/rate_buckets
 
 create unlogged table "billing"."rate_buckets" (
@@ -6926,6 +7481,31 @@ create view "billing"."add_ons" with (security_invoker=true) AS  SELECT l.user_i
 comment on view "billing"."add_ons" is 'By how much whose limits are raised at this moment, and until when (null: for good).';
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."add_ons" to "postgres";
+
+-- billing/views/attached_quotas
+
+create view "billing"."attached_quotas" with (security_invoker=true) AS  SELECT g.table_id AS "table",
+    g.owner_column,
+    g.metric_id AS metric,
+    g.condition,
+    g.attached_at,
+        CASE
+            WHEN (c.oid IS NULL) THEN 'table_dropped'::text
+            WHEN (NOT (EXISTS ( SELECT
+               FROM pg_attribute a
+              WHERE ((a.attrelid = c.oid) AND (a.attname = g.owner_column) AND (NOT a.attisdropped))))) THEN 'column_missing'::text
+            WHEN (( SELECT count(*) AS count
+               FROM pg_trigger t
+              WHERE ((t.tgrelid = c.oid) AND (t.tgenabled = ANY (ARRAY['O'::"char", 'A'::"char"])) AND (t.tgname = ANY (ARRAY['tollgate_after_insert_consume'::name, 'tollgate_after_insert_consume_many'::name, 'tollgate_after_update_refuse'::name])))) <> 3) THEN 'open'::text
+            WHEN (NOT c.relrowsecurity) THEN 'no_row_security'::text
+            ELSE 'attached'::text
+        END AS status
+   FROM (billing.quota_gates g
+     LEFT JOIN pg_class c ON ((c.oid = (g.table_id)::oid)));
+
+comment on view "billing"."attached_quotas" is 'Tables whose rows are counted. status: attached; open (a trigger was dropped or disabled: rows pass uncounted); no_row_security (people can write in each other''s name); column_missing (every insert fails); table_dropped.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."attached_quotas" to "postgres";
 
 -- billing/views/disputes
 
@@ -11473,19 +12053,23 @@ create table "public"."messages" (
 alter table "public"."messages"
   enable row level security;
 
-create trigger messages_after_insert_consume_many after insert on public.messages referencing NEW table as new_rows for each STATEMENT when (
+create trigger tollgate_after_insert_consume_many after insert on public.messages referencing NEW table as new_rows for each STATEMENT when (
   (CURRENT_USER IS DISTINCT FROM 'authenticated'::name)
-) execute function billing.messages_written();
+) execute function billing.consume_public_messages_many();
 
-create trigger messages_after_insert_consume
+create trigger tollgate_after_insert_consume
   after insert on public.messages
   for each row
-  when (((new.role = 'user'::text) AND (CURRENT_USER = 'authenticated'::name)))
-  execute function billing.consume_message();
+  when (((CURRENT_USER = 'authenticated'::name) AND (new.role = 'user'::text)))
+  execute function billing.consume_public_messages();
+
+create trigger tollgate_after_insert_date after insert on public.messages referencing NEW table as new_rows for each STATEMENT when (
+  (CURRENT_USER IS DISTINCT FROM 'authenticated'::name)
+) execute function billing.messages_answered();
 
 comment on column "public"."messages"."reply_to" is 'The question this answers; one answer per question.';
 
-comment on table "public"."messages" is 'Messages of a conversation. One with role user consumes one of today''s messages of its owner in the same transaction; see billing.consume_message().';
+comment on table "public"."messages" is 'Messages of a conversation. One with role user consumes one of today''s messages of its owner in the same transaction; see billing.attached_quotas.';
 
 grant insert ("content") on table "public"."messages" to "authenticated";
 
@@ -11503,10 +12087,10 @@ grant delete, insert, select on table "public"."messages" to "service_role";
 
 create index messages_user_id_conversation_id_created_at_idx on public.messages using btree (user_id, conversation_id, created_at);
 
-create trigger messages_after_update_refuse
+create trigger tollgate_after_update_refuse
   after update on public.messages
   for each row
-  when (((old.role IS DISTINCT FROM new.role) OR (old.user_id IS DISTINCT FROM new.user_id)))
+  when (((old.user_id IS DISTINCT FROM new.user_id) OR ((old.role = 'user'::text) IS DISTINCT FROM (new.role = 'user'::text))))
   execute function billing.refuse_change();
 
 create policy "Owners ask, and only ask" on "public"."messages"
