@@ -123,7 +123,7 @@ Deno.test("bulk inserts into a foreign table and into messages do not deadlock",
 Deno.test("a table is attached and detached while people write, and none of them fails", async () => {
   await withForeignTable(async (sql, table) => {
     const person = await createPerson(sql);
-    const writing = times(120, () => say(sql, table, person));
+    const writing = times(60, () => say(sql, table, person));
     for (let round = 0; round < 3; round++) {
       await attach(sql, table);
       await sql`select billing.detach_quota(${table}::regclass)`;
