@@ -328,7 +328,7 @@ from (values
   ('colour = 1', 'about no column'), ('name', 'no yes or no'), ('count(*) > 1', 'an aggregate'),
   ('exists (select from app.parts)', 'about other rows'), ('random() < 0.5', 'different every time'),
   ('now() > ''2020-01-01''', 'about the time'), ('name = ''x'', true', 'two'),
-  ('true); drop table app.plain; --', 'a statement'), ('true) --', 'a comment'), ('', 'empty')
+  ('true); drop table app.plain; --', 'a statement'), ('true) --', 'a comment'), ('name = ''tollgate_gate_row.x''', 'of our own words'), ('', 'empty')
 ) c (condition, what);
 select is(
   (select count(*) from billing.quota_gates where table_id = 'app.plain'::regclass), 0::bigint, 'nothing refused leaves a trace'

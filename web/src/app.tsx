@@ -4,7 +4,7 @@ import { ErrorBoundary } from "./components/error-boundary.tsx";
 import { PageLoading } from "./components/page.tsx";
 import { ScrollToTop } from "./components/scroll-to-top.tsx";
 import { SiteLayout } from "./components/site-layout.tsx";
-import { createConnection } from "./connection.ts";
+import { ownConnection } from "./connection.ts";
 import { requireEnv } from "./env.ts";
 import { TollgateProvider } from "./tollgate/index.ts";
 
@@ -42,7 +42,7 @@ function Loading() {
 }
 
 export function App() {
-  const [client] = useState(createConnection);
+  const [client] = useState(ownConnection);
   return (
     <ErrorBoundary>
       <TollgateProvider client={client} Link={Link} contactEmail={requireEnv().contactEmail}>

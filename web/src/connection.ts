@@ -20,12 +20,19 @@ async function watchedFetch(input: RequestInfo | URL, init: RequestInit = {}): P
   }
 }
 
-/** Made when the app is drawn, so that a build without settings can still show what is missing. */
-export function createConnection(): SupabaseClient {
+let connection: SupabaseClient | null = null;
+
+/**
+ * Made when the app is drawn, so that a build without settings can still show what is missing; and once, since two would
+ * refresh the same session against each other.
+ */
+export function ownConnection(): SupabaseClient {
+  if (connection) return connection;
   const { supabaseUrl, publishableKey } = requireEnv();
-  return createClient(supabaseUrl, publishableKey, {
+  connection = createClient(supabaseUrl, publishableKey, {
     global: { fetch: watchedFetch },
     // Repeats are TanStack Query's: two layers of them would multiply the wait before an error shows.
     db: { retry: false },
   });
+  return connection;
 }

@@ -49,28 +49,29 @@ export async function planAdoption(target: Target, wishes: Wishes): Promise<Adop
   if (manifest === null) refuse("is in the way", await findClashes(target, ours, naming));
   const desired = desiredFiles(target, ours, manifest, wishes.now);
   const changes = await compare(target, desired, manifest);
-  const base = manifest ? undoEdits(target.config, manifest.config) : target.config;
-  if (base === null) refuse("was changed since", ["our part of supabase/config.toml"]);
-  const edits = editsFor(base ?? "", { schema: naming.schema, functions: ours.functions });
-  const config = applyEdits(base ?? "", edits);
-  changes.push({
-    path: "config.toml",
-    change: config === target.config ? "keep" : "update",
-    text: config,
-  });
-  const missing = await missingFolders(target.supabase, desired.map(({ path }) => path));
-  const folders = [...new Set([...manifest?.folders ?? [], ...missing])].sort();
+  const { edits, text: config } = withOurs(target, ours, naming, manifest);
+  const kept = config === target.config;
+  changes.push({ path: "config.toml", change: kept ? "keep" : "update", text: config });
+  const folders = await missingFolders(target.supabase, desired.map(({ path }) => path));
   const text = manifestText({
     tollgate: wishes.tollgate,
     ...naming,
     files: await Promise.all(desired.map((file) => recorded(file, manifest))),
-    folders,
+    folders: [...new Set([...manifest?.folders ?? [], ...folders])].sort(),
     config: edits,
   });
   const present = await readExact(`${target.supabase}/${MANIFEST}`);
   const change = present === null ? "create" : present === text ? "keep" : "update";
   // First, so that whoever is interrupted can be gone on with, or taken back.
-  return { naming, changes: [{ path: MANIFEST, change, text }, ...changes], folders: missing };
+  return { naming, changes: [{ path: MANIFEST, change, text }, ...changes], folders };
+}
+
+/** config.toml with ours in it, from what it is without. */
+function withOurs(target: Target, ours: Ours, { schema }: Naming, manifest: Manifest | null) {
+  const base = manifest ? undoEdits(target.config, manifest.config) : target.config;
+  if (base === null) throw refusal("was changed since", ["our part of supabase/config.toml"]);
+  const edits = editsFor(base, { schema, functions: ours.functions });
+  return { edits, text: applyEdits(base, edits) };
 }
 
 function namingOf({ schema, prefix }: Wishes, manifest: Manifest | null): Naming {
@@ -167,10 +168,12 @@ async function recorded(
 }
 
 function refuse(why: string, what: string[]): void {
-  if (what.length === 0) return;
-  throw new OperatorError(
-    `Nothing was done. In the project ${why}:\n${what.map((one) => `  ${one}`).join("\n")}`,
-  );
+  if (what.length > 0) throw refusal(why, what);
+}
+
+function refusal(why: string, what: string[]): OperatorError {
+  const list = what.map((one) => `  ${one}`).join("\n");
+  return new OperatorError(`Nothing was done. In the project ${why}:\n${list}`);
 }
 
 export async function applyAdoption(target: Target, { changes, folders }: Adoption): Promise<void> {

@@ -127,6 +127,13 @@ Deno.test("a foreign project lives with Tollgate, and without it again", async (
         await push();
         assert.equal(await dumpSchema(url), before.schema);
       });
+
+      await t.step("and it can be taken in again", async () => {
+        assert.equal((await adopt(root, "--schema=gate")).code, 0);
+        await push();
+        const [row] = await sql<{ plans: number }[]>`select count(*)::int as plans from gate.plans`;
+        assert.equal(row?.plans, 4);
+      });
     });
   } finally {
     await database.stop();
