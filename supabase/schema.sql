@@ -652,6 +652,9 @@ create or replace function billing.check_gate_condition (
 declare
   v_probe refcursor;
 begin
+  if p_condition like '%tollgate\_gate\_row%' then
+    raise exception 'this name is taken' using errcode = 'reserved_name';
+  end if;
   -- A cursor takes one statement only, so the text cannot end this one and begin another.
   open v_probe for execute format(E'select from %s where (%s\n)', p_table, p_condition);
   close v_probe;
@@ -2207,19 +2210,20 @@ begin
   if p_condition is null then
     return 'true';
   end if;
-  -- Beside a second relation Postgres prints every column with the name of its row, which is what a trigger needs.
+  -- Beside a second relation Postgres prints every column with the name of its row, which is what a trigger needs. Not
+  -- new or old at once: in a view of Postgres 15 these names are taken.
   execute format(
-    E'create temporary view tollgate_gate_probe as select (%s\n) as tollgate_condition from %s as %I cross join (select) as one',
-    p_condition, p_table, p_row
+    E'create temporary view tollgate_gate_probe as select (%s\n) as tollgate_condition '
+    'from %s as tollgate_gate_row cross join (select) as one', p_condition, p_table
   );
   v_definition := substring(
-    pg_catalog.pg_get_viewdef('pg_temp.tollgate_gate_probe'::regclass) from '^ SELECT (.*) AS tollgate_condition\n   FROM '
+    pg_catalog.pg_get_viewdef(to_regclass('pg_temp.tollgate_gate_probe')) from '^ SELECT (.*) AS tollgate_condition\n   FROM '
   );
   drop view pg_temp.tollgate_gate_probe;
   if v_definition is null then
     raise exception 'the condition (%) cannot be read', p_condition using errcode = 'syntax_error';
   end if;
-  return format('(%s)', v_definition);
+  return format('(%s)', replace(v_definition, 'tollgate_gate_row.', p_row || '.'));
 end;
 $function$;
 

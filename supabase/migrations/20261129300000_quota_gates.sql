@@ -199,7 +199,7 @@ begin
     'from %s as tollgate_gate_row cross join (select) as one', p_condition, p_table
   );
   v_definition := substring(
-    pg_catalog.pg_get_viewdef('pg_temp.tollgate_gate_probe'::regclass) from '^ SELECT (.*) AS tollgate_condition\n   FROM '
+    pg_catalog.pg_get_viewdef(to_regclass('pg_temp.tollgate_gate_probe')) from '^ SELECT (.*) AS tollgate_condition\n   FROM '
   );
   drop view pg_temp.tollgate_gate_probe;
   if v_definition is null then
