@@ -1,26 +1,30 @@
 /**
  * What the quota gate costs: messages inserted through the gate against a bare insert into a table that is the same in
  * every other way (columns, indexes, foreign keys, policies, grants), interleaved, as PostgREST inserts them. Beside it
- * the gate as it was before there was anything beyond the allowance, and a message beyond the allowance that is paid for.
+ * the gate as it was before there was anything beyond the allowance, the same gate written by hand for one table instead
+ * of made by billing.attach_quota(), and a message beyond the allowance that is paid for.
  *
  * Options: --url=postgresql://… (a database with the migrations, instead of a stack of its own; it is written to, and
  * left as it was), --seconds=3, --rounds=7, --clients=1,2,8,32, --history=1000000, --driver=pgbench|npm|cpu,
- * --arms=bare,previous,gate,overage.
+ * --arms=bare,previous,byhand,gate,overage.
  */
 import postgres from "postgres";
 import { parseArgs } from "node:util";
 import { median, progress, withDatabase } from "./database.ts";
+import { createGateByHand, createPreviousGate, createTwin } from "./gate_twins.ts";
 import { type Driver, driverLoop, pgbench, processorTime, userIdSql } from "./load.ts";
 
 const USERS = 10_000;
 const GATE = "public.messages";
 const BARE = "bench.messages";
 const PREVIOUS = "bench.previous_messages";
+const BY_HAND = "bench.byhand_messages";
 
 /** Who writes where. People of `overage` are others: they have no allowance left, and pay. */
 const ARMS = {
   bare: { table: BARE, firstUser: 1 },
   previous: { table: PREVIOUS, firstUser: 1 },
+  byhand: { table: BY_HAND, firstUser: 1 },
   gate: { table: GATE, firstUser: 1 },
   overage: { table: GATE, firstUser: 1 + USERS },
 } as const;
@@ -92,7 +96,7 @@ async function measure(url: string, settings: Settings): Promise<Row[]> {
     const rows = await measureAll(url, settings, 0);
     if (settings.history > 0) {
       progress(`writing ${settings.history} messages of history, into each table`);
-      for (const table of [BARE, PREVIOUS, GATE]) await fill(sql, table, settings.history);
+      for (const table of [BARE, PREVIOUS, BY_HAND, GATE]) await fill(sql, table, settings.history);
       rows.push(...await measureAll(url, settings, settings.history));
     }
     return rows;
@@ -136,76 +140,11 @@ async function setUp(sql: postgres.Sql): Promise<void> {
       select (${id})::uuid, 'bench', 'subscription' from generate_series(1, ${USERS}) n;
     create schema bench;
     grant usage on schema bench to authenticated;`).simple();
-  for (const table of [BARE, PREVIOUS]) await createTwin(sql, table);
-  await createPreviousGate(sql);
+  for (const table of [BARE, PREVIOUS, BY_HAND]) await createTwin(sql, table);
+  await createPreviousGate(sql, PREVIOUS);
+  await createGateByHand(sql, BY_HAND);
   await createPayers(sql);
   await analyze(sql);
-}
-
-/** A table like messages but for what happens when a row is written. */
-async function createTwin(sql: postgres.Sql, table: string): Promise<void> {
-  await sql.unsafe(`
-    create table ${table} (like public.messages including all);
-    alter table ${table}
-      add foreign key (user_id, conversation_id) references public.conversations (user_id, id)
-        on delete cascade,
-      add foreign key (reply_to) references ${table} (id) on delete set null,
-      enable row level security;
-    revoke all on ${table} from public, anon, authenticated, service_role;
-    grant select, delete on ${table} to authenticated;
-    grant insert (id, conversation_id, role, content) on ${table} to authenticated;`).simple();
-  // The policies are read from the original, so that the two cannot come apart.
-  const policies = await sql<{ statement: string }[]>`
-    select format('create policy %I on %s for %s to authenticated %s %s', policyname, ${table}::text, cmd,
-      'using (' || qual || ')', 'with check (' || with_check || ')') as statement
-    from pg_policies where schemaname = 'public' and tablename = 'messages'`;
-  for (const policy of policies) await sql.unsafe(policy.statement);
-}
-
-/** The gate of migration 20261122120100, with a counter as it was then. */
-async function createPreviousGate(sql: postgres.Sql): Promise<void> {
-  await sql.unsafe(`
-    create table bench.usage_counters (
-      user_id uuid not null references auth.users (id) on delete cascade,
-      metric_id text not null references public.metrics (id),
-      period_day date not null,
-      used bigint not null check (used >= 0),
-      allowance bigint check (allowance >= 0),
-      valid_until timestamptz not null default 'infinity',
-      primary key (user_id, metric_id)
-    ) with (fillfactor = 60);
-    create index on bench.usage_counters (metric_id);
-    insert into bench.usage_counters (user_id, metric_id, period_day, used, allowance)
-      select user_id, metric_id, (now() at time zone 'UTC')::date, 0, 1000000000
-      from billing.usage_counters where metric_id = 'message';
-    create function bench.consume_message() returns trigger
-    language plpgsql security definer set search_path = '' as $$
-    declare
-      v_today constant date := (now() at time zone 'UTC')::date;
-    begin
-      update bench.usage_counters c
-      set used = case when c.period_day < v_today then 0 else c.used end + 1,
-        period_day = greatest(c.period_day, v_today)
-      where c.user_id = new.user_id
-        and c.metric_id = 'message'
-        and c.valid_until > now()
-        and (
-          c.allowance is null
-          or case when c.period_day < v_today then 0 else c.used end < c.allowance
-        );
-      if not found then
-        raise exception 'the bench has no slow path';
-      end if;
-      return null;
-    end;
-    $$;
-    create trigger messages_after_insert_consume after insert on ${PREVIOUS}
-      for each row when (new.role = 'user' and current_user = 'authenticated')
-      execute function bench.consume_message();
-    create trigger messages_after_insert_consume_many after insert on ${PREVIOUS}
-      referencing new table as new_rows
-      for each statement when (current_user is distinct from 'authenticated')
-      execute function billing.messages_written();`).simple();
 }
 
 /** As many people again, with nothing left of their allowance, who have said yes to paying. */
@@ -250,7 +189,15 @@ async function fill(sql: postgres.Sql, table: string, count: number): Promise<vo
 
 async function analyze(sql: postgres.Sql): Promise<void> {
   const tables = [
-    ...[BARE, PREVIOUS, GATE, "public.conversations", "public.subscriptions", "public.customers"],
+    ...[
+      BARE,
+      PREVIOUS,
+      BY_HAND,
+      GATE,
+      "public.conversations",
+      "public.subscriptions",
+      "public.customers",
+    ],
     ...[
       "billing.usage_counters",
       "billing.metered_items",
@@ -279,6 +226,9 @@ async function tearDown(sql: postgres.Sql): Promise<void> {
 
 function markdown(rows: Row[], arms: Arm[]): string {
   const pairs: [Arm, Arm][] = [["previous", "bare"], ["gate", "bare"], ["gate", "previous"], [
+    "gate",
+    "byhand",
+  ], [
     "overage",
     "gate",
   ]];

@@ -243,11 +243,11 @@ async function guard(sql: postgres.Sql, arm: Arm): Promise<void> {
     grant insert (id, conversation_id, role, content) on ${table} to authenticated;
     create trigger messages_after_insert_consume after insert on ${table}
       for each row when (new.role = 'user' and current_user = 'authenticated')
-      execute function billing.consume_message();
+      execute function billing.consume_public_messages();
     create trigger messages_after_insert_consume_many after insert on ${table}
       referencing new table as new_rows
       for each statement when (current_user is distinct from 'authenticated')
-      execute function billing.messages_written();`).simple();
+      execute function billing.consume_public_messages_many();`).simple();
   if (arm !== "partitioned") {
     await sql.unsafe(
       `alter table ${table} add foreign key (reply_to) references ${table} (id) on delete set null`,

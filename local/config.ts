@@ -40,7 +40,10 @@ export type ProjectConfig = z.infer<typeof projectConfig>;
 
 export async function readProjectConfig(): Promise<ProjectConfig> {
   const path = `${SUPABASE}/config.toml`;
-  const text = await readTextIfAny(path) ?? "";
+  return parseProjectConfig(await readTextIfAny(path) ?? "");
+}
+
+export function parseProjectConfig(text: string): ProjectConfig {
   try {
     return projectConfig.parse(parse(text));
   } catch (error) {

@@ -8,6 +8,8 @@ import { readTextIfAny } from "../util.ts";
 export interface Project {
   url: string;
   secretKey: string;
+  /** What stands before the names of our functions, where a project took Tollgate in under other ones. */
+  functionsPrefix?: string;
 }
 
 export class OperatorError extends Error {
@@ -24,7 +26,9 @@ export async function operatorProject(): Promise<Project> {
   const file = parseEnv(await readTextIfAny(`${ROOT}/.env`) ?? "");
   const url = Deno.env.get("SUPABASE_URL") ?? file["SUPABASE_URL"];
   const secretKey = Deno.env.get("SUPABASE_SECRET_KEY") ?? file["SUPABASE_SECRET_KEY"];
-  if (url && secretKey) return { url: url.replace(/\/+$/, ""), secretKey };
+  const functionsPrefix = Deno.env.get("TOLLGATE_FUNCTIONS_PREFIX") ??
+    file["TOLLGATE_FUNCTIONS_PREFIX"] ?? "";
+  if (url && secretKey) return { url: url.replace(/\/+$/, ""), secretKey, functionsPrefix };
   if (url || secretKey) {
     throw new OperatorError("Give both SUPABASE_URL and SUPABASE_SECRET_KEY, or neither.");
   }
@@ -45,11 +49,14 @@ export async function callFunction(
   name: string,
   body: unknown,
 ): Promise<unknown> {
-  const response = await fetch(`${project.url}/functions/v1/${name}`, {
-    method: "POST",
-    headers: { "content-type": "application/json", apikey: project.secretKey },
-    body: JSON.stringify(body),
-  }).catch(() => {
+  const response = await fetch(
+    `${project.url}/functions/v1/${project.functionsPrefix ?? ""}${name}`,
+    {
+      method: "POST",
+      headers: { "content-type": "application/json", apikey: project.secretKey },
+      body: JSON.stringify(body),
+    },
+  ).catch(() => {
     throw new OperatorError(`${project.url} cannot be reached.`);
   });
   const text = await response.text();

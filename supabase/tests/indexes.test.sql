@@ -130,6 +130,7 @@ insert into queries values
       order by period_start$$),
   ('usage_checks_user_id_idx', $$select from billing.usage_checks where user_id = gen_random_uuid()$$),
   ('usage_checks_metric_id_idx', $$select from billing.usage_checks where metric_id = 'message'$$),
+  ('quota_gates_metric_id_idx', $$select from billing.quota_gates where metric_id = 'message'$$),
   ('listings_seller_id_idx', $$select from public.listings where seller_id = gen_random_uuid()$$),
   ('listings_agent_id_idx', $$select from public.listings where agent_id = gen_random_uuid()$$),
   ('listings_currency_idx', $$select from public.listings where currency = 'usd'$$),

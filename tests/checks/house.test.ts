@@ -48,8 +48,12 @@ const RULES: Rule[] = [
   },
   { room: "supabase/", may: [/^supabase\//, /^(stripe|nodemailer|zod|@supabase\/.*)$/] },
   {
+    room: "web/src/connection.ts",
+    may: [/^web\/src\/(env\.ts|lib\/)/, /^@supabase\/supabase-js$/],
+  },
+  {
     room: "web/src/api/client.ts",
-    may: [/^web\/src\/(env\.ts|lib\/)/, /^(zod\/mini|@supabase\/supabase-js)$/],
+    may: [/^web\/src\/lib\//, /^(zod\/mini|@supabase\/supabase-js)$/],
     mayType: [/database\.types\.ts$/],
   },
   { room: "web/src/api/", may: [/^web\/src\/(api|lib)\//, /^zod\/mini$/] },
@@ -85,7 +89,25 @@ Deno.test("only one file of the web client talks to the network", () => {
   const talkers = sourceFiles("web/src")
     .filter((file) => !file.endsWith(".test.ts"))
     .filter((file) => /\bfetch\(|createClient\(|XMLHttpRequest|new WebSocket/.test(read(file)));
-  assert.deepEqual(talkers, ["web/src/api/client.ts"]);
+  assert.deepEqual(talkers, ["web/src/connection.ts"]);
+});
+
+Deno.test("what other apps import needs no router, no setting and no bundler of ours", () => {
+  const reached = new Set<string>();
+  const packages = new Set<string>();
+  const visit = (file: string) => {
+    if (reached.has(file)) return;
+    reached.add(file);
+    for (const { target } of importsOf(file)) {
+      if (target.startsWith("web/")) visit(target);
+      else packages.add(target);
+    }
+  };
+  visit("web/src/tollgate/index.ts");
+  assert.ok(reached.size > 30);
+  assert.ok(!packages.has("react-router"));
+  assert.ok(!reached.has("web/src/env.ts") && !reached.has("web/src/connection.ts"));
+  assert.deepEqual([...reached].filter((file) => read(file).includes("import.meta")), []);
 });
 
 Deno.test("production knows nothing of the local platform", () => {

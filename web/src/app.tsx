@@ -1,12 +1,12 @@
-import { QueryClientProvider } from "@tanstack/react-query";
 import { type ComponentType, lazy, Suspense, useState } from "react";
-import { BrowserRouter, Outlet, Route, Routes } from "react-router";
+import { BrowserRouter, Link, Outlet, Route, Routes } from "react-router";
 import { ErrorBoundary } from "./components/error-boundary.tsx";
 import { PageLoading } from "./components/page.tsx";
 import { ScrollToTop } from "./components/scroll-to-top.tsx";
 import { SiteLayout } from "./components/site-layout.tsx";
-import { SessionProvider } from "./hooks/use-session.tsx";
-import { createQueryClient } from "./lib/query.ts";
+import { ownConnection } from "./connection.ts";
+import { requireEnv } from "./env.ts";
+import { TollgateProvider } from "./tollgate/index.ts";
 
 type PageModule = { default: ComponentType };
 
@@ -42,49 +42,47 @@ function Loading() {
 }
 
 export function App() {
-  const [queries] = useState(createQueryClient);
+  const [client] = useState(ownConnection);
   return (
     <ErrorBoundary>
-      <QueryClientProvider client={queries}>
-        <SessionProvider>
-          <BrowserRouter>
-            <ScrollToTop />
-            <Routes>
-              <Route element={<SiteLayout />}>
+      <TollgateProvider client={client} Link={Link} contactEmail={requireEnv().contactEmail}>
+        <BrowserRouter>
+          <ScrollToTop />
+          <Routes>
+            <Route element={<SiteLayout />}>
+              <Route element={<Loading />}>
+                <Route index element={<Landing />} />
+                <Route path="pricing" element={<Pricing />} />
+                <Route path="checkout/:lookupKey" element={<Checkout />} />
+                <Route path="*" element={<NotFound />} />
+              </Route>
+            </Route>
+            <Route element={<Loading />}>
+              <Route path="sign-in" element={<SignIn />} />
+              <Route path="sign-up" element={<SignUp />} />
+            </Route>
+            <Route element={<Loading />}>
+              <Route element={<OpenFrame />}>
                 <Route element={<Loading />}>
-                  <Route index element={<Landing />} />
-                  <Route path="pricing" element={<Pricing />} />
-                  <Route path="checkout/:lookupKey" element={<Checkout />} />
-                  <Route path="*" element={<NotFound />} />
+                  <Route path="marketplace" element={<Marketplace />} />
+                  <Route path="marketplace/:listingId" element={<Listing />} />
                 </Route>
               </Route>
-              <Route element={<Loading />}>
-                <Route path="sign-in" element={<SignIn />} />
-                <Route path="sign-up" element={<SignUp />} />
-              </Route>
-              <Route element={<Loading />}>
-                <Route element={<OpenFrame />}>
-                  <Route element={<Loading />}>
-                    <Route path="marketplace" element={<Marketplace />} />
-                    <Route path="marketplace/:listingId" element={<Listing />} />
-                  </Route>
-                </Route>
-                <Route element={<AppShell />}>
-                  <Route element={<Loading />}>
-                    <Route path="library" element={<Library />} />
-                    <Route path="sell" element={<Sell />} />
-                    <Route path="sell/listings/:listingId" element={<SellListing />} />
-                    <Route path="chat/:conversationId?" element={<Chat />} />
-                    <Route path="agents" element={<Agents />} />
-                    <Route path="usage" element={<Usage />} />
-                    <Route path="account" element={<Account />} />
-                  </Route>
+              <Route element={<AppShell />}>
+                <Route element={<Loading />}>
+                  <Route path="library" element={<Library />} />
+                  <Route path="sell" element={<Sell />} />
+                  <Route path="sell/listings/:listingId" element={<SellListing />} />
+                  <Route path="chat/:conversationId?" element={<Chat />} />
+                  <Route path="agents" element={<Agents />} />
+                  <Route path="usage" element={<Usage />} />
+                  <Route path="account" element={<Account />} />
                 </Route>
               </Route>
-            </Routes>
-          </BrowserRouter>
-        </SessionProvider>
-      </QueryClientProvider>
+            </Route>
+          </Routes>
+        </BrowserRouter>
+      </TollgateProvider>
     </ErrorBoundary>
   );
 }

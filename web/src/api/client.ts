@@ -1,43 +1,42 @@
 /**
- * The connection: the one place of the web client that talks to the network. An answer is a value in a
- * shape that is understood, or one `ApiError`.
+ * The connection: whose client it is, the app says (`TollgateProvider`). An answer is a value in a shape that is
+ * understood, or one `ApiError`.
  */
 
-import { createClient, FunctionsHttpError, type SupabaseClient } from "@supabase/supabase-js";
+import { FunctionsHttpError, type SupabaseClient } from "@supabase/supabase-js";
 import * as z from "zod/mini";
 import type { Database } from "../../../supabase/functions/_shared/database.types.ts";
-import { requireEnv } from "../env.ts";
-import { reportReachable, reportUnreachable } from "../lib/connectivity.ts";
 import { ApiError, fromFunction, fromNetwork, fromRest } from "../lib/errors.ts";
 
-const TIMEOUT_MS = 30_000;
-
-/** No request may hang for ever, and the pages must know when nothing is answered at all. */
-async function watchedFetch(input: RequestInfo | URL, init: RequestInit = {}): Promise<Response> {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
-  const signal = init.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
-  try {
-    const response = await fetch(input, { ...init, signal });
-    reportReachable();
-    return response;
-  } catch (error) {
-    if (!init.signal?.aborted) reportUnreachable();
-    throw error;
-  }
+export interface Connection {
+  /** Signed in or not; the app's own. */
+  client: SupabaseClient;
+  /** Where the API has our objects, if not in `public`: what `npm run adopt` made. */
+  schema?: string;
+  /** What stands before the names of our Edge Functions, if anything does. */
+  functionsPrefix?: string;
 }
 
-let connection: SupabaseClient<Database> | null = null;
+let connection: Connection | null = null;
 
-/** Made on first use, so that a build without settings can still show what is missing. */
-export function db(): SupabaseClient<Database> {
-  if (connection) return connection;
-  const { supabaseUrl, publishableKey } = requireEnv();
-  connection = createClient<Database>(supabaseUrl, publishableKey, {
-    global: { fetch: watchedFetch },
-    // Repeats are TanStack Query's: two layers of them would multiply the wait before an error shows.
-    db: { retry: false },
-  });
+/** One for all of the page, as there is one person in front of it. */
+export function connect(to: Connection): void {
+  connection = to;
+}
+
+function connected(): Connection {
+  if (!connection) throw new Error("There is no TollgateProvider around this.");
   return connection;
+}
+
+/** Tables and functions of ours. */
+export function db(): Pick<SupabaseClient<Database>, "from" | "rpc"> {
+  const { client, schema } = connected();
+  return schema === undefined ? client : client.schema(schema);
+}
+
+export function auth(): SupabaseClient["auth"] {
+  return connected().client.auth;
 }
 
 /** Waits for an answer of PostgREST and returns its data, or throws what it refused. */
@@ -76,7 +75,8 @@ export async function download(name: string, body: Record<string, unknown>): Pro
 }
 
 async function invoke(name: string, body: Record<string, unknown>): Promise<unknown> {
-  const { data, error } = await db().functions.invoke(name, { body });
+  const { client, functionsPrefix = "" } = connected();
+  const { data, error } = await client.functions.invoke(`${functionsPrefix}${name}`, { body });
   if (!error) return data;
   if (!(error instanceof FunctionsHttpError)) throw fromNetwork(error.context ?? error);
   const response: Response = error.context;

@@ -7,6 +7,7 @@ export * from "./agents.ts";
 export * from "./auth.ts";
 export * from "./billing.ts";
 export * from "./chat.ts";
+export { connect, type Connection } from "./client.ts";
 export * from "./library.ts";
 export * from "./marketplace.ts";
 export * from "./overage.ts";

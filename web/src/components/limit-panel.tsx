@@ -1,5 +1,4 @@
 import { type ReactNode, useEffect, useRef, useState } from "react";
-import { Link } from "react-router";
 import { useNow } from "../hooks/use-now.ts";
 import { useOverage } from "../hooks/use-overage.ts";
 import { useSubscription } from "../hooks/use-subscription.ts";
@@ -23,6 +22,7 @@ import { type Ask, BillingDialog } from "./billing/billing-dialog.tsx";
 import { KeepGoing, stopOf } from "./keep-going.tsx";
 import { TextLink } from "./text-link.tsx";
 import { Button } from "./ui/button.tsx";
+import { Link } from "../tollgate/host.tsx";
 
 interface LimitPanelProps {
   metric: MetricId;

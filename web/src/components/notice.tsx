@@ -1,11 +1,11 @@
 import { CircleCheck, Info, LoaderCircle, TriangleAlert, X } from "lucide-react";
 import type { ReactNode } from "react";
-import { Link, useLocation } from "react-router";
 import { usePortal } from "../hooks/use-portal.ts";
 import { cn } from "../lib/cn.ts";
 import { explain, toApiError } from "../lib/errors.ts";
 import { changePath, withNext } from "../lib/paths.ts";
 import type { Tone } from "../lib/subscription.ts";
+import { Link } from "../tollgate/host.tsx";
 import { Button } from "./ui/button.tsx";
 
 const tones: Record<Tone, string> = {
@@ -100,12 +100,11 @@ export function ErrorNotice(
     props;
   const { code, requestId } = toApiError(error);
   const { title, advice } = explain(error);
-  const here = useLocation();
   const portal = usePortal();
   const actions = code === "unauthorized"
     ? (
       <Button asChild size="sm">
-        <Link to={withNext("/sign-in", here.pathname + here.search)}>Sign in</Link>
+        <Link to={withNext("/sign-in", location.pathname + location.search)}>Sign in</Link>
       </Button>
     )
     : code === "already_subscribed"

@@ -3,7 +3,7 @@ import { Link } from "react-router";
 import { useNow } from "../hooks/use-now.ts";
 import { usePortal } from "../hooks/use-portal.ts";
 import { useProblemWatch, useSubscription } from "../hooks/use-subscription.ts";
-import { requireEnv } from "../env.ts";
+import { useHost } from "../tollgate/host.tsx";
 import { cn } from "../lib/cn.ts";
 import { explain } from "../lib/errors.ts";
 import { describeProblem, type ProblemText } from "../lib/payment-problem.ts";
@@ -55,7 +55,7 @@ function Banner({ problem }: { problem: ProblemText }) {
 /** The open invoice first: paying it ends the problem at once. */
 function Remedies({ problem: { invoiceUrl, remedy } }: { problem: ProblemText }) {
   const portal = usePortal();
-  const { contactEmail } = requireEnv();
+  const { contactEmail } = useHost();
   const isUnknown = remedy === "portal";
   return (
     <div className="grid gap-2">
@@ -84,7 +84,7 @@ function Remedies({ problem: { invoiceUrl, remedy } }: { problem: ProblemText })
               {isUnknown ? "Open billing" : "Fix payment method"}
             </Button>
           )}
-        {isUnknown && (
+        {isUnknown && contactEmail && (
           <Button size="sm" variant="outline" asChild>
             <a href={`mailto:${contactEmail}?subject=${encodeURIComponent("My subscription")}`}>
               Write to us

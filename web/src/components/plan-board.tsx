@@ -1,9 +1,7 @@
 import { Check, Mail } from "lucide-react";
 import { useState } from "react";
-import { Link } from "react-router";
 import { useSession } from "../hooks/use-session.tsx";
 import { useSubscription } from "../hooks/use-subscription.ts";
-import { requireEnv } from "../env.ts";
 import { cn } from "../lib/cn.ts";
 import { formatDate } from "../lib/dates.ts";
 import { buyPath, withNext } from "../lib/paths.ts";
@@ -25,6 +23,7 @@ import { PlanPrice } from "./plan-price.tsx";
 import { Badge } from "./ui/badge.tsx";
 import { Button } from "./ui/button.tsx";
 import { Skeleton } from "./ui/skeleton.tsx";
+import { Link, useHost } from "../tollgate/host.tsx";
 
 interface PlanBoardProps {
   /** In the reader's currency. */
@@ -238,7 +237,8 @@ function ManagePlan() {
 }
 
 function ContactUs({ plan }: { plan: Plan }) {
-  const { contactEmail } = requireEnv();
+  const { contactEmail } = useHost();
+  if (contactEmail === null) return null;
   return (
     <Button variant="outline" asChild>
       <a href={`mailto:${contactEmail}?subject=${encodeURIComponent(`Tollgate ${plan.name}`)}`}>

@@ -1,9 +1,13 @@
 import { useSearchParams } from "react-router";
-import { useSubscription } from "../hooks/use-subscription.ts";
-import { type Tariff, useTariff } from "../hooks/use-tariff.ts";
+import type { Tariff } from "../hooks/use-tariff.ts";
 import { annualOffer, type Interval } from "../lib/plans.ts";
-import { ErrorNotice } from "./notice.tsx";
-import { PlanBoard, PlanBoardSkeleton } from "./plan-board.tsx";
+import {
+  ErrorNotice,
+  PlanBoard,
+  PlanBoardSkeleton,
+  useEntitlements,
+  usePlans,
+} from "../tollgate/index.ts";
 import { Choice } from "./ui/choice.tsx";
 
 /**
@@ -11,8 +15,8 @@ import { Choice } from "./ui/choice.tsx";
  * the currency belongs to the reader and is remembered on their device.
  */
 export function Pricing() {
-  const tariff = useTariff();
-  const { isSubscriber } = useSubscription();
+  const tariff = usePlans();
+  const { isSubscriber } = useEntitlements();
   const [params, setParams] = useSearchParams();
   const interval: Interval = params.get("interval") === "year" ? "year" : "month";
   const offer = tariff.catalogue && annualOffer(tariff.catalogue);

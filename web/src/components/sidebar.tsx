@@ -10,14 +10,13 @@ import {
 } from "lucide-react";
 import type { ComponentType } from "react";
 import { Link, NavLink } from "react-router";
-import { useSubscription } from "../hooks/use-subscription.ts";
 import { cn } from "../lib/cn.ts";
 import { ConversationList } from "./chat/conversation-list.tsx";
 import { Logo } from "./logo.tsx";
 import { NotificationBell } from "./notification-bell.tsx";
 import { Badge } from "./ui/badge.tsx";
 import { Button } from "./ui/button.tsx";
-import { UsageMeters } from "./usage-meters.tsx";
+import { UsageBars, useEntitlements } from "../tollgate/index.ts";
 
 interface SidebarProps {
   email: string;
@@ -64,7 +63,7 @@ export function Sidebar({ email, onNavigate }: SidebarProps) {
 }
 
 function SidebarUsage() {
-  const { entitlements } = useSubscription();
+  const { entitlements } = useEntitlements();
   return (
     <section
       aria-label="Usage at a glance"
@@ -74,7 +73,7 @@ function SidebarUsage() {
         <h2 className="text-xs font-semibold text-muted">Usage</h2>
         {entitlements && <Badge tone="good">{entitlements.plan.name}</Badge>}
       </div>
-      <UsageMeters compact />
+      <UsageBars compact />
     </section>
   );
 }

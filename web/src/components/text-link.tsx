@@ -1,8 +1,7 @@
-import type { ComponentProps } from "react";
-import { Link } from "react-router";
 import { cn } from "../lib/cn.ts";
+import { Link, type LinkProps } from "../tollgate/host.tsx";
 
-export function TextLink({ className, ...props }: ComponentProps<typeof Link>) {
+export function TextLink({ className, ...props }: LinkProps) {
   return (
     <Link
       className={cn(

@@ -1,6 +1,7 @@
-import { type QueryClient, useQuery } from "@tanstack/react-query";
+import { type QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useCallback } from "react";
 import { getUsage, type Usage } from "../api/index.ts";
-import type { LimitDetails } from "../lib/errors.ts";
+import { type ApiError, fromRest, type LimitDetails } from "../lib/errors.ts";
 import { type MetricId, METRICS } from "../lib/plans.ts";
 import { keys } from "../lib/query.ts";
 import { useSession } from "./use-session.tsx";
@@ -114,4 +115,20 @@ export function believeRefusal(queries: QueryClient, details: LimitDetails | nul
     );
   }
   void queries.invalidateQueries({ queryKey: keys.usage });
+}
+
+/**
+ * For whoever writes into a table behind the gate: what its refusal means, believed by every usage bar at once.
+ *
+ * @example
+ * const { error, status } = await supabase.from("chat_messages").insert(message);
+ * if (error && refusalOf(error, status).code === "message_quota_exceeded") …
+ */
+export function useRefusal(): (error: unknown, status: number) => ApiError {
+  const queries = useQueryClient();
+  return useCallback((error, status) => {
+    const refusal = fromRest(error, status);
+    if (refusal.limit) believeRefusal(queries, refusal.limit);
+    return refusal;
+  }, [queries]);
 }

@@ -1,17 +1,13 @@
-import { useQuery } from "@tanstack/react-query";
-import { useEffect } from "react";
 import { Link, Navigate, useParams, useSearchParams } from "react-router";
-import { openCheckout } from "../api/index.ts";
 import { Mark } from "../components/logo.tsx";
-import { ErrorNotice } from "../components/notice.tsx";
 import { PageLoading } from "../components/page.tsx";
 import { Button } from "../components/ui/button.tsx";
 import { useCatalogue } from "../hooks/use-catalogue.ts";
-import { useSession } from "../hooks/use-session.tsx";
 import { useTitle } from "../hooks/use-title.ts";
 import { checkoutPath, withNext } from "../lib/paths.ts";
 import { priceIn } from "../lib/currency.ts";
 import { findPrice, headlinePrice } from "../lib/plans.ts";
+import { ErrorNotice, useCheckout, useSession } from "../tollgate/index.ts";
 
 /** The one way to Checkout, also for who had to sign up first: asks for the session and goes there. */
 export default function CheckoutPage() {
@@ -32,40 +28,27 @@ function OpenCheckout({ lookupKey, currency }: { lookupKey: string; currency?: s
   const found = catalogue ? findPrice(catalogue, lookupKey) : null;
   const price = found && priceIn(found, currency ?? found.currency);
   const plan = catalogue?.plans.find((candidate) => candidate.id === price?.planId);
-  const checkout = useQuery({
-    queryKey: ["me", "checkout", lookupKey, currency],
-    queryFn: () => openCheckout(lookupKey, currency),
-    gcTime: 0,
-    staleTime: Infinity,
-    refetchOnWindowFocus: false,
-    refetchOnReconnect: false,
-  });
-  useEffect(() => {
-    // Replaced, so that "back" leads from Stripe to where the plan was chosen, and not here again.
-    if (checkout.data) location.replace(checkout.data);
-  }, [checkout.data]);
-
-  const failed = checkout.error && !checkout.isFetching;
+  const { error, retry } = useCheckout(lookupKey, currency);
   return (
     <div className="mx-auto grid w-full max-w-md gap-6 px-5 py-24">
       <Mark className="size-10" />
       <div className="grid gap-2" role="status">
         <h1 className="text-3xl font-semibold tracking-[-0.035em]">
-          {failed ? "Checkout did not open" : "Opening checkout…"}
+          {error ? "Checkout did not open" : "Opening checkout…"}
         </h1>
         <p className="min-h-6 text-muted">
           {plan && price &&
             `${plan.name}, ${headlinePrice(price)} a ${price.interval}.`}
-          {!failed &&
+          {!error &&
             " You pay on Stripe’s page, where a promotion code can be entered too, and come back here."}
         </p>
       </div>
-      {failed && (
+      {error && (
         <>
           <ErrorNotice
-            error={checkout.error}
+            error={error}
             changeTo={lookupKey}
-            onRetry={() => checkout.refetch()}
+            onRetry={retry}
           />
           <div className="flex gap-2">
             <Button variant="outline" asChild>

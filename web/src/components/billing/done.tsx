@@ -1,5 +1,5 @@
 import { type ReactNode, useEffect, useRef } from "react";
-import { Link } from "react-router";
+import { Link } from "../../tollgate/host.tsx";
 import { Button } from "../ui/button.tsx";
 import { DialogFooter, DialogStep } from "../ui/dialog.tsx";
 

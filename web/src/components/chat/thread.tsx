@@ -20,7 +20,7 @@ import { formatExact, formatMoney, formatUnit } from "../../lib/money.ts";
 import { beyondOf, metricOf, type Overage } from "../../lib/overage.ts";
 import { nounOf } from "../../lib/plans.ts";
 import { openQuestion } from "../../lib/thread.ts";
-import { LimitPanel } from "../limit-panel.tsx";
+import { LimitPanel } from "../../tollgate/index.ts";
 import { ErrorNotice, Notice } from "../notice.tsx";
 import { Button } from "../ui/button.tsx";
 import { Skeleton } from "../ui/skeleton.tsx";
