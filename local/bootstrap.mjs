@@ -39,6 +39,7 @@ const SCRIPTS = {
   rebuild: ["local/operator/rebuild.ts"],
   "usage:check": ["local/operator/usage_check.ts"],
   "audit:verify": ["local/operator/audit_verify.ts"],
+  "stripe:setup": ["local/operator/stripe_setup.ts"],
   licences: ["tests/support/licences.ts"],
 };
 
