@@ -23,7 +23,6 @@ const created = z.object({
   id: z.string(),
   secret: z.string().optional(),
   webhook_endpoint: z.object({ signing_secret: z.string().optional() }).optional(),
-  lastResponse: z.unknown(),
 });
 
 /** Makes the calls of a plan, one after the other. Stopped anywhere, a new plan goes on from there. */
@@ -45,7 +44,7 @@ export async function applySteps(
     if (call.secret === undefined) continue;
     const secret = secretOf(made);
     if (!secret) throw new Error(`Stripe made ${made.id} and did not show its secret.`);
-    secrets.push({ name: call.secret, id: made.id, path: call.creates.at, secret });
+    secrets.push({ name: call.secret, id: made.id, path, secret });
   }
   return { ids, secrets };
 }
@@ -69,7 +68,6 @@ function withIds({ path, params }: Call, ids: ReadonlyMap<string, string>) {
 interface Creation {
   path: string;
   params: Record<string, unknown>;
-  at: string;
   once: string;
   secret: string | undefined;
 }
@@ -79,33 +77,43 @@ interface Creation {
  * be about something that was deleted or archived since, or come without its secret; then it is made anew.
  */
 async function createOnce(stripe: Stripe, creation: Creation): Promise<z.infer<typeof created>> {
-  const { path, params, once, at } = creation;
-  const make = async (idempotencyKey: string) =>
-    created.parse(await stripe.rawRequest("POST", path, params, { idempotencyKey }));
+  const { path, params, once } = creation;
+  const make = (idempotencyKey: string) =>
+    stripe.rawRequest("POST", path, params, { idempotencyKey });
   const key = `tollgate-setup:${fingerprint([path, params, once])}`;
-  const first = await make(key);
-  if (!isReplay(first.lastResponse)) return first;
+  const answer = await make(key);
+  const first = created.parse(answer);
+  if (!isReplay(answer)) return first;
   const isWhole = creation.secret === undefined || secretOf(first) !== undefined;
-  if (isWhole && await isAlive(stripe, `${at}/${first.id}`)) return first;
-  return await make(`${key}:${crypto.randomUUID()}`);
+  if (isWhole && await isAlive(stripe, `${path}/${first.id}`, params)) return first;
+  return created.parse(await make(`${key}:${crypto.randomUUID()}`));
 }
 
 function secretOf(made: z.infer<typeof created>): string | undefined {
   return made.secret ?? made.webhook_endpoint?.signing_secret;
 }
 
-const replay = z.object({
-  headers: z.object({ "idempotent-replayed": z.literal("true") }),
-});
-
-function isReplay(lastResponse: unknown): boolean {
-  return replay.safeParse(lastResponse).success;
+/** Stripe's word that the answer is an old one. */
+function isReplay({ lastResponse }: Stripe.Response<unknown>): boolean {
+  return new Headers(lastResponse.headers).get("idempotent-replayed") === "true";
 }
 
-async function isAlive(stripe: Stripe, path: string): Promise<boolean> {
+const state = z.object({
+  deleted: z.boolean().default(false),
+  active: z.boolean().default(true),
+  metadata: z.record(z.string(), z.string()).nullish(),
+});
+
+/** Whether it is there, not archived, and still says of itself what it was made with. */
+async function isAlive(
+  stripe: Stripe,
+  path: string,
+  params: Record<string, unknown>,
+): Promise<boolean> {
   try {
-    const found = await stripe.rawRequest("GET", path);
-    return !("deleted" in found && found.deleted) && !("active" in found && !found.active);
+    const { deleted, active, metadata } = state.parse(await stripe.rawRequest("GET", path));
+    const asked = Object.entries(params["metadata"] ?? {});
+    return !deleted && active && asked.every(([name, value]) => metadata?.[name] === value);
   } catch (error) {
     if (error instanceof Stripe.errors.StripeError && error.statusCode === 404) return false;
     throw error;

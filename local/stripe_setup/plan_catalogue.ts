@@ -15,7 +15,7 @@ export function planProducts(draft: Draft, wanted: Wanted, account: Account): vo
         ...(description && { description }),
         metadata: { [mark.kind]: mark.id },
       };
-      const creates = { ref, at: "/v1/products", once: label };
+      const creates = { ref, once: label };
       draft.add({
         kind: "product",
         name: label,
@@ -82,7 +82,7 @@ function planMeter(
       name: eventName,
       change: "create",
       details: [`${JSON.stringify(name)}, summed up`],
-      calls: [{ method: "POST", path, params, creates: { ref, at: path, once } }],
+      calls: [{ method: "POST", path, params, creates: { ref, once } }],
     });
     return;
   }
@@ -117,7 +117,9 @@ export function planFeatures(draft: Draft, wanted: Wanted, account: Account): vo
         .some(({ entitlement_feature }) => entitlement_feature.id === known?.id);
       if (has) continue;
       details.push(`to ${nameOf(wanted, product)}`);
-      calls.push(update(`/v1/products/${product}/features`, { entitlement_feature: feature.ref }));
+      const path = `/v1/products/${product}/features`;
+      const params = { entitlement_feature: feature.ref };
+      calls.push({ method: "POST", path, params, creates: { ref: "", once: "" } });
     }
     const change = known === undefined ? "create" : "update";
     if (calls.length === 0) draft.keep("feature", feature.key, JSON.stringify(feature.name));
@@ -133,7 +135,7 @@ function featureItself(
 ): { details: string[]; calls: Call[] } {
   const path = "/v1/entitlements/features";
   if (known === undefined) {
-    const creates = { ref, at: path, once: key };
+    const creates = { ref, once: key };
     const params = { lookup_key: key, name };
     return {
       details: [JSON.stringify(name)],

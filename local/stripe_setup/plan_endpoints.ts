@@ -150,7 +150,7 @@ function creation(
     method: "POST",
     path: kind.path,
     params: creationOf(kind, url, metadata),
-    creates: { ref: "", at: kind.path, once: `${kind.mark} ${metadata["attempt"] ?? ""}` },
+    creates: { ref: "", once: `${kind.mark} ${metadata["attempt"] ?? ""}` },
     secret: kind.mark,
   };
 }

@@ -55,7 +55,7 @@ function planPortal(
         method: "POST",
         path: PATH,
         params: { features, metadata },
-        creates: { ref: "", at: PATH, once: mark },
+        creates: { ref: "", once: mark },
       }],
     });
     return;

@@ -130,7 +130,7 @@ function creation(
   };
   const seen = new Set(before.flatMap((price) => price ? [price.id] : []));
   const once = [key, ...[...seen].toSorted()].join(" ");
-  return { method: "POST", path: PATH, params, creates: { ref, at: PATH, once } };
+  return { method: "POST", path: PATH, params, creates: { ref, once } };
 }
 
 function amountOf({ amount, tiersMode, tiers }: Terms): Record<string, unknown> {

@@ -20,11 +20,10 @@ export interface Call {
   method: "DELETE" | "POST";
   path: string;
   params: Record<string, unknown>;
-  /** What is made: it has this reference from then on. */
+  /** What is made, below the path by its id. */
   creates?: {
+    /** The reference it has from then on; empty when nothing refers to it. */
     ref: string;
-    /** Where it can be asked for by its id. */
-    at: string;
     /**
      * The idempotency key. One made of what was asked for and of what was there before: whoever starts again after a crash, or at
      * the same time as another, gets what was made already.
