@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import Stripe from "stripe";
 import { ZodError } from "zod";
 import {
+  deliveryUrl,
   markShown,
   modeOf,
   type Plan,
@@ -33,11 +34,16 @@ await runCommand(async () => {
   const key = await secretKey(options.live);
   const project = await operatorProject();
   const apiBase = await setting("STRIPE_API_BASE");
-  const url = webhookUrl(options, project.url, apiBase !== undefined);
   const stripe = stripeClient(key, apiBase);
   const where = `${options.live ? "LIVE" : "test"} account of ${key.slice(0, 8)}…${key.slice(-4)}`;
   console.log(`Stripe: ${where}\nCatalogue of ${project.url}\n`);
   return await understood(async () => {
+    const url = deliveryUrl({
+      asked: options.webhookUrl,
+      projectUrl: project.url,
+      live: options.live,
+      isSandbox: apiBase !== undefined,
+    });
     const rows = await readRows(project);
     const endpoints = url === null ? undefined : { url, now: Date.now() / 1000 };
     const plan = await planSetup(stripe, rows, { ...(endpoints && { endpoints }) });
@@ -96,24 +102,6 @@ async function secretKey(live: boolean): Promise<string> {
     throw new OperatorError("--live is for a live key; STRIPE_SECRET_KEY is one for tests.");
   }
   return key;
-}
-
-/** Where Stripe should deliver; null when that is this machine, which Stripe cannot reach and its sandbox can. */
-function webhookUrl(
-  { live, webhookUrl }: Options,
-  projectUrl: string,
-  isSandbox: boolean,
-): string | null {
-  const text = webhookUrl ?? `${projectUrl}/functions/v1/stripe-webhook`;
-  if (!URL.canParse(text)) throw new OperatorError(`${text} is no address.`);
-  const { protocol, hostname } = new URL(text);
-  const isHere = ["localhost", "[::1]"].includes(hostname) || hostname.startsWith("127.");
-  if (!["http:", "https:"].includes(protocol) || (!isHere && protocol !== "https:")) {
-    throw new OperatorError(`Stripe delivers by https only, not to ${text}.`);
-  }
-  if (!isHere || isSandbox) return text;
-  if (live) throw new OperatorError(`A live account cannot deliver to this machine (${text}).`);
-  return null;
 }
 
 /** What Stripe, the project or the rows refuse is a sentence. Stripe's own words never have the key in them. */

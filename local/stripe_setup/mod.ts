@@ -15,6 +15,7 @@ import { wantedOf } from "./wanted.ts";
  * planning (pure) and applying are separate; `npm run stripe:setup` and the start of the local stack use the same three.
  */
 
+export { deliveryUrl } from "./address.ts";
 export { type Applied, markShown, type Shown } from "./apply.ts";
 export { API_VERSION, modeOf, stripeClient } from "./client.ts";
 export { type EndpointMark, ENDPOINTS } from "./endpoints.ts";

@@ -233,6 +233,12 @@ Deno.test("whatever drifts is put right, and nothing besides", async (t) => {
         await settle(fixture);
       });
     }
+    await t.step("what was stolen from us is not marked as ours", async () => {
+      const thief = (await fixture.stripe.products.list({ limit: 100 })).data
+        .find(({ name }) => name === "Thief");
+      const { data } = await fixture.stripe.prices.list({ product: thief?.id ?? "" });
+      assert.deepEqual(data.map(({ metadata, active }) => [metadata, active]), [[{}, true]]);
+    });
     await t.step("and after all of it each key has one price, as the row says", async () => {
       const { data } = await fixture.stripe.prices.list({ lookup_keys: ["pro_monthly"] });
       assert.deepEqual(data.map(({ active, unit_amount }) => [active, unit_amount]), [[
@@ -267,6 +273,27 @@ Deno.test("a changed amount makes a price, and an amount of before takes its pri
     // Made again within a day under what was asked for before, which must not answer with the price of then.
     await converges(fixture, dearer, ["move price pro_monthly", "update portal portal"]);
     assert.equal(await priceOf(stripe, "pro_monthly"), after.id);
+  }));
+
+Deno.test("a price made by hand under the key gives it back, and its subscribers keep their plan", () =>
+  withSetup(async (fixture) => {
+    const { stripe } = fixture;
+    await settle(fixture);
+    const ours = await priceOf(stripe, "pro_yearly");
+    const byHand = await stripe.prices.create({
+      product: await productOf(stripe, "plan", "pro"),
+      currency: "usd",
+      unit_amount: 12_000,
+      recurring: { interval: "year" },
+      lookup_key: "pro_yearly",
+      transfer_lookup_key: true,
+    });
+    await converges(fixture, ROWS, ["move price pro_yearly"]);
+    assert.equal(await priceOf(stripe, "pro_yearly"), ours);
+    const now = await stripe.prices.retrieve(byHand.id);
+    assert.deepEqual([now.lookup_key, now.active, now.metadata], [null, true, {
+      lookup_key: "pro_yearly",
+    }]);
   }));
 
 Deno.test("a currency and a plan that are new rows are added, and a row that is no longer sold is left alone", () =>

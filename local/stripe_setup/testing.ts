@@ -162,6 +162,8 @@ export function secretOf(dataDir: string, id: string): string {
 export async function converges(fixture: Fixture, rows: CatalogueRows, expected: string[]) {
   const plan = await fixture.plan(rows);
   assert.deepEqual(changesOf(plan), expected);
+  const methods = plan.steps.flatMap(({ calls }) => calls.map(({ method }) => method));
+  assert.ok(!methods.includes("DELETE"));
   await plan.apply();
   const after = await fixture.plan(rows);
   assert.deepEqual(changesOf(after).filter((change) => !change.includes("webhook")), []);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { startStripeSandbox, type StripeSandbox } from "../../local/stripe/server.ts";
 import { everything, secretOf } from "../../local/stripe_setup/testing.ts";
 import { stripeClient } from "../../local/stripe_setup/mod.ts";
@@ -173,8 +174,15 @@ Deno.test("a dearer price is sold from the next run on, and who has the old one 
     STRIPE_SECRET_KEY: "sk_test_tollgate_sandbox",
     STRIPE_API_BASE: stack().stripe_url,
   };
-  // Other tests may have left rows of their own.
-  assert.equal((await setup(env)).code, 0);
+  // Other tests may have left rows of their own. Without a project named, it is the one that runs, by its data directory.
+  const first = await setup({
+    ...env,
+    SUPABASE_URL: "",
+    SUPABASE_SECRET_KEY: "",
+    TOLLGATE_DATA_DIR: dirname(Deno.env.get("TEST_STACK") ?? ""),
+  });
+  assert.equal(first.code, 0, first.stderr);
+  assert.ok(first.stdout.includes(`Catalogue of ${stack().api_url}\n`));
   const oldPrice = await priceOf("pro_monthly");
   const now = Math.floor(Date.now() / 1000);
   const clock = await stripe().testHelpers.testClocks.create({ frozen_time: now });
