@@ -60,7 +60,8 @@ async function apply(stripe: Stripe, plan: Plan): Promise<void> {
   const { secrets } = await plan.apply();
   console.log(`\n✓ ${plan.changes.length} done.`);
   if (secrets.length === 0) return;
-  console.log(secretsText(secrets, await setting("STRIPE_WEBHOOK_SECRET")));
+  // Of the environment alone: what .env has are this machine's own.
+  console.log(secretsText(secrets, Deno.env.get("STRIPE_WEBHOOK_SECRET")?.trim() || undefined));
   // Only now: whoever is killed before has not seen them, and the next run asks for them again.
   await markShown(stripe, secrets);
 }

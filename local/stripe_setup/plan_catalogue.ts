@@ -1,46 +1,55 @@
 import type Stripe from "stripe";
 import { type Account, productOf } from "./read.ts";
 import { became, type Call, type Draft, SetupError, update } from "./steps.ts";
-import { type Wanted, type WantedFeature, type WantedMeter } from "./wanted.ts";
+import type { Wanted, WantedFeature, WantedMeter, WantedProduct } from "./wanted.ts";
 
 /** Products, meters and features: what prices and subscriptions hang on. Pure. */
 
 export function planProducts(draft: Draft, wanted: Wanted, account: Account): void {
-  for (const { ref, mark, name, description } of wanted.products) {
-    const label = `${mark.kind.replace("_", " ")} ${mark.id}`;
-    const known = productOf(account.products, account.prices, mark);
-    if (known === undefined) {
-      const create = {
-        name,
-        ...(description && { description }),
-        metadata: { [mark.kind]: mark.id },
-      };
-      const creates = { ref, once: label };
-      draft.add({
-        kind: "product",
-        name: label,
-        change: "create",
-        details: [JSON.stringify(name)],
-        calls: [{ method: "POST", path: "/v1/products", params: create, creates }],
-      });
-      continue;
-    }
-    draft.ids.set(ref, known.id);
-    const details: string[] = [];
-    if (known.name !== name) details.push(`name ${became(known.name, name)}`);
-    if (description !== undefined && (known.description ?? "") !== description) {
-      details.push(`description ${became(known.description, description || null)}`);
-    }
-    if (!known.active) details.push("archived → sold");
-    if (details.length === 0) {
-      draft.keep("product", label, JSON.stringify(name));
-      continue;
-    }
-    // An empty text unsets.
-    const params = { name, ...(description !== undefined && { description }), active: true };
-    const calls = [update(`/v1/products/${known.id}`, params)];
-    draft.add({ kind: "product", name: label, change: "update", details, calls });
+  for (const product of wanted.products) {
+    const known = productOf(account.products, account.prices, product.mark);
+    if (known) mendProduct(draft, product, known);
+    else createProduct(draft, product);
   }
+}
+
+function labelOf({ mark }: WantedProduct): string {
+  return `${mark.kind.replace("_", " ")} ${mark.id}`;
+}
+
+function createProduct(draft: Draft, product: WantedProduct): void {
+  const { ref, mark, name, description } = product;
+  const path = "/v1/products";
+  const params = {
+    name,
+    ...(description && { description }),
+    metadata: { [mark.kind]: mark.id },
+  };
+  const label = labelOf(product);
+  draft.add({
+    kind: "product",
+    name: label,
+    change: "create",
+    details: [JSON.stringify(name)],
+    calls: [{ method: "POST", path, params, creates: { ref, once: label } }],
+  });
+}
+
+function mendProduct(draft: Draft, product: WantedProduct, known: Stripe.Product): void {
+  const { ref, name, description } = product;
+  draft.ids.set(ref, known.id);
+  const details: string[] = [];
+  if (known.name !== name) details.push(`name ${became(known.name, name)}`);
+  if (description !== undefined && (known.description ?? "") !== description) {
+    details.push(`description ${became(known.description, description || null)}`);
+  }
+  if (!known.active) details.push("archived → sold");
+  const label = labelOf(product);
+  if (details.length === 0) return draft.keep("product", label, JSON.stringify(name));
+  // An empty text unsets.
+  const params = { name, ...(description !== undefined && { description }), active: true };
+  const calls = [update(`/v1/products/${known.id}`, params)];
+  draft.add({ kind: "product", name: label, change: "update", details, calls });
 }
 
 export function planMeters(draft: Draft, wanted: Wanted, account: Account): void {

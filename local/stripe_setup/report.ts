@@ -57,7 +57,7 @@ export function secretsText(secrets: Shown[], present: string | undefined): stri
     `  npx supabase secrets set STRIPE_WEBHOOK_SECRET='${value}'`,
     ...(isAll || present !== undefined ? [] : [
       "",
-      "The others stay valid: put what is set now in front, or their events are refused.",
+      "It replaces the whole list: put what is set now in front, or the events of the other endpoints are refused.",
     ]),
   ].join("\n");
 }

@@ -318,10 +318,13 @@ Deno.test("rows that Stripe cannot have are refused as a whole", () =>
     const stray = { ...ROWS, plans: ROWS.plans.slice(0, 1) };
     await assert.rejects(plan(stray), (error) => error instanceof SetupError);
     await assert.rejects(plan({ ...ROWS, metrics: [] }), /names no meter: message/);
+    const twins = ROWS.packs.map((pack) => ({ ...pack, lookup_key: "pro_yearly" }));
+    await assert.rejects(plan({ ...ROWS, packs: twins }), /pro_yearly is the lookup key of two/);
     const many = Array.from({ length: 11 }, (_, index) => `p${index}`);
     const plans = many.map((id) => ({ id, name: id, description: null }));
-    const [row] = ROWS.prices;
-    const prices = many.map((id) => ({ ...row!, plan_id: id, lookup_key: `${id}_monthly` }));
+    const prices = many.flatMap((id) =>
+      ROWS.prices.slice(0, 1).map((row) => ({ ...row, plan_id: id, lookup_key: `${id}_monthly` }))
+    );
     await assert.rejects(
       plan({ ...ROWS, plans, prices, plan_features: [] }),
       /11 plans are sold/,

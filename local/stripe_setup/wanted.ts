@@ -80,12 +80,19 @@ export function wantedOf(rows: CatalogueRows): Wanted {
   const plans = planPrices(rows);
   const metered = meteredPrices(rows);
   const packs = packPrices(rows);
-  const used = new Set([...plans, ...metered, ...packs].map(({ terms }) => terms.product));
+  const prices = [...plans, ...metered, ...packs];
+  const twice = prices.find(({ key }, index) => prices.findIndex((one) => one.key === key) < index);
+  if (twice) {
+    throw new SetupError(
+      `${twice.key} is the lookup key of two prices; Stripe has one holder a key.`,
+    );
+  }
+  const used = new Set(prices.map(({ terms }) => terms.product));
   const products = productsOf(rows).filter(({ ref }) => used.has(ref));
   return {
     products,
     meters,
-    prices: [...plans, ...metered, ...packs],
+    prices,
     features: featuresOf(rows, new Set(plans.map(({ terms }) => terms.product))),
   };
 }
