@@ -85,8 +85,14 @@ Deno.test("the products of a portal configuration are shown when they are asked 
     assert.match(bad.message, /cannot be expanded/);
   }));
 
-Deno.test("there are at most sixteen webhook endpoints", () =>
+Deno.test("there are at most sixteen webhook endpoints, each of a version that Stripe could have", () =>
   withSandbox(async ({ stripe }) => {
+    const wrong = await refusal(stripe.rawRequest("POST", "/v1/webhook_endpoints", {
+      url: "http://127.0.0.1:9/",
+      enabled_events: ["*"],
+      api_version: "latest",
+    }));
+    assert.equal(wrong.param, "api_version");
     const create = () =>
       stripe.webhookEndpoints.create({ url: "http://127.0.0.1:9/", enabled_events: ["*"] });
     for (let n = 0; n < 16; n++) await create();

@@ -52,6 +52,9 @@ const webhookRoutes: Route[] = [
     if (work.store.all("webhook_endpoint", {}).length >= MOST_ENDPOINTS) {
       throw invalid(`You have reached the maximum of ${MOST_ENDPOINTS} test webhook endpoints.`);
     }
+    if (p.api_version !== undefined && !/^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$/.test(p.api_version)) {
+      throw invalid(`Invalid API version: ${p.api_version}`, "api_version");
+    }
     const secret = newId("whsec_", 32);
     const endpoint = work.create("webhook_endpoint", {
       id: newId("we_"),
