@@ -40,6 +40,7 @@ const SCRIPTS = {
   "usage:check": ["local/operator/usage_check.ts"],
   "audit:verify": ["local/operator/audit_verify.ts"],
   adopt: ["local/operator/adopt/main.ts"],
+  "stripe:setup": ["local/operator/stripe_setup.ts"],
   licences: ["tests/support/licences.ts"],
 };
 

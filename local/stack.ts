@@ -9,8 +9,8 @@ import { type NetWorker, startNet } from "./net.ts";
 import { preparePlatform } from "./platform.ts";
 import { checkPorts, reservePorts } from "./ports.ts";
 import { type Database, startPostgres } from "./postgres.ts";
-import { stripeClient, syncCatalogue } from "./stripe_setup.ts";
-import { ensureEventDestination, ensureWebhook } from "./stripe_webhooks.ts";
+import { setUpCatalogue, setUpEndpoints } from "./stripe_setup/local.ts";
+import { stripeClient } from "./stripe_setup/mod.ts";
 import { type Child, Supervisor } from "./supervisor.ts";
 import { Tokens } from "./tokens.ts";
 import type Stripe from "stripe";
@@ -261,23 +261,20 @@ class StackBuilder {
 
   /**
    * The signing secrets of the endpoints that bring Stripe's events to us: first that of the ordinary events, then those of
-   * connected accounts' and of thin ones. With real Stripe they were given.
+   * connected accounts' and of thin ones. With real Stripe, which cannot reach this machine, they were given.
    */
   async #webhook(sandbox: Sandbox | null): Promise<string> {
     const { stripe, dataDir } = this.#options;
     if (stripe) return stripe.webhookSecret;
     if (!sandbox) return "";
     const url = `${this.#urls.api}/functions/v1/stripe-webhook`;
-    const stripeApi = this.#stripeClient();
-    const own = await ensureWebhook(stripeApi, url, dataDir);
-    const connected = await ensureWebhook(stripeApi, url, dataDir, { connect: true });
-    return [own, connected, await ensureEventDestination(stripeApi, url, dataDir)].join(",");
+    return (await setUpEndpoints(this.#stripeClient(), url, dataDir)).join(",");
   }
 
   async #catalogue(database: Database, sandbox: Sandbox | null): Promise<void> {
     if (!this.#options.stripe && !sandbox) return;
     try {
-      await syncCatalogue(this.#stripeClient(), database);
+      await setUpCatalogue(this.#stripeClient(), database);
     } catch (error) {
       if (!this.#options.stripe) throw error;
       throw new StartError(

@@ -23,16 +23,14 @@ const running = z.object({ api_url: z.string(), secret_key: z.string() });
  * runs at this moment. One of the two alone is refused: half of a production address must not mean the local project.
  */
 export async function operatorProject(): Promise<Project> {
-  const file = parseEnv(await readTextIfAny(`${ROOT}/.env`) ?? "");
-  const url = Deno.env.get("SUPABASE_URL") ?? file["SUPABASE_URL"];
-  const secretKey = Deno.env.get("SUPABASE_SECRET_KEY") ?? file["SUPABASE_SECRET_KEY"];
-  const functionsPrefix = Deno.env.get("TOLLGATE_FUNCTIONS_PREFIX") ??
-    file["TOLLGATE_FUNCTIONS_PREFIX"] ?? "";
+  const url = await setting("SUPABASE_URL");
+  const secretKey = await setting("SUPABASE_SECRET_KEY");
+  const functionsPrefix = await setting("TOLLGATE_FUNCTIONS_PREFIX") ?? "";
   if (url && secretKey) return { url: url.replace(/\/+$/, ""), secretKey, functionsPrefix };
   if (url || secretKey) {
     throw new OperatorError("Give both SUPABASE_URL and SUPABASE_SECRET_KEY, or neither.");
   }
-  const { dataDir } = await readSettings();
+  const { dataDir } = await readSettings({ ...Deno.env.toObject(), ...NOT_OURS });
   const stack = await readTextIfAny(`${dataDir}/stack.json`);
   if (stack === null) {
     throw new OperatorError(
@@ -41,6 +39,15 @@ export async function operatorProject(): Promise<Project> {
   }
   const { api_url, secret_key } = running.parse(JSON.parse(stack));
   return { url: api_url, secretKey: secret_key };
+}
+
+/** Settings of `npm start` that are none of an operator's command's business, and must not be what it fails of. */
+const NOT_OURS = { STRIPE_SECRET_KEY: "", STRIPE_WEBHOOK_SECRET: "", STRIPE_API_BASE: "" };
+
+/** A setting of the environment, or else of `.env`. One that is left empty was not given. */
+export async function setting(name: string): Promise<string | undefined> {
+  const file = parseEnv(await readTextIfAny(`${ROOT}/.env`) ?? "");
+  return (Deno.env.get(name) ?? file[name])?.trim() || undefined;
 }
 
 /** Calls one of our functions with the secret key. Throws what it refused. */

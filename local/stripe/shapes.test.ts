@@ -33,6 +33,7 @@ const TYPES: Record<string, string> = {
   "customer": "Customer",
   "discount": "Discount",
   "dispute": "Dispute",
+  "entitlements.feature": "Entitlements.Feature",
   "event": "EventBase",
   "invoice": "Invoice",
   "invoice_payment": "InvoicePayment",
@@ -41,6 +42,7 @@ const TYPES: Record<string, string> = {
   "payment_method": "PaymentMethod",
   "price": "Price",
   "product": "Product",
+  "product_feature": "ProductFeature",
   "promotion_code": "PromotionCode",
   "refund": "Refund",
   "setup_intent": "SetupIntent",
@@ -328,8 +330,10 @@ const PATHS = [
   "subscriptions?status=all",
   "checkout/sessions",
   "billing_portal/configurations",
+  "billing_portal/configurations?expand[]=data.features.subscription_update.products",
   "webhook_endpoints",
   "test_helpers/test_clocks",
+  "entitlements/features",
   "events?limit=100",
   "events?limit=100&type=customer.discount.created",
   "../v2/core/events?limit=100",
@@ -355,6 +359,12 @@ Deno.test("every object that travels has the shape of the SDK's types", () =>
       assert.equal(answer.status, 200, JSON.stringify(list));
       list.data.forEach(look);
     }
+    const { stripe } = fixture;
+    const feature = await stripe.entitlements.features.create({ lookup_key: "sla", name: "SLA" });
+    look(JSON.parse(JSON.stringify(feature)));
+    const { id: product } = await stripe.products.create({ name: "With a feature" });
+    const attached = { entitlement_feature: feature.id };
+    look(JSON.parse(JSON.stringify(await stripe.products.createFeature(product, attached))));
     for (const path of ["tax/settings", "tax_rates/txr_sandboxFR1e"]) {
       const headers = { authorization: `Bearer ${KEY}` };
       look(await (await fetch(`${fixture.url}/v1/${path}`, { headers })).json());

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import { SANDBOX_KEY, startStack } from "../../local/stack.ts";
-import { stripeClient } from "../../local/stripe_setup.ts";
+import { stripeClient } from "../../local/stripe_setup/mod.ts";
 import { mustRun, npmBin, ROOT } from "../support/run.ts";
 import { eventually } from "../support/stack.ts";
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import Stripe from "stripe";
+import { DELIVERIES } from "../../supabase/functions/_shared/domain/events.ts";
 import { CARDS, mustLeave, pay } from "../support/hosted.ts";
 import { eventually, request, signUp, sql, stack, stripe } from "../support/stack.ts";
 
@@ -91,6 +92,32 @@ Deno.test("events of no interest are kept, marked as ignored and answered with 2
     const answer = await deliver(payload, signature);
     assert.deepEqual([answer.status, answer.body], [200, { outcome: "ignored" }]);
     assert.equal((await inbox(event.id))?.status, "ignored");
+  }
+});
+
+Deno.test("every type that we ask Stripe for is taken in, whoever it is about", async () => {
+  const thin = (type: string) => ({
+    id: `evt_test_${crypto.randomUUID().replaceAll("-", "")}`,
+    object: "v2.core.event",
+    created: new Date().toISOString(),
+    livemode: false,
+    type,
+    context: "acct_none",
+    related_object: {
+      id: "acct_none",
+      type: "v2.core.account",
+      url: "/v2/core/accounts/acct_none",
+    },
+  });
+  const { webhook, connect, accounts } = DELIVERIES;
+  const events = [
+    ...[...webhook, ...connect].map((type) => anEvent(type, { object: "novelty" })),
+    ...accounts.map(thin),
+  ];
+  for (const event of events) {
+    const { payload, signature } = await signed(event);
+    const answer = await deliver(payload, signature);
+    assert.deepEqual([answer.status, answer.body], [200, { outcome: "ignored" }], payload);
   }
 });
 

@@ -155,8 +155,11 @@ function discountViews(work: Work, session: CheckoutSession): CheckoutView["disc
 
 /** Prices the portal lets a subscription change to: those the configuration lists, or every active recurring one. */
 export function allowedPrices(work: Work, session: PortalSession): Price[] {
-  const { products } = work.require("billing_portal.configuration", session.configuration).features
-    .subscription_update;
+  const { configuration } = session;
+  // A data folder of an older version has them in the object itself.
+  const products = work.hidden("billing_portal.configuration", configuration).products ??
+    work.require("billing_portal.configuration", configuration).features.subscription_update
+      .products;
   const listed = products?.flatMap((product) => product.prices) ?? null;
   return work.store.all("price", { active: 1, type: "recurring" })
     .filter((price) => listed === null || listed.length === 0 || listed.includes(price.id))

@@ -45,16 +45,17 @@ export function expand(
     if (steps.filter((step) => step !== "data").length > 4) {
       throw invalid(`You cannot expand more than 4 levels of a property (${path}).`, "expand");
     }
-    walk(work, { tables, path, kind: "", inside: "" }, root, steps);
+    walk(work, { tables, path, kind: "", id: null, inside: "" }, root, steps);
   }
   return root;
 }
 
-/** Where a walk stands: `inside` is the dotted way from the nearest object (of `kind`) down to the present hash. */
+/** Where a walk stands: `inside` is the dotted way from the nearest object (of `kind`, with `id`) down to the present hash. */
 interface Place {
   tables: Rendering;
   path: string;
   kind: string;
+  id: unknown;
   inside: string;
 }
 
@@ -62,7 +63,9 @@ function walk(work: Work, from: Place, node: unknown, steps: string[]): void {
   if (Array.isArray(node)) return node.forEach((each) => walk(work, from, each, steps));
   const [step, ...rest] = steps;
   if (step === undefined || !isNode(node)) return;
-  const place = typeof node.object === "string" ? { ...from, kind: node.object, inside: "" } : from;
+  const place = typeof node.object === "string"
+    ? { ...from, kind: node.object, id: node.id, inside: "" }
+    : from;
   const field = place.inside + step;
   const isExpandable = place.tables.expandable[place.kind]?.includes(field) ?? false;
   const value = node[step];
@@ -70,8 +73,8 @@ function walk(work: Work, from: Place, node: unknown, steps: string[]): void {
   if (value === undefined && isExpandable) return;
   if (value === undefined) {
     const include = place.tables.includable[place.kind]?.[field];
-    if (!include || typeof node.id !== "string") throw notExpandable(place.path);
-    node[step] = include(work, node.id);
+    if (!include || typeof place.id !== "string") throw notExpandable(place.path);
+    node[step] = include(work, place.id);
   } else if (isExpandable) {
     node[step] = Array.isArray(value)
       ? value.map((id) => fetchById(work, id))

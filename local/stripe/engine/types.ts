@@ -64,6 +64,10 @@ export type FeeRefund = Wire<Stripe.FeeRefund>;
 export type Payout = Wire<Stripe.Payout>;
 export type Transfer = Wire<Stripe.Transfer>;
 export type TransferReversal = Wire<Stripe.TransferReversal>;
+export type Feature = Wire<Stripe.Entitlements.Feature>;
+export type ProductFeature =
+  & Omit<Wire<Stripe.ProductFeature>, "entitlement_feature">
+  & { entitlement_feature: Feature };
 export type EventDestination = Wire<Stripe.V2.Core.EventDestination>;
 
 /** The SDK opens its enums with `string & {}` for words of later versions; what the sandbox says must be a known one. */
@@ -120,6 +124,7 @@ export interface Objects {
   "customer": Customer;
   "discount": Discount;
   "dispute": Dispute;
+  "entitlements.feature": Feature;
   "event": StripeEvent;
   "fee_refund": FeeRefund;
   "invoice": Invoice;
@@ -130,6 +135,7 @@ export interface Objects {
   "payout": Payout;
   "price": Price;
   "product": Product;
+  "product_feature": ProductFeature;
   "promotion_code": PromotionCode;
   "refund": Refund;
   "setup_intent": SetupIntent;
@@ -166,6 +172,8 @@ export interface HiddenByKind {
   /** Shown only when expanded. */
   "price": { tiers?: PriceTier[]; currency_options?: Record<string, PriceOption> };
   "payment_method": { card: string; authenticated: boolean };
+  /** What it is attached to. */
+  "product_feature": { product: string };
   "payment_intent": PaymentIntentHidden;
   "subscription": SubscriptionHidden;
   /** `subscription_schedule.expiring` is sent once. */
@@ -174,6 +182,10 @@ export interface HiddenByKind {
   "v2.core.event_destination": { secret: string; url: string };
   /** `connect`: gets the events of connected accounts, not the platform's own. */
   "webhook_endpoint": { secret: string; connect?: boolean };
+  /** Shown only when expanded. */
+  "billing_portal.configuration": {
+    products?: PortalConfiguration["features"]["subscription_update"]["products"];
+  };
   "billing_portal.session": { waiting: PortalWaiting | null; made_ms?: number };
 }
 export type Hidden<K extends Kind> = K extends keyof HiddenByKind ? HiddenByKind[K]

@@ -1,4 +1,5 @@
 /** Billing Portal configurations. */
+import { invalid } from "../engine/errors.ts";
 import {
   arr,
   bool,
@@ -60,8 +61,7 @@ const profile = obj({
   terms_of_service_url: url(),
 });
 
-const updateConfiguration = {
-  active: bool(),
+const configuration = {
   business_profile: profile,
   default_return_url: unset(url()),
   features: obj(featureShape),
@@ -69,9 +69,14 @@ const updateConfiguration = {
   name: unset(str()),
 };
 
-const createConfiguration = { ...updateConfiguration, features: required(obj(featureShape)) };
+const createConfiguration = { ...configuration, features: required(obj(featureShape)) };
+const updateConfiguration = { ...configuration, active: bool() };
+
+/** Stripe's limit. */
+const MOST_PRODUCTS = 10;
 
 export type Features = PortalConfiguration["features"];
+type PortalProducts = Features["subscription_update"]["products"];
 
 const NO_FEATURES: Features = {
   customer_update: { allowed_updates: [], enabled: false },
@@ -88,7 +93,6 @@ const NO_FEATURES: Features = {
     billing_cycle_anchor: null,
     default_allowed_updates: [],
     enabled: false,
-    products: null,
     proration_behavior: "none",
     schedule_at_period_end: { conditions: [] },
     trial_update_behavior: "end_trial",
@@ -115,17 +119,45 @@ const ALL_FEATURES: Features = {
   },
 };
 
-function mergeFeatures(
+type Offered = NonNullable<
+  NonNullable<Values<typeof featureShape>["subscription_update"]>["products"]
+>;
+
+function checkProducts(work: Work, products: Offered): void {
+  const param = "features[subscription_update][products]";
+  if (products.length > MOST_PRODUCTS) {
+    throw invalid(`You may pass at most ${MOST_PRODUCTS} products.`, param);
+  }
+  for (const [i, each] of products.entries()) {
+    const { id } = work.require("product", each.product, `${param}[${i}][product]`);
+    for (const [n, price] of each.prices.entries()) {
+      const at = `${param}[${i}][prices][${n}]`;
+      if (work.require("price", price, at).product === id) continue;
+      throw invalid(`The price ${price} does not belong to the product ${id}.`, at);
+    }
+  }
+}
+
+/** What the portal lets switch to; it stands beside the object, which shows it only when asked. */
+function mergeProducts(
   work: Work,
+  old: PortalProducts,
+  p: Values<typeof featureShape> | undefined,
+): PortalProducts {
+  const given = p?.subscription_update?.products;
+  if (given === undefined) return old;
+  checkProducts(work, given ?? []);
+  return (given ?? []).map(({ prices, product }) => ({
+    adjustable_quantity: { enabled: false, maximum: null, minimum: 1 },
+    ...{ prices, product },
+  }));
+}
+
+function mergeFeatures(
   old: Features,
   p: Values<typeof featureShape> | undefined,
 ): Features {
   if (!p) return old;
-  for (const [i, each] of (p.subscription_update?.products ?? []).entries()) {
-    const at = `features[subscription_update][products][${i}]`;
-    work.require("product", each.product, `${at}[product]`);
-    each.prices.forEach((price, n) => work.require("price", price, `${at}[prices][${n}]`));
-  }
   const { customer_update, subscription_cancel: cancel, subscription_update: update } = p;
   const reason = cancel?.cancellation_reason;
   return {
@@ -154,13 +186,6 @@ function mergeFeatures(
       default_allowed_updates: update?.default_allowed_updates ??
         old.subscription_update.default_allowed_updates,
       enabled: given(update?.enabled, old.subscription_update.enabled),
-      products: update?.products === undefined
-        ? old.subscription_update.products
-        : (update.products ?? []).map((each) => ({
-          adjustable_quantity: { enabled: false, maximum: null, minimum: 1 },
-          prices: each.prices,
-          product: each.product,
-        })),
       proration_behavior: given(
         update?.proration_behavior,
         old.subscription_update.proration_behavior,
@@ -171,15 +196,18 @@ function mergeFeatures(
 
 function newConfiguration(
   work: Work,
-  p: Values<typeof updateConfiguration>,
-  features: Features,
-  isDefault: boolean,
+  p: Values<typeof configuration>,
+  { features, products, isDefault }: {
+    features: Features;
+    products: PortalProducts;
+    isDefault: boolean;
+  },
 ) {
   const now = work.now();
-  const configuration: PortalConfiguration = {
+  const made: PortalConfiguration = {
     id: newId("bpc_"),
     object: "billing_portal.configuration",
-    active: p.active ?? true,
+    active: true,
     application: null,
     business_profile: {
       headline: p.business_profile?.headline ?? null,
@@ -196,7 +224,7 @@ function newConfiguration(
     name: p.name ?? null,
     updated: now,
   };
-  return work.create("billing_portal.configuration", configuration, {}, {
+  return work.create("billing_portal.configuration", made, { products }, {
     event: "billing_portal.configuration.created",
   });
 }
@@ -204,15 +232,20 @@ function newConfiguration(
 /** Stripe wants settings saved in its dashboard once; the sandbox has none and makes the default when it is first needed. */
 export function defaultConfiguration(work: Work): PortalConfiguration {
   return work.store.all("billing_portal.configuration", { is_default: 1 })[0] ??
-    newConfiguration(work, {}, ALL_FEATURES, true);
+    newConfiguration(work, {}, { features: ALL_FEATURES, products: null, isDefault: true });
 }
 
 export const portalConfigurationRoutes: Route[] = [
   route("POST", "/v1/billing_portal/configurations", createConfiguration, (work, p) => {
-    return newConfiguration(work, p, mergeFeatures(work, NO_FEATURES, p.features), false);
+    const products = mergeProducts(work, null, p.features);
+    const features = mergeFeatures(NO_FEATURES, p.features);
+    return newConfiguration(work, p, { features, products, isDefault: false });
   }),
   route("POST", "/v1/billing_portal/configurations/:id", updateConfiguration, (work, p, id) => {
     const old = work.require("billing_portal.configuration", id);
+    const { products: before } = work.hidden("billing_portal.configuration", id);
+    const products = mergeProducts(work, before, p.features);
+    work.changeHidden("billing_portal.configuration", id, { products });
     const { headline, privacy_policy_url, terms_of_service_url } = p.business_profile ?? {};
     return work.change("billing_portal.configuration", id, {
       active: given(p.active, old.active),
@@ -225,7 +258,7 @@ export const portalConfigurationRoutes: Route[] = [
         ),
       },
       default_return_url: given(p.default_return_url, old.default_return_url),
-      features: mergeFeatures(work, old.features, p.features),
+      features: mergeFeatures(old.features, p.features),
       metadata: mergeMetadata(old.metadata, p.metadata),
       name: given(p.name, old.name),
       updated: work.now(),

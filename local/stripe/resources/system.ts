@@ -35,6 +35,9 @@ function checkEvents(names: readonly string[]): string[] {
   return [...names];
 }
 
+/** Stripe's limit, of each mode. */
+const MOST_ENDPOINTS = 16;
+
 const endpointShape = {
   api_version: str(),
   connect: bool(),
@@ -46,6 +49,12 @@ const endpointShape = {
 
 const webhookRoutes: Route[] = [
   route("POST", "/v1/webhook_endpoints", endpointShape, (work, p) => {
+    if (work.store.all("webhook_endpoint", {}).length >= MOST_ENDPOINTS) {
+      throw invalid(`You have reached the maximum of ${MOST_ENDPOINTS} test webhook endpoints.`);
+    }
+    if (p.api_version !== undefined && !/^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$/.test(p.api_version)) {
+      throw invalid(`Invalid API version: ${p.api_version}`, "api_version");
+    }
     const secret = newId("whsec_", 32);
     const endpoint = work.create("webhook_endpoint", {
       id: newId("we_"),

@@ -11,6 +11,7 @@ import { moneyRoutes } from "./transfers.ts";
 import { alertRoutes } from "./alerts.ts";
 import { customerTax } from "../billing/tax.ts";
 import { catalogueRoutes } from "./catalogue.ts";
+import { entitlementRoutes } from "./entitlements.ts";
 import { disputeRoutes } from "./disputes.ts";
 import { v2CoreRoutes } from "./event_destinations.ts";
 import { meterEventRoutes } from "./meter_events.ts";
@@ -34,6 +35,8 @@ import { systemRoutes } from "./system.ts";
 import { taxRoutes } from "./tax.ts";
 
 export const routes: readonly Route[] = [
+  // Before the products: a longer path of theirs is here.
+  ...entitlementRoutes,
   ...catalogueRoutes,
   ...accountRoutes,
   ...accountV2Routes,
@@ -162,6 +165,10 @@ export const rendering: Rendering = {
     ],
   },
   includable: {
+    "billing_portal.configuration": {
+      "features.subscription_update.products": (work, id) =>
+        work.hidden("billing_portal.configuration", id).products ?? null,
+    },
     "coupon": {
       applies_to: (work, id) => ({ products: work.hidden("coupon", id).products ?? [] }),
       currency_options: (work, id) => work.hidden("coupon", id).currency_options ?? {},

@@ -917,6 +917,9 @@ isOneToOne: false
 "set_overage":
 { Args: { "p_cap_minor"?: number,"p_enabled": boolean }; Returns: Json
                            },
+"stripe_catalogue":
+{ Args: Record<PropertyKey, never>; Returns: Json
+                           },
 "take_rate":
 { Args: { "p_address"?: string,"p_name": string,"p_user_id": string }; Returns: number
                            },

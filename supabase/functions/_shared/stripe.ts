@@ -69,11 +69,13 @@ export async function verifyEvent(raw: string, signature: string | null): Promis
   });
 }
 
-const word = z.string().regex(/^[\w.]{1,255}$/);
+const id = z.string().regex(/^[\w.]{1,255}$/);
+/** Also of `/v2`: `v2.core.account[configuration.recipient].updated`. */
+const type = z.string().regex(/^[\w.[\]]{1,255}$/);
 /** What the inbox needs of an event. The rest is only a hint, and whoever follows one reads it with care. */
 const eventShape = z.object({
-  id: word,
-  type: word,
+  id,
+  type,
   created: z.union([z.int().min(0).max(253_402_300_799), z.iso.datetime({ offset: true })]),
 });
 

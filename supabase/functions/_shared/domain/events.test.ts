@@ -3,8 +3,10 @@ import type Stripe from "stripe";
 import {
   accountToSync,
   customerOf,
+  DELIVERIES,
   HINT_GROUPS,
   hintsAtCustomer,
+  isMeterReport,
   purchaseClues,
   thinAccountToSync,
 } from "./events.ts";
@@ -38,6 +40,20 @@ Deno.test("events of no interest, and shapes of another time, hint at nothing", 
 Deno.test("Stripe lists no more than twenty types at once, and no type is asked for twice", () => {
   for (const group of HINT_GROUPS) assert.ok(group.length <= 20);
   const all = HINT_GROUPS.flat();
+  assert.equal(new Set(all).size, all.length);
+});
+
+Deno.test("everything that is delivered is understood, and no endpoint hears of another's events", () => {
+  const { webhook, connect, meters, accounts } = DELIVERIES;
+  assert.deepEqual(webhook, HINT_GROUPS.flat());
+  for (const type of connect) {
+    const heard = { ...event(type, { object: "account" }), account: "acct_1" };
+    assert.equal(accountToSync(heard), "acct_1");
+  }
+  for (const type of meters) assert.ok(isMeterReport(type));
+  const related_object = { id: "acct_1" };
+  for (const type of accounts) assert.equal(thinAccountToSync({ type, related_object }), "acct_1");
+  const all = Object.values(DELIVERIES).flat();
   assert.equal(new Set(all).size, all.length);
 });
 

@@ -72,6 +72,25 @@ const METER_REPORTS: readonly string[] = [
   "v1.billing.meter.no_meter_found",
 ];
 
+/** Thin events about a connected account, which its seller should be fetched after. */
+const ACCOUNT_REPORTS: readonly string[] = [
+  "v2.core.account.closed",
+  "v2.core.account.updated",
+  "v2.core.account[configuration.recipient].capability_status_updated",
+  "v2.core.account[configuration.recipient].updated",
+  "v2.core.account[requirements].updated",
+];
+
+/**
+ * What Stripe must deliver, and nothing else: by whose event it is, and by its shape. Stripe wants an endpoint for each of the four.
+ */
+export const DELIVERIES = {
+  webhook: HINT_GROUPS.flat(),
+  connect: SELLER_HINTS,
+  meters: METER_REPORTS,
+  accounts: ACCOUNT_REPORTS,
+} as const satisfies Record<string, readonly string[]>;
+
 /** By which ids an event names a purchase. Only our rows say whether there is one. */
 export interface PurchaseClues {
   /** From metadata or a transfer group, which anybody at the dashboard can write: checked against the row. */

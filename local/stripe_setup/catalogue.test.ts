@@ -1,12 +1,25 @@
 import assert from "node:assert/strict";
-import { type CatalogueRows, ensureCatalogue } from "./catalogue.ts";
-import { reservePorts } from "./ports.ts";
-import { stripeClient } from "./stripe_setup.ts";
-import { startStripeSandbox } from "./stripe/server.ts";
+import { reservePorts } from "../ports.ts";
+import { startStripeSandbox } from "../stripe/server.ts";
+import { type CatalogueRows, planSetup, refTo, stripeClient } from "./mod.ts";
+import type Stripe from "stripe";
 
 const KEY = "sk_test_catalogue";
 
+/** Brings Stripe up to the rows, and answers the price id of every active lookup key. */
+async function ensureCatalogue(stripe: Stripe, rows: CatalogueRows): Promise<Map<string, string>> {
+  const { ids } = await (await planSetup(stripe, rows)).apply();
+  const keys = [...rows.prices, ...rows.overage, ...rows.packs]
+    .filter(({ is_active }) => is_active).map(({ lookup_key }) => lookup_key);
+  return new Map(keys.map((key) => [key, ids.get(refTo("price", key)) ?? "none"]));
+}
+
 const ROWS: CatalogueRows = {
+  metrics: [],
+  overage: [],
+  packs: [],
+  features: [],
+  plan_features: [],
   plans: [
     { id: "free", name: "Free", description: null },
     { id: "pro", name: "Pro", description: "For one person" },

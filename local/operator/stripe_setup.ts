@@ -1,0 +1,128 @@
+/**
+ * `npm run stripe:setup [-- --dry-run] [--live] [--webhook-url=<https://…>]`: puts the project's catalogue into the Stripe account
+ * of `STRIPE_SECRET_KEY` (environment or `.env`), with the portal's configurations and everything that delivers events. Prints a
+ * plan, then does it. Never deletes. Exit code 0: nothing to do, or done; 2: `--dry-run` found something to do; 1: refused.
+ */
+import { parseArgs } from "node:util";
+import Stripe from "stripe";
+import { ZodError } from "zod";
+import {
+  deliveryUrl,
+  markShown,
+  modeOf,
+  type Plan,
+  planSetup,
+  readRows,
+  SetupError,
+  stripeClient,
+} from "../stripe_setup/mod.ts";
+import { planText, secretsText } from "../stripe_setup/report.ts";
+import { OperatorError, operatorProject, runCommand, setting } from "./project.ts";
+
+interface Options {
+  dryRun: boolean;
+  live: boolean;
+  webhookUrl: string | undefined;
+}
+
+const UNREACHABLE =
+  "! Stripe cannot reach a project on this machine: no endpoints. `stripe listen --forward-to` stands in for them,\n" +
+  "  or say with --webhook-url where it can.";
+
+await runCommand(async () => {
+  const options = readOptions();
+  const key = await secretKey(options.live);
+  const project = await operatorProject();
+  const apiBase = await setting("STRIPE_API_BASE");
+  const stripe = stripeClient(key, apiBase);
+  const where = `${options.live ? "LIVE" : "test"} account of ${key.slice(0, 8)}…${key.slice(-4)}`;
+  console.log(`Stripe: ${where}\nCatalogue of ${project.url}\n`);
+  return await understood(async () => {
+    const url = deliveryUrl({
+      asked: options.webhookUrl,
+      projectUrl: project.url,
+      live: options.live,
+      isSandbox: apiBase !== undefined,
+    });
+    const rows = await readRows(project);
+    const endpoints = url === null ? undefined : { url, now: Date.now() / 1000 };
+    const plan = await planSetup(stripe, rows, { ...(endpoints && { endpoints }) });
+    console.log(planText(plan));
+    if (url === null) console.log(UNREACHABLE);
+    if (options.dryRun) return plan.changes.length > 0 ? 2 : 0;
+    await apply(stripe, plan);
+    return 0;
+  });
+});
+
+async function apply(stripe: Stripe, plan: Plan): Promise<void> {
+  if (plan.changes.length === 0) return;
+  const { secrets } = await plan.apply();
+  console.log(`\n✓ ${plan.changes.length} done.`);
+  if (secrets.length === 0) return;
+  // Of the environment alone: what .env has are this machine's own.
+  console.log(secretsText(secrets, Deno.env.get("STRIPE_WEBHOOK_SECRET")?.trim() || undefined));
+  // Only now: whoever is killed before has not seen them, and the next run asks for them again.
+  await markShown(stripe, secrets);
+}
+
+function readOptions(): Options {
+  try {
+    const { values } = parseArgs({
+      args: Deno.args,
+      options: {
+        "dry-run": { type: "boolean", default: false },
+        live: { type: "boolean", default: false },
+        "webhook-url": { type: "string" },
+      },
+    });
+    return {
+      dryRun: values["dry-run"],
+      live: values.live,
+      webhookUrl: values["webhook-url"],
+    };
+  } catch (error) {
+    throw new OperatorError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** A live key must be meant, and so must a test key: nobody is to believe they have set up the account that takes money. */
+async function secretKey(live: boolean): Promise<string> {
+  const key = await setting("STRIPE_SECRET_KEY");
+  if (key === undefined) {
+    throw new OperatorError("STRIPE_SECRET_KEY is not set, in the environment or in .env.");
+  }
+  const mode = modeOf(key);
+  if (mode === null) {
+    throw new OperatorError("STRIPE_SECRET_KEY is no secret key of Stripe's (sk_… or rk_…).");
+  }
+  if (mode === "live" && !live) {
+    throw new OperatorError("STRIPE_SECRET_KEY is a live key. Say --live if you mean it.");
+  }
+  if (mode === "test" && live) {
+    throw new OperatorError("--live is for a live key; STRIPE_SECRET_KEY is one for tests.");
+  }
+  return key;
+}
+
+/** What Stripe, the project or the rows refuse is a sentence. Stripe's own words never have the key in them. */
+async function understood<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Stripe.errors.StripeError) {
+      throw new OperatorError(
+        `Stripe refused: ${error.message} What was done stays; start again to go on.`,
+      );
+    }
+    if (error instanceof ZodError) {
+      throw new OperatorError(
+        `The project's catalogue is not as this version knows it: ${error.message}`,
+      );
+    }
+    if (error instanceof SetupError || error instanceof Error) {
+      throw new OperatorError(error.message);
+    }
+    throw error;
+  }
+}
