@@ -137,6 +137,38 @@ revoke all on function "billing"."agents_changed"() from public;
 
 grant execute on function "billing"."agents_changed"() to "postgres";
 
+-- billing/functions/allow_monitor
+
+create or replace function billing.allow_monitor (
+  p_role regrole
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_view text;
+begin
+  perform billing.require(
+    p_role::text not in ('anon', 'authenticated', 'authenticator', 'service_role'), 'a monitor is a role of its own'
+  );
+  execute format('grant usage on schema billing to %s', p_role);
+  execute format('grant execute on function billing.run_checks(), billing.recent_runs() to %s', p_role);
+  for v_view in
+    select c.oid::regclass::text from pg_catalog.pg_class c
+    where c.relnamespace = 'billing'::regnamespace and c.relkind = 'v' and (c.relname = 'health' or c.relname like 'monitor\_%')
+  loop
+    execute format('grant select on %s to %s', v_view, p_role);
+  end loop;
+end;
+$function$;
+
+comment on function "billing"."allow_monitor"(regrole) is 'For operators: a role (create role … login password …) may read billing.health and the monitor views, and nothing else of ours.';
+
+revoke all on function "billing"."allow_monitor"(regrole) from public;
+
+grant execute on function "billing"."allow_monitor"(regrole) to "postgres";
+
 -- billing/functions/allowance
 
 create or replace function billing.allowance (
@@ -583,6 +615,202 @@ revoke all on function "billing"."charge_state"(text) from public;
 
 grant execute on function "billing"."charge_state"(text) to "postgres";
 
+-- billing/functions/check_audit
+
+create or replace function billing.check_audit()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select 'audit_age', billing.seconds_since(coalesce(m.at, t.added_at)), coalesce(m.at, t.added_at),
+    case when m.at is null then 'never verified yet' end
+  from billing.health_thresholds t left join billing.health_marks m on m.name = 'audit_verified'
+  where t.check_name = 'audit_age';
+$function$;
+
+comment on function "billing"."check_audit"() is 'When the whole chain of the audit log was last proved.';
+
+revoke all on function "billing"."check_audit"() from public;
+
+grant execute on function "billing"."check_audit"() to "postgres";
+
+-- billing/functions/check_calls
+
+create or replace function billing.check_calls()
+  returns SETOF billing.health_finding
+  language plpgsql
+  stable
+  set search_path to ''
+  AS $function$
+begin
+  return query
+  select 'function_calls', count(*)::numeric, min(r.created), max(coalesce(r.status_code::text, left(r.error_msg, 200)))
+  from (
+    select r.created, r.status_code, r.error_msg from net._http_response r
+    where r.created > now() - interval '15 minutes' order by r.created desc limit 1000
+  ) r
+  where r.status_code is null or r.status_code >= 400;
+end;
+$function$;
+
+comment on function "billing"."check_calls"() is 'Calls by pg_net that were refused or had no answer: what pg_cron calls done when the request is only sent.';
+
+revoke all on function "billing"."check_calls"() from public;
+
+grant execute on function "billing"."check_calls"() to "postgres";
+
+-- billing/functions/check_cron
+
+create or replace function billing.check_cron()
+  returns SETOF billing.health_finding
+  language plpgsql
+  stable
+  set search_path to ''
+  AS $function$
+begin
+  -- pg_cron's history has no index but its key. The newest 40,000 runs are more than three days of all our jobs.
+  return query
+  with runs as (
+    select d.jobid, max(d.start_time) as last_start,
+      max(d.runid) filter (where d.status in ('succeeded', 'failed')) as last_run
+    from cron.job_run_details d
+    where d.runid > (select max(l.runid) - 40000 from cron.job_run_details l)
+    group by d.jobid
+  ), jobs as (
+    -- pg_cron's names have a collation of their own.
+    select coalesce(j.jobname, substr(t.check_name, 6)) as jobname, j.jobid, j.active, j.schedule, t.added_at
+    from (select h.* from billing.health_thresholds h where h.check_name like 'cron:%' and h.check_name <> 'cron:*') t
+    full join (
+      select c.jobname::text collate "default" as jobname, c.jobid, c.active, c.schedule from cron.job c
+      where c.jobname like 'tollgate-%'
+    ) j on 'cron:' || j.jobname = t.check_name
+  )
+  select 'cron:' || j.jobname,
+    case
+      when j.jobid is null or not j.active or d.status = 'failed' then 1000
+      else coalesce(trunc(
+        extract(epoch from now() - coalesce(r.last_start, j.added_at)) / extract(epoch from billing.cron_period(j.schedule)), 1
+      ), 0)
+    end,
+    coalesce(r.last_start, j.added_at),
+    case
+      when j.jobid is null then 'there is no such job'
+      when not j.active then 'the job is switched off'
+      when d.status = 'failed' then 'the last run failed: ' || left(d.return_message, 200)
+      when r.jobid is null then 'no run of it is recorded'
+    end
+  from jobs j
+  left join runs r on r.jobid = j.jobid
+  left join cron.job_run_details d on d.runid = r.last_run;
+end;
+$function$;
+
+comment on function "billing"."check_cron"() is 'Of every job how many of its periods ago it last began; 1000 when it is missing, off, or failed the last time.';
+
+revoke all on function "billing"."check_cron"() from public;
+
+grant execute on function "billing"."check_cron"() to "postgres";
+
+-- billing/functions/check_database
+
+create or replace function billing.check_database()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  -- Supabase makes a project read-only when its disk is full.
+  select 'database_read_only',
+    (pg_catalog.pg_is_in_recovery() or pg_catalog.current_setting('default_transaction_read_only')::boolean)::integer::numeric,
+    null::timestamptz, null;
+$function$;
+
+comment on function "billing"."check_database"() is 'Whether anything can be written at all.';
+
+revoke all on function "billing"."check_database"() from public;
+
+grant execute on function "billing"."check_database"() to "postgres";
+
+-- billing/functions/check_inbox
+
+create or replace function billing.check_inbox()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  -- What waits in vain is the oldest, so the first thousand tell.
+  with oldest as (
+    select e.received_at, e.attempts, e.last_error from billing.stripe_events e
+    where e.status = 'pending' order by e.received_at limit 1000
+  ), parked as (
+    select e.received_at, e.type from billing.stripe_events e
+    where e.status = 'parked' order by e.received_at limit 1000
+  )
+  select 'inbox_lag', billing.seconds_since(min(o.received_at)), min(o.received_at), null from oldest o
+  union all
+  select 'events_pending', count(*), min(o.received_at), null from oldest o
+  union all
+  select 'events_stuck', count(*), min(o.received_at), max(left(o.last_error, 200)) from oldest o where o.attempts >= 3
+  union all
+  select 'events_parked', count(*), min(p.received_at), max(p.type) from parked p;
+$function$;
+
+comment on function "billing"."check_inbox"() is 'Events of Stripe that wait, that wait in vain, and that were put aside.';
+
+revoke all on function "billing"."check_inbox"() from public;
+
+grant execute on function "billing"."check_inbox"() to "postgres";
+
+-- billing/functions/check_marketplace
+
+create or replace function billing.check_marketplace()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select 'ledger_check_age', billing.seconds_since(max(c.updated_at)), max(c.updated_at), null from billing.ledger_check_cursor c
+  union all
+  select 'ledger_drift', count(distinct (d.subject, d.currency)), min(d.run_at), max(d.subject)
+  from (
+    select d.* from billing.ledger_checks d
+    where d.drift_minor <> 0 and d.run_at > now() - interval '2 days' order by d.run_at desc limit 1000
+  ) d
+  where not exists (
+    select from billing.ledger_checks l
+    where l.subject = d.subject and l.currency = d.currency and l.run_at >= d.run_at and l.id > d.id and l.drift_minor = 0
+  )
+  union all
+  select 'refunds_overdue', billing.seconds_since(min(r.created_at)), min(r.created_at), null
+  from billing.refund_requests r where r.status = 'pending'
+  union all
+  -- Money that is to be taken back or paid again, and was not.
+  select 'disputes_overdue', billing.seconds_since(min(d.next_attempt_at)), min(d.next_attempt_at), null
+  from billing.purchase_disputes d
+  where ((d.transfer_state = 'none' and d.status in ('needs_response', 'under_review', 'lost'))
+      or (d.transfer_state = 'reversed' and d.status = 'won' and d.reversed_minor > 0))
+    -- The house's own sales have no share of anybody's to move.
+    and exists (select from public.purchases p where p.id = d.purchase_id and p.seller_id is not null)
+  union all
+  select 'dispute_evidence', count(*), min(d.evidence_due_by), max(d.id)
+  from (
+    select d.evidence_due_by, d.id from billing.purchase_disputes d
+    where d.status in ('needs_response', 'warning_needs_response') and d.evidence_due_by < now() + interval '3 days'
+    order by d.evidence_due_by limit 1000
+  ) d
+  union all
+  select 'purchases_overdue', billing.seconds_since(min(p.due_at)), min(p.due_at), null
+  from public.purchases p where p.due_at <= now();
+$function$;
+
+comment on function "billing"."check_marketplace"() is 'Sales that wait for Stripe''s word, refunds and disputes that wait for us, and whether the ledger is checked and holds.';
+
+revoke all on function "billing"."check_marketplace"() from public;
+
+grant execute on function "billing"."check_marketplace"() to "postgres";
+
 -- billing/functions/check_metering
 
 create or replace function billing.check_metering (
@@ -621,6 +849,38 @@ revoke all on function "billing"."check_metering"(jsonb) from public;
 
 grant execute on function "billing"."check_metering"(jsonb) to "postgres";
 
+-- billing/functions/check_people
+
+create or replace function billing.check_people()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select 'emails_waiting', billing.seconds_since(min(e.queued_at)), min(e.queued_at), null
+  from billing.notification_emails e where e.parked_at is null
+  union all
+  select 'emails_parked', count(*), min(e.parked_at), null
+  from (select e.parked_at from billing.notification_emails e where e.parked_at is not null limit 1000) e
+  union all
+  select 'deletions_overdue', billing.seconds_since(min(d.requested_at)), min(d.requested_at), null
+  from billing.deletions d where d.finished_at is null
+  union all
+  select 'snapshot_age', billing.seconds_since(min(o.since)), min(o.since), max(o.stripe_customer_id)
+  from (
+    -- Whose first fetch has not come through yet waits since they became a customer.
+    select greatest(s.applied_at, c.created_at) as since, c.stripe_customer_id
+    from billing.sync_state s join public.customers c on c.user_id = s.user_id
+    order by s.applied_at limit 100
+  ) o;
+$function$;
+
+comment on function "billing"."check_people"() is 'E-mails, people who leave, and how old the oldest snapshot of a customer is.';
+
+revoke all on function "billing"."check_people"() from public;
+
+grant execute on function "billing"."check_people"() to "postgres";
+
 -- billing/functions/check_posting
 
 create or replace function billing.check_posting()
@@ -654,6 +914,44 @@ comment on function "billing"."check_posting"() is 'At commit: two entries at le
 revoke all on function "billing"."check_posting"() from public;
 
 grant execute on function "billing"."check_posting"() to "postgres";
+
+-- billing/functions/check_problems
+
+create or replace function billing.check_problems()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  -- From kind to kind along the index: a kind with a hundred thousand rows costs no more than one with a thousand.
+  with recursive kinds (kind) as (
+    (select p.kind from billing.problems p where p.resolved_at is null order by p.kind limit 1)
+    union all
+    select (select p.kind from billing.problems p where p.resolved_at is null and p.kind > k.kind order by p.kind limit 1)
+    from kinds k where k.kind is not null
+  ), open as (
+    select k.kind, c.* from kinds k cross join lateral (
+      select count(*) as number, min(p.first_seen_at) as since, min(p.subject) as subject
+      from (
+        select p.first_seen_at, p.subject from billing.problems p
+        where p.resolved_at is null and p.kind = k.kind limit 1000
+      ) p
+    ) c where k.kind is not null
+  )
+  select 'problem:' || t.kind, coalesce(o.number, 0), o.since, 'e.g. ' || o.subject
+  from (
+    select substr(h.check_name, 9) as kind from billing.health_thresholds h
+    where h.check_name like 'problem:%' and h.check_name <> 'problem:*'
+    union
+    select o.kind from open o
+  ) t left join open o on o.kind = t.kind;
+$function$;
+
+comment on function "billing"."check_problems"() is 'Open rows of billing.problems, by kind.';
+
+revoke all on function "billing"."check_problems"() from public;
+
+grant execute on function "billing"."check_problems"() to "postgres";
 
 -- billing/functions/check_purchase_snapshot
 
@@ -713,6 +1011,45 @@ comment on function "billing"."check_range"(date, date) is 'Refuses more than 40
 revoke all on function "billing"."check_range"(date, date) from public;
 
 grant execute on function "billing"."check_range"(date, date) to "postgres";
+
+-- billing/functions/check_rate_buckets
+
+create or replace function billing.check_rate_buckets()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select 'rate_buckets_size', round(pg_catalog.pg_total_relation_size('billing.rate_buckets') / 1048576.0, 1), null::timestamptz, null;
+$function$;
+
+comment on function "billing"."check_rate_buckets"() is 'How large the table of the rate limits is: a job empties it every five minutes.';
+
+revoke all on function "billing"."check_rate_buckets"() from public;
+
+grant execute on function "billing"."check_rate_buckets"() to "postgres";
+
+-- billing/functions/check_reconcile
+
+create or replace function billing.check_reconcile()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select 'reconcile_age', billing.seconds_since(coalesce(r.finished_at, t.added_at)), coalesce(r.finished_at, t.added_at),
+    (select left(l.last_error, 200) from billing.reconcile_runs l order by l.id desc limit 1)
+  from billing.health_thresholds t left join (
+    select r.finished_at from billing.reconcile_runs r where r.finished_at is not null order by r.id desc limit 1
+  ) r on true
+  where t.check_name = 'reconcile_age';
+$function$;
+
+comment on function "billing"."check_reconcile"() is 'When the database last said what Stripe says.';
+
+revoke all on function "billing"."check_reconcile"() from public;
+
+grant execute on function "billing"."check_reconcile"() to "postgres";
 
 -- billing/functions/check_snapshot
 
@@ -803,6 +1140,67 @@ comment on function "billing"."check_subscriptions"(uuid, text) is 'Reports what
 revoke all on function "billing"."check_subscriptions"(uuid, text) from public;
 
 grant execute on function "billing"."check_subscriptions"(uuid, text) to "postgres";
+
+-- billing/functions/check_usage
+
+create or replace function billing.check_usage()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select 'usage_outbox_age', billing.seconds_since(min(o.created_at)), min(o.created_at), null
+  from billing.usage_outbox o where o.status = 'pending'
+  union all
+  select 'usage_outbox_parked', count(*), min(o.created_at), max(o.parked_reason)
+  from (
+    select o.created_at, left(o.parked_reason, 200) as parked_reason from billing.usage_outbox o
+    where o.status = 'parked' order by o.created_at limit 1000
+  ) o
+  union all
+  select 'usage_check_age', billing.seconds_since(max(c.updated_at)), max(c.updated_at), null from billing.usage_check_cursor c
+  union all
+  -- The last word on each of those who differed within two days.
+  select 'usage_drift', count(distinct (d.stripe_customer_id, d.metric_id, d.period_start)), min(d.run_at),
+    max(d.stripe_customer_id)
+  from (
+    select d.* from billing.usage_checks d
+    where d.verdict = 'drift' and d.run_at > now() - interval '2 days' order by d.run_at desc limit 1000
+  ) d
+  where not exists (
+    select from billing.usage_checks l
+    where l.stripe_customer_id = d.stripe_customer_id and l.metric_id = d.metric_id and l.period_start = d.period_start
+      and l.run_at >= d.run_at and l.id > d.id and l.verdict <> 'drift'
+  );
+$function$;
+
+comment on function "billing"."check_usage"() is 'What is billed beyond allowances: on its way, put aside, checked, and found to differ.';
+
+revoke all on function "billing"."check_usage"() from public;
+
+grant execute on function "billing"."check_usage"() to "postgres";
+
+-- billing/functions/check_vault
+
+create or replace function billing.check_vault()
+  returns SETOF billing.health_finding
+  language plpgsql
+  stable
+  set search_path to ''
+  AS $function$
+begin
+  return query
+  select 'vault_secrets', count(*)::numeric, null::timestamptz, 'missing: ' || string_agg(w.name, ', ' order by w.name)
+  from unnest(array['project_url', 'secret_key']) w (name)
+  where not exists (select from vault.secrets s where s.name = w.name);
+end;
+$function$;
+
+comment on function "billing"."check_vault"() is 'Entries of the Vault without which pg_cron cannot call a function.';
+
+revoke all on function "billing"."check_vault"() from public;
+
+grant execute on function "billing"."check_vault"() to "postgres";
 
 -- billing/functions/consume
 
@@ -1021,6 +1419,37 @@ comment on function "billing"."credit_offer"(text, text) is 'What a pack is call
 revoke all on function "billing"."credit_offer"(text, text) from public;
 
 grant execute on function "billing"."credit_offer"(text, text) to "postgres";
+
+-- billing/functions/cron_period
+
+create or replace function billing.cron_period (
+  p_schedule text
+)
+  returns interval
+  language sql
+  immutable
+  set search_path to ''
+  AS $function$
+  select case
+    when s ~ '^\d+ seconds?$' then split_part(s, ' ', 1)::integer * interval '1 second'
+    when s ~ '^@hourly$' then interval '1 hour'
+    when s ~ '^@(daily|midnight)$' then interval '1 day'
+    when s ~ '^@weekly$' then interval '7 days'
+    when s ~ '^\*(/1)? \* \* \* \*$' then interval '1 minute'
+    when s ~ '^\*/\d+ \* \* \* \*$' then substring(s from '^\*/(\d+)')::integer * interval '1 minute'
+    when s ~ '^\d+ \* \* \* \*$' then interval '1 hour'
+    when s ~ '^\d+ \*/\d+ \* \* \*$' then substring(s from '^\d+ \*/(\d+)')::integer * interval '1 hour'
+    when s ~ '^\d+ \d+ \* \* \*$' then interval '1 day'
+    when s ~ '^\d+ \d+ \* \* [\da-z]+$' then interval '7 days'
+  end
+  from lower(trim(regexp_replace(p_schedule, '\s+', ' ', 'g'))) s;
+$function$;
+
+comment on function "billing"."cron_period"(text) is 'How often a schedule of pg_cron comes round; null when that is not at equal distances, or rarer than weekly.';
+
+revoke all on function "billing"."cron_period"(text) from public;
+
+grant execute on function "billing"."cron_period"(text) to "postgres";
 
 -- billing/functions/current_plan
 
@@ -1946,6 +2375,25 @@ comment on function "billing"."has_licence"(uuid) is 'Whether the caller may use
 revoke all on function "billing"."has_licence"(uuid) from public;
 
 grant execute on function "billing"."has_licence"(uuid) to "authenticated", "postgres";
+
+-- billing/functions/health_answer_of
+
+create or replace function billing.health_answer_of (
+  p_max_age_seconds integer
+)
+  returns jsonb
+  language sql
+  set search_path to ''
+  AS $function$
+  select a.answer from billing.health_answer a
+  where a.at > clock_timestamp() - p_max_age_seconds * interval '1 second';
+$function$;
+
+comment on function "billing"."health_answer_of"(integer) is 'The kept answer, unless it is older.';
+
+revoke all on function "billing"."health_answer_of"(integer) from public;
+
+grant execute on function "billing"."health_answer_of"(integer) to "postgres";
 
 -- billing/functions/is_count
 
@@ -3465,6 +3913,31 @@ revoke all on function "billing"."rate_bucket"(text, billing.rate_limits, text) 
 
 grant execute on function "billing"."rate_bucket"(text, billing.rate_limits, text) to "postgres";
 
+-- billing/functions/recent_runs
+
+create or replace function billing.recent_runs()
+  returns table (
+    started_at timestamp with time zone,
+    job        text,
+    status     text,
+    seconds    numeric
+  )
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select d.start_time, j.jobname::text, d.status, extract(epoch from d.end_time - d.start_time)
+  from cron.job_run_details d join cron.job j on j.jobid = d.jobid
+  where d.runid > (select max(l.runid) - 40000 from cron.job_run_details l);
+$function$;
+
+comment on function "billing"."recent_runs"() is 'The newest runs of the scheduled jobs: more than three days of them.';
+
+revoke all on function "billing"."recent_runs"() from public;
+
+grant execute on function "billing"."recent_runs"() to "postgres";
+
 -- billing/functions/refresh_counters
 
 create or replace function billing.refresh_counters (
@@ -4039,6 +4512,33 @@ revoke all on function "billing"."refuse_spending"(billing.overage_accounts, tex
 
 grant execute on function "billing"."refuse_spending"(billing.overage_accounts, text) to "postgres";
 
+-- billing/functions/replay_event
+
+create or replace function billing.replay_event (
+  p_id text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  update billing.stripe_events e
+  set status = 'pending', attempts = 0, next_attempt_at = now(), processed_at = null, last_error = null
+  where e.id = p_id;
+  if not found then
+    raise exception 'there is no event %', p_id using errcode = 'no_data_found';
+  end if;
+  update billing.problems p set resolved_at = now()
+  where p.kind = 'event_parked' and p.subject = p_id and p.resolved_at is null;
+end;
+$function$;
+
+comment on function "billing"."replay_event"(text) is 'For operators: events-drain takes the event again within a minute, whatever became of it. It is a hint, so this is harmless.';
+
+revoke all on function "billing"."replay_event"(text) from public;
+
+grant execute on function "billing"."replay_event"(text) to "postgres";
+
 -- billing/functions/report_problem
 
 create or replace function billing.report_problem (
@@ -4239,6 +4739,69 @@ revoke all on function "billing"."roll_counters"(uuid[]) from public;
 
 grant execute on function "billing"."roll_counters"(uuid[]) to "postgres";
 
+-- billing/functions/run_checks
+
+create or replace function billing.run_checks()
+  returns table (
+    check_name text,
+    status     text,
+    value      numeric,
+    threshold  numeric,
+    since      timestamp with time zone,
+    hint       text,
+    unit       text
+  )
+  language plpgsql
+  stable
+  security definer
+  set search_path to ''
+  set lock_timeout to '500ms'
+  AS $function$
+declare
+  v_function text;
+  v_part billing.health_finding[];
+  v_found billing.health_finding[] := '{}';
+  v_errors jsonb := '{}';
+begin
+  for v_function in select distinct t.check_function from billing.health_thresholds t loop
+    begin
+      execute format('select array_agg(f) from billing.%I() f', v_function) into v_part;
+      v_found := v_found || coalesce(v_part, '{}');
+    exception when others then
+      v_errors := v_errors || jsonb_build_object(v_function, sqlerrm);
+    end;
+  end loop;
+  return query
+  with rated as (
+    select coalesce(f.check_name, t.check_name) as check_name, t.check_function, f.value, t.warn, t.fail, f.since, f.note,
+      t.hint, t.unit
+    from billing.health_thresholds t left join unnest(v_found) f on f.check_name = t.check_name
+    where t.check_name not like '%:*'
+    union all
+    select f.check_name, t.check_function, f.value, t.warn, t.fail, f.since, f.note, t.hint, t.unit
+    from unnest(v_found) f join billing.health_thresholds t on t.check_name = split_part(f.check_name, ':', 1) || ':*'
+    where not exists (select from billing.health_thresholds o where o.check_name = f.check_name)
+  ), judged as (
+    select r.*, case when r.value is null or r.value >= r.fail then 'fail' when r.value >= r.warn then 'warn' else 'ok' end as status
+    from rated r
+  )
+  select j.check_name, j.status, j.value, case when j.status = 'fail' then j.fail else coalesce(j.warn, j.fail) end, j.since,
+    case when j.value is null
+      then 'cannot be computed: ' || coalesce(v_errors ->> j.check_function, j.check_function || ' says nothing of it')
+      when j.status = 'ok' then j.hint
+      else concat_ws('; ', j.note, j.hint) end,
+    j.unit
+  from judged j
+  order by array_position(array['fail', 'warn', 'ok'], j.status), j.check_name;
+end;
+$function$;
+
+comment on function "billing"."run_checks"() is 'Every check beside its threshold, the worst first. A check that raises or says nothing is a failure with its reason.';
+
+revoke all on function "billing"."run_checks"() from public;
+
+grant execute on function "billing"."run_checks"() to "postgres";
+
 -- billing/functions/search_query
 
 create or replace function billing.search_query (
@@ -4259,6 +4822,25 @@ comment on function "billing"."search_query"(text) is 'What somebody types as a 
 revoke all on function "billing"."search_query"(text) from public;
 
 grant execute on function "billing"."search_query"(text) to "postgres";
+
+-- billing/functions/seconds_since
+
+create or replace function billing.seconds_since (
+  p_at timestamp with time zone
+)
+  returns numeric
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select case when p_at is null then 0 else greatest(0, round(extract(epoch from now() - p_at))) end;
+$function$;
+
+comment on function "billing"."seconds_since"(timestamp with time zone) is 'Whole seconds; 0 for null and for what is to come.';
+
+revoke all on function "billing"."seconds_since"(timestamp with time zone) from public;
+
+grant execute on function "billing"."seconds_since"(timestamp with time zone) to "postgres";
 
 -- billing/functions/seller_changed
 
@@ -5473,6 +6055,9 @@ alter table "billing"."deletions"
 create index deletions_next_attempt_at_idx on billing.deletions using btree (next_attempt_at)
   where (finished_at is null);
 
+create index deletions_requested_at_idx on billing.deletions using btree (requested_at)
+  where (finished_at is null);
+
 create trigger deletions_after_change_audit
   after insert or delete or update of requested_at, finished_at on billing.deletions
   for each row
@@ -5593,6 +6178,100 @@ comment on table "billing"."grants" is 'Plans given by an operator, by billing.g
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."grants" to "postgres";
 
+-- billing/tables/health_answer
+
+create unlogged table "billing"."health_answer" (
+  "id"     boolean                  not null default true,
+  "at"     timestamp with time zone not null,
+  "answer" jsonb                    not null,
+  constraint "health_answer_id_check" check (id),
+  constraint "health_answer_pkey" primary key (id)
+);
+
+alter table "billing"."health_answer"
+  enable row level security;
+
+create policy "Nobody reads the kept answer" on "billing"."health_answer"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."health_answer" is 'The last answer of public.read_health(): one row.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."health_answer" to "postgres";
+
+-- billing/tables/health_marks
+
+create table "billing"."health_marks" (
+  "name" text                     not null,
+  "at"   timestamp with time zone not null,
+  constraint "health_marks_name_check" check ((name <> ''::text)),
+  constraint "health_marks_pkey" primary key (name)
+);
+
+alter table "billing"."health_marks"
+  enable row level security;
+
+create policy "Nobody reads the marks" on "billing"."health_marks"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."health_marks" is 'When something last went well of which no other row tells.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."health_marks" to "postgres";
+
+-- billing/tables/health_thresholds
+
+create table "billing"."health_thresholds" (
+  "check_name"     text                     not null,
+  "check_function" text                     not null,
+  "unit"           text                     not null,
+  "warn"           numeric,
+  "fail"           numeric,
+  "hint"           text                     not null,
+  "added_at"       timestamp with time zone not null default now(),
+  constraint "health_thresholds_check1" check ((warn <= fail)),
+  constraint "health_thresholds_check_function_check" check ((check_function ~ '^check_[a-z_]+$'::text)),
+  constraint "health_thresholds_check_name_check" check ((check_name ~ '^[a-z][a-z0-9_]*(:(\*|[a-z0-9_-]+))?$'::text)),
+  constraint "health_thresholds_check" check (((warn IS NOT NULL) OR (fail IS NOT NULL))),
+  constraint "health_thresholds_hint_check" check ((hint <> ''::text)),
+  constraint "health_thresholds_pkey" primary key (check_name),
+  constraint "health_thresholds_unit_check" check ((unit <> ''::text))
+);
+
+alter table "billing"."health_thresholds"
+  enable row level security;
+
+create trigger health_thresholds_after_change_audit
+  after insert or delete or update of warn, fail on billing.health_thresholds
+  for each row
+  execute function billing.audit('operator.health_threshold', '', 'check_name', 'warn,fail', '');
+
+create policy "Nobody reads the thresholds" on "billing"."health_thresholds"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."health_thresholds"."added_at" is 'What has never happened yet counts as having happened then.';
+
+comment on column "billing"."health_thresholds"."check_function" is 'A function billing.<name>(), which answers (check_name, value, since, note).';
+
+comment on column "billing"."health_thresholds"."fail" is 'From this value on a failure; null: never.';
+
+comment on column "billing"."health_thresholds"."hint" is 'What to do about it.';
+
+comment on column "billing"."health_thresholds"."unit" is 'Of value, warn and fail.';
+
+comment on column "billing"."health_thresholds"."warn" is 'From this value on a warning; null: never.';
+
+comment on table "billing"."health_thresholds" is 'What is checked and from which value on it is a warning or a failure. Operators edit warn and fail; <name>:* is for what has no row of its own.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."health_thresholds" to "postgres";
+
 -- billing/tables/ledger_accounts
 
 create table "billing"."ledger_accounts" (
@@ -5683,7 +6362,12 @@ alter table "billing"."ledger_checks"
 alter table "billing"."ledger_checks"
   add column "drift_minor" bigint generated always as ((ledger_minor - stripe_minor)) stored;
 
+create index ledger_checks_drift_run_at_idx on billing.ledger_checks using btree (run_at)
+  where (drift_minor <> 0);
+
 create index ledger_checks_run_at_idx on billing.ledger_checks using btree (run_at);
+
+create index ledger_checks_subject_run_at_idx on billing.ledger_checks using btree (subject, currency, run_at);
 
 create policy "Nobody reads the ledger checks" on "billing"."ledger_checks"
   for all
@@ -5873,6 +6557,12 @@ alter table "billing"."notification_emails"
   enable row level security;
 
 create index notification_emails_next_attempt_at_idx on billing.notification_emails using btree (next_attempt_at)
+  where (parked_at is null);
+
+create index notification_emails_parked_at_idx on billing.notification_emails using btree (parked_at)
+  where (parked_at is not null);
+
+create index notification_emails_queued_at_idx on billing.notification_emails using btree (queued_at)
   where (parked_at is null);
 
 create policy "Nobody reads the e-mails" on "billing"."notification_emails"
@@ -6129,6 +6819,9 @@ create table "billing"."problems" (
 alter table "billing"."problems"
   enable row level security;
 
+create index problems_open_idx on billing.problems using btree (kind)
+  where (resolved_at is null);
+
 create policy "Nobody reads the problems" on "billing"."problems"
   for all
   to "anon", "authenticated"
@@ -6200,9 +6893,17 @@ alter table "billing"."purchase_disputes"
 
 create index purchase_disputes_charge_id_idx on billing.purchase_disputes using btree (charge_id);
 
+create index purchase_disputes_evidence_due_by_idx on billing.purchase_disputes using btree (evidence_due_by)
+  where (status = ANY (ARRAY['needs_response'::text, 'warning_needs_response'::text]));
+
 create index purchase_disputes_next_attempt_at_idx on billing.purchase_disputes using btree (next_attempt_at);
 
 create index purchase_disputes_purchase_id_idx on billing.purchase_disputes using btree (purchase_id);
+
+create index purchase_disputes_work_idx on billing.purchase_disputes using btree (next_attempt_at)
+  where
+    (((transfer_state = 'none'::text) AND (status = ANY (ARRAY['needs_response'::text, 'under_review'::text, 'lost'::text]))) or ((transfer_state = 'reversed'::text) AND (status =
+    'won'::text) AND (reversed_minor > 0)));
 
 create trigger purchase_disputes_after_change_audit
   after insert or delete or update of purchase_id, charge_id, status, amount_minor, currency, transfer_state, reversed_minor on billing.purchase_disputes
@@ -6438,6 +7139,9 @@ create index refund_requests_charge_id_idx on billing.refund_requests using btre
 create index refund_requests_next_attempt_at_idx on billing.refund_requests using btree (next_attempt_at)
   where (status = 'pending'::text);
 
+create index refund_requests_pending_created_at_idx on billing.refund_requests using btree (created_at)
+  where (status = 'pending'::text);
+
 create index refund_requests_purchase_id_idx on billing.refund_requests using btree (purchase_id);
 
 create trigger refund_requests_after_change_audit
@@ -6540,6 +7244,12 @@ create index stripe_events_customer_payload_idx on billing.stripe_events using b
   where (payload is not null);
 
 create index stripe_events_next_attempt_at_idx on billing.stripe_events using btree (next_attempt_at)
+  where (status = 'pending'::text);
+
+create index stripe_events_parked_received_at_idx on billing.stripe_events using btree (received_at)
+  where (status = 'parked'::text);
+
+create index stripe_events_pending_received_at_idx on billing.stripe_events using btree (received_at)
   where (status = 'pending'::text);
 
 create index stripe_events_purchase_id_idx on billing.stripe_events using btree (purchase_id)
@@ -6691,6 +7401,9 @@ create table "billing"."usage_checks" (
 
 alter table "billing"."usage_checks"
   enable row level security;
+
+create index usage_checks_drift_run_at_idx on billing.usage_checks using btree (run_at)
+  where (verdict = 'drift'::text);
 
 create index usage_checks_metric_id_idx on billing.usage_checks using btree (metric_id);
 
@@ -6856,6 +7569,12 @@ alter table "billing"."usage_outbox"
 
 create index usage_outbox_ledger_idx on billing.usage_outbox using btree (stripe_customer_id, metric_id, period_start);
 
+create index usage_outbox_parked_created_at_idx on billing.usage_outbox using btree (created_at)
+  where (status = 'parked'::text);
+
+create index usage_outbox_pending_created_at_idx on billing.usage_outbox using btree (created_at)
+  where (status = 'pending'::text);
+
 create index usage_outbox_pending_idx on billing.usage_outbox using btree (stripe_customer_id, meter_event_name, id)
   where (status = 'pending'::text);
 
@@ -6913,6 +7632,19 @@ comment on table "billing"."usage_requests" is 'Requests of public.consume_usage
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."usage_requests" to "postgres";
 
+-- billing/types/health_finding
+
+create type "billing"."health_finding" as (
+  "check_name" text,
+  "value"      numeric,
+  "since"      timestamp with time zone,
+  "note"       text
+);
+
+comment on type "billing"."health_finding" is 'What a check found; note says more than the hint of its threshold. Without a value it could not be computed.';
+
+grant usage on type "billing"."health_finding" to "postgres";
+
 -- billing/views/add_ons
 
 create view "billing"."add_ons" with (security_invoker=true) AS  SELECT l.user_id,
@@ -6950,6 +7682,21 @@ comment on view "billing"."disputes" is 'For operators: all disputes, the most u
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."disputes" to "postgres";
 
+-- billing/views/health
+
+create view "billing"."health" with (security_invoker=true) AS  SELECT check_name,
+    status,
+    value,
+    threshold,
+    since,
+    hint,
+    unit
+   FROM billing.run_checks() c(check_name, status, value, threshold, since, hint, unit);
+
+comment on view "billing"."health" is 'For operators and monitors: one row per check, ok, warn or fail, the worst first. value and threshold are in unit.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."health" to "postgres";
+
 -- billing/views/ledger_balances
 
 create view "billing"."ledger_balances" with (security_invoker=true) AS  SELECT a.id AS account_id,
@@ -6964,6 +7711,146 @@ create view "billing"."ledger_balances" with (security_invoker=true) AS  SELECT 
 comment on view "billing"."ledger_balances" is 'What every account comes to. Over all of a currency the sum is zero.';
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."ledger_balances" to "postgres";
+
+-- billing/views/monitor_balances
+
+create view "billing"."monitor_balances" AS  SELECT a.kind,
+    a.currency,
+    (sum(e.amount_minor))::bigint AS balance_minor
+   FROM (billing.ledger_accounts a
+     JOIN billing.ledger_entries e ON ((e.account_id = a.id)))
+  GROUP BY a.kind, a.currency;
+
+comment on view "billing"."monitor_balances" is 'What the accounts of a kind come to; creator: what creators have at Stripe.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."monitor_balances" to "postgres";
+
+-- billing/views/monitor_events
+
+create view "billing"."monitor_events" AS  SELECT received_at,
+    type,
+    status,
+    attempts,
+    EXTRACT(epoch FROM (processed_at - received_at)) AS seconds
+   FROM billing.stripe_events e
+  WHERE (payload IS NOT NULL);
+
+comment on view "billing"."monitor_events" is 'Events of Stripe of the last 90 days, and how long each took.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."monitor_events" to "postgres";
+
+-- billing/views/monitor_problems
+
+create view "billing"."monitor_problems" AS  SELECT kind,
+    count(*) AS open,
+    min(first_seen_at) AS oldest_at,
+    max(last_seen_at) AS newest_at,
+    sum(occurrences) AS occurrences
+   FROM billing.problems p
+  WHERE (resolved_at IS NULL)
+  GROUP BY kind;
+
+comment on view "billing"."monitor_problems" is 'Open problems by kind.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."monitor_problems" to "postgres";
+
+-- billing/views/monitor_revenue
+
+create view "billing"."monitor_revenue" AS  SELECT i.stripe_created_at,
+    COALESCE(s.plan_id, 'other'::text) AS plan_id,
+    i.currency,
+    i.status,
+    i.total_minor,
+    i.amount_paid_minor AS paid_minor
+   FROM (public.invoices i
+     LEFT JOIN public.subscriptions s ON ((s.id = i.subscription_id)));
+
+comment on view "billing"."monitor_revenue" is 'Invoices of subscriptions, without whose they are.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."monitor_revenue" to "postgres";
+
+-- billing/views/monitor_runs
+
+create view "billing"."monitor_runs" AS  SELECT started_at,
+    job,
+    status,
+    seconds
+   FROM billing.recent_runs() r(started_at, job, status, seconds);
+
+comment on view "billing"."monitor_runs" is 'Runs of the scheduled jobs, of three days at least.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."monitor_runs" to "postgres";
+
+-- billing/views/monitor_sales
+
+create view "billing"."monitor_sales" AS  SELECT occurred_at,
+    kind,
+    currency,
+    amount_minor,
+    fee_minor
+   FROM billing.ledger_transactions t;
+
+comment on view "billing"."monitor_sales" is 'Movements of the marketplace''s ledger, without whose they are.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."monitor_sales" to "postgres";
+
+-- billing/views/monitor_subscriptions
+
+create view "billing"."monitor_subscriptions" AS  SELECT s.plan_id,
+    s.status,
+    p.billing_interval,
+    s.currency,
+    count(*) AS subscribers,
+    (sum(
+        CASE p.billing_interval
+            WHEN 'year'::text THEN round(((a.minor)::numeric / 12.0))
+            ELSE (a.minor)::numeric
+        END) FILTER (WHERE (s.status = ANY (ARRAY['active'::text, 'past_due'::text]))))::bigint AS monthly_minor
+   FROM (((public.subscriptions s
+     LEFT JOIN public.prices p ON ((p.lookup_key = s.price_lookup_key)))
+     LEFT JOIN public.price_currency_options o ON (((o.lookup_key = s.price_lookup_key) AND (o.currency = s.currency))))
+     CROSS JOIN LATERAL ( SELECT (s.quantity *
+                CASE
+                    WHEN (s.currency = p.currency) THEN p.unit_amount_minor
+                    ELSE o.unit_amount_minor
+                END) AS minor) a)
+  WHERE (s.status <> ALL (ARRAY['canceled'::text, 'incomplete_expired'::text]))
+  GROUP BY s.plan_id, s.status, p.billing_interval, s.currency;
+
+comment on view "billing"."monitor_subscriptions" is 'Living subscriptions, and what they bring in a month at the prices of the catalogue, without overage, discounts and taxes.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."monitor_subscriptions" to "postgres";
+
+-- billing/views/monitor_usage
+
+create view "billing"."monitor_usage" AS  SELECT day,
+    metric_id,
+    count(*) AS people,
+    sum(used) AS used,
+    sum(overage) AS overage,
+    sum(overage_minor) AS overage_minor,
+    count(*) FILTER (WHERE (used >= allowance)) AS at_limit
+   FROM ( SELECT usage_days.day,
+            usage_days.metric_id,
+            usage_days.used,
+            usage_days.allowance,
+            usage_days.overage,
+            usage_days.overage_minor
+           FROM billing.usage_days
+        UNION ALL
+         SELECT usage_counters.period_day,
+            usage_counters.metric_id,
+            usage_counters.used,
+            usage_counters.allowance,
+            usage_counters.overage,
+            usage_counters.overage_minor
+           FROM billing.usage_counters
+          WHERE (usage_counters.used > 0)) d
+  GROUP BY day, metric_id;
+
+comment on view "billing"."monitor_usage" is 'What was used by the day and metric (people who used any), and how many of them reached their allowance.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."monitor_usage" to "postgres";
 
 -- billing_months/schema
 
@@ -9161,6 +10048,8 @@ begin
   if p_fault is null then
     update billing.problems p set resolved_at = now()
     where p.kind = 'audit_broken' and p.resolved_at is null;
+    insert into billing.health_marks as m (name, at) values ('audit_verified', now())
+    on conflict (name) do update set at = excluded.at;
   else
     perform billing.report_problem('audit_broken', coalesce(p_fault ->> 'fault', 'unknown'), p_fault);
   end if;
@@ -9606,6 +10495,49 @@ comment on function "public"."purchases_of_buyer"(uuid) is 'Purchases whose end 
 revoke all on function "public"."purchases_of_buyer"(uuid) from public;
 
 grant execute on function "public"."purchases_of_buyer"(uuid) to "postgres", "service_role";
+
+-- public/functions/read_health
+
+create or replace function public.read_health (
+  p_max_age_seconds integer default 10
+)
+  returns jsonb
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_answer jsonb := billing.health_answer_of(p_max_age_seconds);
+begin
+  perform billing.require(p_max_age_seconds between 0 and 3600, 'p_max_age_seconds is not between 0 and 3600');
+  if v_answer is not null then
+    return v_answer;
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended('tollgate read_health', 0));
+  -- Who waited finds what the one before computed.
+  v_answer := billing.health_answer_of(p_max_age_seconds);
+  if v_answer is not null then
+    return v_answer;
+  end if;
+  select jsonb_build_object(
+    'status', case when bool_or(c.status = 'fail') then 'fail' when bool_or(c.status = 'warn') then 'warn' else 'ok' end,
+    'at', clock_timestamp(),
+    'checks', jsonb_agg(to_jsonb(c))
+  ) into v_answer
+  from billing.run_checks() c;
+  if not current_setting('transaction_read_only')::boolean then
+    insert into billing.health_answer as a (at, answer) values (clock_timestamp(), v_answer)
+    on conflict (id) do update set at = excluded.at, answer = excluded.answer;
+  end if;
+  return v_answer;
+end;
+$function$;
+
+comment on function "public"."read_health"(integer) is '{status, at, checks: [{check_name, status, value, threshold, since, hint, unit}]}, the worst first; not older than p_max_age_seconds. status is that of the worst check.';
+
+revoke all on function "public"."read_health"(integer) from public;
+
+grant execute on function "public"."read_health"(integer) to "postgres", "service_role";
 
 -- public/functions/receive_stripe_event
 

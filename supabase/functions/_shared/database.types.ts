@@ -849,6 +849,9 @@ isOneToOne: false
 "purchases_of_buyer":
 { Args: { "p_user_id": string }; Returns: string[]
                            },
+"read_health":
+{ Args: { "p_max_age_seconds"?: number }; Returns: Json
+                           },
 "receive_stripe_event":
 { Args: { "p_api_version"?: string,"p_created": string,"p_id": string,"p_payload": Json,"p_purchase_id"?: string,"p_stripe_account_id"?: string,"p_stripe_customer_id"?: string,"p_type": string }; Returns: string
                            },

@@ -14,6 +14,7 @@ export * from "./db/changes.ts";
 export * from "./db/conversations.ts";
 export * from "./db/customers.ts";
 export * from "./db/events.ts";
+export * from "./db/health.ts";
 export * from "./db/marketplace.ts";
 export * from "./db/messages.ts";
 export * from "./db/notifications.ts";

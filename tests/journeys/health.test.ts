@@ -1,0 +1,191 @@
+import assert from "node:assert/strict";
+import postgres from "postgres";
+import { SECRET_KEY, startStack } from "../../local/stack.ts";
+import { ROOT, run } from "../support/run.ts";
+import { eventually, signUp, sql, stack } from "../support/stack.ts";
+
+interface Answer {
+  status: number;
+  ms: number;
+  text: string;
+  body: { status?: string; checks?: { check_name: string; status: string; hint: string }[] };
+  headers: Headers;
+}
+
+async function ask(
+  headers: Record<string, string> = {},
+  { method = "GET", api = stack().api_url } = {},
+): Promise<Answer> {
+  const begun = performance.now();
+  const response = await fetch(`${api}/functions/v1/health`, { method, headers });
+  const text = await response.text();
+  const ms = performance.now() - begun;
+  const body = text === "" ? {} : JSON.parse(text);
+  return { status: response.status, ms, text, body, headers: response.headers };
+}
+
+const asOperator = () => ask({ apikey: stack().secret_key });
+
+/** What this process said within five seconds it says again. */
+const forgotten = () => new Promise((resolve) => setTimeout(resolve, 15_500));
+
+/** Whatever other tests left behind is no failure while `work` runs, and its own cause is. */
+async function withFailure(work: (db: postgres.Sql) => Promise<void>): Promise<void> {
+  const db = sql({ max: 2 });
+  await db`update billing.health_thresholds set fail = fail + 1000000000, warn = warn + 1000000000`;
+  try {
+    await work(db);
+  } finally {
+    await db`update billing.health_thresholds set fail = fail - 1000000000, warn = warn - 1000000000`;
+    await db`delete from billing.health_thresholds where check_name = 'of_a_test'`;
+    await db.end();
+  }
+}
+
+/** A check without its function, which fails. */
+const breakIt = (db: postgres.Sql) =>
+  db`insert into billing.health_thresholds (check_name, check_function, unit, fail, hint)
+    values ('of_a_test', 'check_of_a_test', 'tests', 1, 'The cause is secret.')`;
+
+Deno.test("anybody learns whether all is well, and only the secret key what is not", async (t) => {
+  await withFailure(async (db) => {
+    const { token } = await signUp("monitor");
+    const { publishable_key, secret_key } = stack();
+    const anybody: [string, Record<string, string>][] = [
+      ["a stranger", {}],
+      ["the publishable key", { apikey: publishable_key }],
+      ["a user", { apikey: publishable_key, authorization: `Bearer ${token}` }],
+      ["a key that is not ours", { apikey: "sb_secret_of_somebody_else" }],
+      ["the secret key in the wrong place", { authorization: `Bearer ${secret_key}` }],
+    ];
+    await forgotten();
+    for (const [who, headers] of anybody) {
+      await t.step(`${who}: well`, async () => {
+        const { status, text, body, headers: answered } = await ask(headers);
+        assert.equal(status, 200, text);
+        assert.deepEqual(Object.keys(body), ["status"]);
+        assert.ok(body.status === "ok" || body.status === "warn", text);
+        assert.equal(answered.get("cache-control"), "no-store");
+        assert.equal(answered.get("content-type"), "application/json");
+      });
+    }
+    await breakIt(db);
+    await t.step("the secret key sees a failure at once, with its reason", async () => {
+      const { status, body } = await asOperator();
+      assert.equal(status, 503);
+      assert.equal(body.status, "fail");
+      const first = body.checks?.[0];
+      assert.equal(first?.check_name, "of_a_test");
+      assert.equal(first?.status, "fail");
+      assert.match(first?.hint ?? "", /cannot be computed/);
+      assert.ok((body.checks?.length ?? 0) > 40);
+    });
+    await forgotten();
+    for (const [who, headers] of anybody) {
+      await t.step(`${who}: failing, without details`, async () => {
+        const { status, text } = await ask(headers);
+        assert.equal(status, 503);
+        assert.equal(text, '{"status":"fail"}');
+      });
+    }
+    await t.step("HEAD says the same without a body", async () => {
+      const head = await ask({}, { method: "HEAD" });
+      assert.deepEqual([head.status, head.text], [503, ""]);
+      assert.deepEqual([(await ask({ apikey: secret_key }, { method: "HEAD" })).status], [503]);
+    });
+    await t.step("npm run health prints it and ends with 2", async () => {
+      const outcome = await health([]);
+      assert.equal(outcome.code, 2, outcome.stderr);
+      assert.match(outcome.stdout, /✗ of_a_test/);
+      assert.match(outcome.stdout, /The cause is secret|cannot be computed/);
+      assert.match(outcome.stdout, /fail\. \d+ checks, \d+ warn, 1 fail\./);
+    });
+    await db`delete from billing.health_thresholds where check_name = 'of_a_test'`;
+    await t.step("and well again: 0, with --all every check", async () => {
+      assert.equal((await asOperator()).status, 200);
+      const outcome = await health(["--all"]);
+      assert.equal(outcome.code, 0, outcome.stdout);
+      assert.match(outcome.stdout, /✓ inbox_lag/);
+    });
+  });
+});
+
+function health(args: string[]) {
+  return run(Deno.execPath(), ["run", "-A", `${ROOT}local/operator/health.ts`, ...args], {
+    env: { SUPABASE_URL: stack().api_url, SUPABASE_SECRET_KEY: stack().secret_key },
+  });
+}
+
+Deno.test("nothing but looking is allowed", async () => {
+  for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
+    const { status, text } = await ask({ apikey: stack().secret_key }, { method });
+    assert.equal(status, 405, text);
+    assert.equal(JSON.parse(text).error.code, "method_not_allowed");
+  }
+});
+
+Deno.test("strangers who ask a thousand times have the checks computed a few times", async () => {
+  const db = sql({ max: 1 });
+  const written = async () => {
+    await db`select pg_stat_clear_snapshot()`;
+    const [row] = await db<{ calls: string }[]>`
+      select n_tup_upd + n_tup_ins as calls from pg_stat_user_tables where relname = 'health_answer'`;
+    return Number(row?.calls);
+  };
+  try {
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    const before = await written();
+    for (let round = 0; round < 20; round++) {
+      const answers = await Promise.all(Array.from({ length: 50 }, () => ask()));
+      assert.ok(answers.every(({ status }) => status === 200 || status === 503));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    const computed = await written() - before;
+    assert.ok(computed <= 6, `${computed} times`);
+  } finally {
+    await db.end();
+  }
+});
+
+Deno.test("a database that hangs is a failure within five seconds", async () => {
+  const db = sql({ max: 1 });
+  await forgotten();
+  try {
+    await db.begin(async (transaction) => {
+      await transaction`lock table billing.health_answer in access exclusive mode`;
+      for (const headers of [{}, { apikey: stack().secret_key }]) {
+        const { status, ms, body } = await ask(headers);
+        assert.equal(status, 503);
+        assert.equal(body.status, "fail");
+        assert.ok(ms < 5_000, `${ms} ms`);
+      }
+    });
+  } finally {
+    await db.end();
+  }
+  await eventually(asOperator, ({ body }) => (body.checks?.length ?? 0) > 40);
+});
+
+Deno.test("a database that is gone is a failure within five seconds", async () => {
+  const own = await startStack({ web: false, cron: false, log: () => {} });
+  try {
+    const operator = { apikey: SECRET_KEY };
+    const well = await ask(operator, { api: own.apiUrl });
+    assert.ok((well.body.checks?.length ?? 0) > 40, well.text);
+    const pid = Deno.readTextFileSync(`${own.dataDir}/postgres/postmaster.pid`).split("\n")[0];
+    Deno.kill(Number(pid), "SIGQUIT");
+    for (const headers of [operator, {}]) {
+      const { status, ms, text } = await ask(headers, { api: own.apiUrl });
+      assert.equal(status, 503, text);
+      assert.equal(JSON.parse(text).status, "fail");
+      assert.ok(ms < 5_000, `${ms} ms`);
+    }
+    const outcome = await run(Deno.execPath(), ["run", "-A", `${ROOT}local/operator/health.ts`], {
+      env: { SUPABASE_URL: own.apiUrl, SUPABASE_SECRET_KEY: SECRET_KEY },
+    });
+    assert.equal(outcome.code, 1);
+    assert.match(outcome.stderr, /health answered 503/);
+  } finally {
+    await own.stop();
+  }
+});
