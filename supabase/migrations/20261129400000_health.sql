@@ -314,8 +314,7 @@ begin
   with runs as (
     select d.jobid, max(d.start_time) as last_start,
       max(d.runid) filter (where d.status in ('succeeded', 'failed')) as last_run
-    from cron.job_run_details d
-    where d.runid > (select max(l.runid) - 40000 from cron.job_run_details l)
+    from (select l.* from cron.job_run_details l order by l.runid desc limit 40000) d
     group by d.jobid
   ), jobs as (
     -- pg_cron's names have a collation of their own.

@@ -21,8 +21,8 @@ security definer
 set search_path = ''
 as $$
   select d.start_time, j.jobname::text, d.status, extract(epoch from d.end_time - d.start_time)
-  from cron.job_run_details d join cron.job j on j.jobid = d.jobid
-  where d.runid > (select max(l.runid) - 40000 from cron.job_run_details l);
+  from (select l.* from cron.job_run_details l order by l.runid desc limit 40000) d
+  join cron.job j on j.jobid = d.jobid;
 $$;
 
 comment on function billing.recent_runs() is 'The newest runs of the scheduled jobs: more than three days of them.';
