@@ -152,7 +152,8 @@ Deno.test("a database that hangs is a failure within five seconds", async () => 
   try {
     await db.begin(async (transaction) => {
       await transaction`lock table billing.health_answer in access exclusive mode`;
-      for (const headers of [{}, { apikey: stack().secret_key }]) {
+      const callers: Record<string, string>[] = [{}, { apikey: stack().secret_key }];
+      for (const headers of callers) {
         const { status, ms, body } = await ask(headers);
         assert.equal(status, 503);
         assert.equal(body.status, "fail");
@@ -165,29 +166,47 @@ Deno.test("a database that hangs is a failure within five seconds", async () => 
   await eventually(asOperator, ({ body }) => (body.checks?.length ?? 0) > 40);
 });
 
-/** What the function says when the API of its project is at `port`. */
-async function probed(port: number): Promise<{ status: number; ms: number; text: string }[]> {
-  const { code, stdout, stderr } = await run(
-    Deno.execPath(),
-    ["run", "-A", `${ROOT}tests/support/probe.ts`],
-    {
-      env: {
-        SUPABASE_URL: `http://127.0.0.1:${port}`,
-        SUPABASE_SECRET_KEY: stack().secret_key,
-        SUPABASE_PUBLISHABLE_KEY: stack().publishable_key,
-        SITE_URL: stack().web_url,
-      },
+/** What the function says to each key, in a project of its own settings. */
+async function probed(
+  keys: string[],
+  settings: Record<string, string>,
+): Promise<{ status: number; ms: number; text: string }[]> {
+  const { api_url, publishable_key, secret_key, web_url } = stack();
+  const probe = ["run", "-A", `${ROOT}tests/support/probe.ts`];
+  const { code, stdout, stderr } = await run(Deno.execPath(), probe, {
+    env: {
+      SUPABASE_URL: api_url,
+      SUPABASE_SECRET_KEY: secret_key,
+      SUPABASE_PUBLISHABLE_KEY: publishable_key,
+      SITE_URL: web_url,
+      PROBE_KEYS: keys.join(","),
+      ...settings,
     },
-  );
+  });
   assert.equal(code, 0, stderr);
   return JSON.parse(stdout.split("\n").findLast((line) => line.startsWith("[")) ?? "[]");
 }
+
+Deno.test("while the secret key is rotated the old and the new one are both the operator's", async () => {
+  const keys = { default: stack().secret_key, next: "sb_secret_of_tomorrow" };
+  const answers = await probed([...Object.values(keys), "sb_secret_of_yesterday", ""], {
+    SUPABASE_SECRET_KEYS: JSON.stringify(keys),
+  });
+  assert.deepEqual(answers.map(({ text }) => "checks" in JSON.parse(text)), [
+    true,
+    true,
+    false,
+    false,
+  ]);
+});
 
 Deno.test("a database that is away is a failure within five seconds", async (t) => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   const check = async () => {
-    const [operator, stranger] = await probed(port);
+    const [operator, stranger] = await probed([stack().secret_key, ""], {
+      SUPABASE_URL: `http://127.0.0.1:${port}`,
+    });
     for (const answer of [operator, stranger]) {
       assert.equal(answer?.status, 503);
       assert.ok((answer?.ms ?? Infinity) < 5_000, `${answer?.ms} ms`);

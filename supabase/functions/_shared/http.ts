@@ -159,7 +159,8 @@ async function authenticate(
   trace: Trace,
 ): Promise<SupabaseContext<Database>> {
   const { data, error } = await createSupabaseContext<Database>(request, {
-    auth,
+    // Any secret key of the project, so that there can be two while one is being rotated.
+    auth: auth === "secret" ? "secret:*" : auth,
     supabaseOptions: traced(trace),
     ...(auth === "user" && { audience: "authenticated" }),
   });
