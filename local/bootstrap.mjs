@@ -38,6 +38,7 @@ const SCRIPTS = {
   "test:chaos": ["tests/chaos/main.ts"],
   health: ["local/operator/health.ts"],
   rebuild: ["local/operator/rebuild.ts"],
+  restored: ["local/operator/restored.ts"],
   "usage:check": ["local/operator/usage_check.ts"],
   "audit:verify": ["local/operator/audit_verify.ts"],
   licences: ["tests/support/licences.ts"],

@@ -98,6 +98,111 @@ revoke all on function "billing"."admit_overage"(uuid, text, bigint) from public
 
 grant execute on function "billing"."admit_overage"(uuid, text, bigint) to "postgres";
 
+-- billing/functions/adopt_one
+
+create or replace function billing.adopt_one (
+  p_check billing.usage_checks
+)
+  returns table (
+    taken bigint,
+    lost  bigint
+  )
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_ledger billing.overage_usage;
+  v_row record;
+  v_left bigint;
+begin
+  -- The account before the ledger, as everywhere.
+  perform from billing.overage_accounts a where a.user_id = p_check.user_id for no key update;
+  select * into v_ledger from billing.overage_usage u
+  where u.stripe_customer_id = p_check.stripe_customer_id and u.metric_id = p_check.metric_id
+    and u.period_start = p_check.period_start for no key update;
+  select p_check.stripe - (s.sent - s.adjusted) into v_left
+  from public.usage_sums(p_check.stripe_customer_id, '-infinity') s
+  where s.metric_id = p_check.metric_id and s.period_start = p_check.period_start;
+  taken := greatest(v_left, 0);
+  -- Rows that were sent after the backup, in the order in which they were.
+  for v_row in
+    select o.id, o.quantity from billing.usage_outbox o
+    where o.stripe_customer_id = p_check.stripe_customer_id and o.metric_id = p_check.metric_id
+      and o.period_start = p_check.period_start and o.kind = 'event' and o.status <> 'sent'
+    order by o.id
+  loop
+    if v_row.quantity <= v_left then
+      perform public.usage_sent(v_row.id);
+      v_left := v_left - v_row.quantity;
+    end if;
+  end loop;
+  -- Then what was not claimed at the time of the backup, then what was used after it, of which no row is left.
+  lost := greatest(v_left - coalesce((
+    select h.unclaimed from billing.held_usage h
+    where h.stripe_customer_id = p_check.stripe_customer_id and h.metric_id = p_check.metric_id
+      and h.period_start = p_check.period_start
+  ), 0), 0);
+  if v_left > 0 then
+    perform billing.adopt_quantity(v_ledger, v_left, lost);
+    delete from billing.held_usage h
+    where h.stripe_customer_id = p_check.stripe_customer_id and h.metric_id = p_check.metric_id
+      and h.period_start = p_check.period_start;
+  end if;
+  return next;
+end;
+$function$;
+
+comment on function "billing"."adopt_one"(billing.usage_checks) is 'Makes a ledger row and its outbox say what Stripe counted: taken of what was sent without our knowing, lost of that was never in the ledger.';
+
+revoke all on function "billing"."adopt_one"(billing.usage_checks) from public;
+
+grant execute on function "billing"."adopt_one"(billing.usage_checks) to "postgres";
+
+-- billing/functions/adopt_quantity
+
+create or replace function billing.adopt_quantity (
+  p_ledger   billing.overage_usage,
+  p_quantity bigint,
+  p_lost     bigint
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_price constant numeric := coalesce(
+    (select max(i.unit_amount_minor) from billing.metered_items i
+      where i.user_id = p_ledger.user_id and i.metric_id = p_ledger.metric_id),
+    p_ledger.amount_minor / nullif(p_ledger.quantity, 0), 0
+  );
+begin
+  insert into billing.usage_outbox (
+    stripe_customer_id, metric_id, period_start, user_id, sequence, quantity, identifier, meter_event_name, event_time,
+    status, sent_at, reason
+  )
+  select p_ledger.stripe_customer_id, p_ledger.metric_id, p_ledger.period_start, p_ledger.user_id, p_ledger.sequence + 1,
+    p_quantity, format('%s-%s-%s-%s', p_ledger.stripe_customer_id, p_ledger.metric_id,
+      extract(epoch from p_ledger.period_start)::bigint, p_ledger.sequence + 1),
+    -- Nowhere near the minutes that this period shares with its neighbours.
+    m.meter_event_name, p_ledger.period_start + (p_ledger.period_end - p_ledger.period_start) / 2, 'sent', now(),
+    'taken over from Stripe after a backup was restored'
+  from public.metrics m where m.id = p_ledger.metric_id;
+  update billing.overage_usage u set
+    quantity = u.quantity + p_lost, claimed = u.claimed + p_quantity, sequence = u.sequence + 1,
+    amount_minor = u.amount_minor + round(p_lost * v_price, 6)
+  where u.stripe_customer_id = p_ledger.stripe_customer_id and u.metric_id = p_ledger.metric_id
+    and u.period_start = p_ledger.period_start;
+  update billing.overage_accounts a set spent_minor = billing.overage_spent(a.user_id, a.period_start)
+  where a.user_id = p_ledger.user_id and a.period_start = p_ledger.period_start;
+end;
+$function$;
+
+comment on function "billing"."adopt_quantity"(billing.overage_usage, bigint, bigint) is 'Adds what Stripe counted and we have no row of: as sent, and what was lost of it to ledger and cap, at today''s price.';
+
+revoke all on function "billing"."adopt_quantity"(billing.overage_usage, bigint, bigint) from public;
+
+grant execute on function "billing"."adopt_quantity"(billing.overage_usage, bigint, bigint) to "postgres";
+
 -- billing/functions/agents_changed
 
 create or replace function billing.agents_changed()
@@ -674,8 +779,7 @@ begin
   with runs as (
     select d.jobid, max(d.start_time) as last_start,
       max(d.runid) filter (where d.status in ('succeeded', 'failed')) as last_run
-    from cron.job_run_details d
-    where d.runid > (select max(l.runid) - 40000 from cron.job_run_details l)
+    from (select l.* from cron.job_run_details l order by l.runid desc limit 40000) d
     group by d.jobid
   ), jobs as (
     -- pg_cron's names have a collation of their own.
@@ -731,6 +835,23 @@ comment on function "billing"."check_database"() is 'Whether anything can be wri
 revoke all on function "billing"."check_database"() from public;
 
 grant execute on function "billing"."check_database"() to "postgres";
+
+-- billing/functions/check_hold
+
+create or replace function billing.check_hold()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select 'usage_held', billing.seconds_since(billing.usage_held_at()), billing.usage_held_at(), null;
+$function$;
+
+comment on function "billing"."check_hold"() is 'Whether usage is held back since a backup was restored.';
+
+revoke all on function "billing"."check_hold"() from public;
+
+grant execute on function "billing"."check_hold"() to "postgres";
 
 -- billing/functions/check_inbox
 
@@ -1201,6 +1322,62 @@ comment on function "billing"."check_vault"() is 'Entries of the Vault without w
 revoke all on function "billing"."check_vault"() from public;
 
 grant execute on function "billing"."check_vault"() to "postgres";
+
+-- billing/functions/claim_usage_unheld
+
+create or replace function billing.claim_usage_unheld (
+  p_limit              integer default 1000,
+  p_stripe_customer_id text    default null::text
+)
+  returns bigint
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_row record;
+  v_claimed bigint := 0;
+begin
+  perform billing.require(p_limit between 1 and 10000, 'p_limit is not between 1 and 10000');
+  if p_stripe_customer_id is not null then
+    -- Somebody waits for this customer's usage (their invoice is about to close): wait for its writers.
+    perform from billing.overage_usage u
+    where u.stripe_customer_id = p_stripe_customer_id and u.waiting
+    order by u.stripe_customer_id, u.metric_id, u.period_start for no key update;
+  end if;
+  for v_row in
+    select u.stripe_customer_id, u.metric_id, u.period_start, u.period_end, u.user_id, u.quantity, u.claimed,
+      u.sequence + 1 as sequence, m.meter_event_name
+    from billing.overage_usage u join public.metrics m on m.id = u.metric_id and m.meter_event_name is not null
+    where u.waiting and u.stripe_customer_id = coalesce(p_stripe_customer_id, u.stripe_customer_id)
+    order by u.period_start, u.stripe_customer_id, u.metric_id
+    limit p_limit
+    for no key update of u skip locked
+  loop
+    insert into billing.usage_outbox (
+      stripe_customer_id, metric_id, period_start, user_id, sequence, quantity, identifier, meter_event_name, event_time
+    )
+    values (
+      v_row.stripe_customer_id, v_row.metric_id, v_row.period_start, v_row.user_id, v_row.sequence,
+      v_row.quantity - v_row.claimed,
+      format('%s-%s-%s-%s', v_row.stripe_customer_id, v_row.metric_id,
+        extract(epoch from v_row.period_start)::bigint, v_row.sequence),
+      v_row.meter_event_name, billing.event_time(v_row.period_start, v_row.period_end)
+    );
+    update billing.overage_usage u set claimed = v_row.quantity, sequence = v_row.sequence
+    where u.stripe_customer_id = v_row.stripe_customer_id and u.metric_id = v_row.metric_id
+      and u.period_start = v_row.period_start;
+    v_claimed := v_claimed + 1;
+  end loop;
+  return v_claimed;
+end;
+$function$;
+
+comment on function "billing"."claim_usage_unheld"(integer, text) is 'public.claim_usage() while nothing is held back.';
+
+revoke all on function "billing"."claim_usage_unheld"(integer, text) from public;
+
+grant execute on function "billing"."claim_usage_unheld"(integer, text) to "postgres";
 
 -- billing/functions/consume
 
@@ -3928,8 +4105,8 @@ create or replace function billing.recent_runs()
   set search_path to ''
   AS $function$
   select d.start_time, j.jobname::text, d.status, extract(epoch from d.end_time - d.start_time)
-  from cron.job_run_details d join cron.job j on j.jobid = d.jobid
-  where d.runid > (select max(l.runid) - 40000 from cron.job_run_details l);
+  from (select l.* from cron.job_run_details l order by l.runid desc limit 40000) d
+  join cron.job j on j.jobid = d.jobid;
 $function$;
 
 comment on function "billing"."recent_runs"() is 'The newest runs of the scheduled jobs: more than three days of them.';
@@ -4511,6 +4688,28 @@ comment on function "billing"."refuse_spending"(billing.overage_accounts, text) 
 revoke all on function "billing"."refuse_spending"(billing.overage_accounts, text) from public;
 
 grant execute on function "billing"."refuse_spending"(billing.overage_accounts, text) to "postgres";
+
+-- billing/functions/refuse_while_held
+
+create or replace function billing.refuse_while_held()
+  returns void
+  language plpgsql
+  stable
+  set search_path to ''
+  AS $function$
+begin
+  if billing.usage_held_at() is not null then
+    raise exception 'usage is held back since a backup was restored' using errcode = 'object_not_in_prerequisite_state',
+      hint = 'npm run restored';
+  end if;
+end;
+$function$;
+
+comment on function "billing"."refuse_while_held"() is 'An error, not an empty answer: whoever must know that all is reported may not believe it.';
+
+revoke all on function "billing"."refuse_while_held"() from public;
+
+grant execute on function "billing"."refuse_while_held"() to "postgres";
 
 -- billing/functions/replay_event
 
@@ -5682,6 +5881,23 @@ revoke all on function "billing"."unpaid_status"(public.purchases) from public;
 
 grant execute on function "billing"."unpaid_status"(public.purchases) to "postgres";
 
+-- billing/functions/usage_held_at
+
+create or replace function billing.usage_held_at()
+  returns timestamp with time zone
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select m.at from billing.health_marks m where m.name = 'usage_held';
+$function$;
+
+comment on function "billing"."usage_held_at"() is 'Since when no usage is reported; null: it is.';
+
+revoke all on function "billing"."usage_held_at"() from public;
+
+grant execute on function "billing"."usage_held_at"() to "postgres";
+
 -- billing/functions/write_licence
 
 create or replace function billing.write_licence (
@@ -6271,6 +6487,33 @@ comment on column "billing"."health_thresholds"."warn" is 'From this value on a 
 comment on table "billing"."health_thresholds" is 'What is checked and from which value on it is a warning or a failure. Operators edit warn and fail; <name>:* is for what has no row of its own.';
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."health_thresholds" to "postgres";
+
+-- billing/tables/held_usage
+
+create table "billing"."held_usage" (
+  "stripe_customer_id" text                     not null,
+  "metric_id"          text                     not null,
+  "period_start"       timestamp with time zone not null,
+  "unclaimed"          bigint                   not null,
+  constraint "held_usage_pkey" primary key (stripe_customer_id, metric_id, period_start),
+  constraint "held_usage_unclaimed_check" check ((unclaimed > 0)),
+  constraint "held_usage_metric_id_fkey" foreign key (metric_id) references public.metrics(id)
+);
+
+alter table "billing"."held_usage"
+  enable row level security;
+
+create index held_usage_metric_id_idx on billing.held_usage using btree (metric_id);
+
+create policy "Nobody reads what is held back" on "billing"."held_usage"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."held_usage" is 'While usage is held back: what of the ledger was in no row of the outbox when that began. What is used meanwhile is not among it.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."held_usage" to "postgres";
 
 -- billing/tables/ledger_accounts
 
@@ -7864,6 +8107,138 @@ grant create, usage on schema "billing_months" to "postgres";
 
 alter default privileges for role "postgres" in schema "public" revoke all on FUNCTIONS from public;
 
+-- public/functions/adopt_customer
+
+create or replace function public.adopt_customer (
+  p_user_id            uuid,
+  p_stripe_customer_id text
+)
+  returns text
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_linked constant text := (select c.stripe_customer_id from public.customers c where c.user_id = p_user_id);
+begin
+  perform billing.require(p_user_id is not null and p_stripe_customer_id ~ '^cus_\w+$', 'a user and a customer are needed');
+  if v_linked = p_stripe_customer_id then
+    return 'known';
+  elsif exists (select from billing.deletions d where d.user_id = p_user_id) then
+    return 'known';
+  elsif v_linked is not null then
+    perform billing.report_problem('second_customer', p_stripe_customer_id,
+      jsonb_build_object('user_id', p_user_id, 'linked', v_linked));
+    return 'other_customer';
+  elsif not exists (select from auth.users u where u.id = p_user_id) then
+    perform billing.report_problem('customer_without_user', p_stripe_customer_id, jsonb_build_object('user_id', p_user_id));
+    return 'no_user';
+  end if;
+  insert into public.customers (user_id, stripe_customer_id) values (p_user_id, p_stripe_customer_id);
+  return 'linked';
+end;
+$function$;
+
+comment on function "public"."adopt_customer"(uuid, text) is 'After a backup was restored: binds a customer of Stripe''s to the user whose id we wrote there, unless we know better. linked, known, no_user or other_customer; the last two are told to an operator.';
+
+revoke all on function "public"."adopt_customer"(uuid, text) from public;
+
+grant execute on function "public"."adopt_customer"(uuid, text) to "postgres", "service_role";
+
+-- public/functions/adopt_purchase
+
+create or replace function public.adopt_purchase (
+  p_purchase_id  uuid,
+  p_buyer_id     uuid,
+  p_session_id   text,
+  p_listing_id   uuid,
+  p_kind         text,
+  p_amount_minor bigint,
+  p_currency     text,
+  p_fee_bps      integer,
+  p_fee_minor    bigint
+)
+  returns text
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(p_purchase_id is not null and p_session_id <> '', 'a purchase and its session are needed');
+  if exists (select from public.purchases p where p.id = p_purchase_id) then
+    -- Its session may be a later one than that of the backup.
+    update public.purchases p set checkout_session_id = p_session_id, session_status = null, due_at = now()
+    where p.id = p_purchase_id and p.paid_at is null and p.checkout_session_id is distinct from p_session_id
+      and not exists (select from public.purchases o where o.checkout_session_id = p_session_id);
+    return 'known';
+  end if;
+  insert into public.purchases (
+    id, buyer_id, listing_id, seller_id, kind, title, amount_minor, currency, fee_bps, fee_minor, checkout_session_id, due_at
+  )
+  select p_purchase_id, u.id, l.id, l.seller_id, p_kind, l.title, p_amount_minor, p_currency, p_fee_bps, p_fee_minor,
+    p_session_id, now()
+  from public.listings l, auth.users u
+  where l.id = p_listing_id and u.id = p_buyer_id
+    and not exists (select from billing.deletions d where d.user_id = u.id)
+    and not exists (
+      select from public.purchases o where o.buyer_id = u.id and o.listing_id = l.id and o.holds
+    );
+  if found then
+    return 'recreated';
+  end if;
+  perform billing.report_problem('sale_without_row', p_purchase_id::text, jsonb_build_object(
+    'session', p_session_id, 'buyer_id', p_buyer_id, 'listing_id', p_listing_id
+  ));
+  return 'lost';
+end;
+$function$;
+
+comment on function "public"."adopt_purchase"(uuid, uuid, text, uuid, text, bigint, text, integer, bigint) is 'After a backup was restored: makes the row of a sale again from its Checkout session. recreated, known or, told to an operator, lost (a credit pack, whose credit Stripe has anyway; buyer or listing gone; or the buyer has another purchase of it).';
+
+revoke all on function "public"."adopt_purchase"(uuid, uuid, text, uuid, text, bigint, text, integer, bigint) from public;
+
+grant execute on function "public"."adopt_purchase"(uuid, uuid, text, uuid, text, bigint, text, integer, bigint) to "postgres", "service_role";
+
+-- public/functions/adopt_usage
+
+create or replace function public.adopt_usage()
+  returns table (
+    stripe_customer_id text,
+    metric_id          text,
+    period_start       timestamp with time zone,
+    taken              bigint,
+    lost               bigint
+  )
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_check billing.usage_checks;
+begin
+  perform billing.require(billing.usage_held_at() is not null, 'usage is not held back');
+  for v_check in
+    select distinct on (c.stripe_customer_id, c.metric_id, c.period_start) c.* from billing.usage_checks c
+    where c.run_at >= billing.usage_held_at()
+    order by c.stripe_customer_id, c.metric_id, c.period_start, c.id desc
+  loop
+    select a.taken, a.lost into taken, lost from billing.adopt_one(v_check) a;
+    if taken > 0 then
+      stripe_customer_id := v_check.stripe_customer_id;
+      metric_id := v_check.metric_id;
+      period_start := v_check.period_start;
+      return next;
+    end if;
+  end loop;
+end;
+$function$;
+
+comment on function "public"."adopt_usage"() is 'Takes over what Stripe had counted at the checks since usage is held back, and answers where it was more than we had sent: taken, and lost of that, which is in no row of ours.';
+
+revoke all on function "public"."adopt_usage"() from public;
+
+grant execute on function "public"."adopt_usage"() to "postgres", "service_role";
+
 -- public/functions/apply_customer_snapshot
 
 create or replace function public.apply_customer_snapshot (
@@ -8380,46 +8755,13 @@ create or replace function public.claim_usage (
   security definer
   set search_path to ''
   AS $function$
-declare
-  v_row record;
-  v_claimed bigint := 0;
 begin
-  perform billing.require(p_limit between 1 and 10000, 'p_limit is not between 1 and 10000');
-  if p_stripe_customer_id is not null then
-    -- Somebody waits for this customer's usage (their invoice is about to close): wait for its writers.
-    perform from billing.overage_usage u
-    where u.stripe_customer_id = p_stripe_customer_id and u.waiting
-    order by u.stripe_customer_id, u.metric_id, u.period_start for no key update;
-  end if;
-  for v_row in
-    select u.stripe_customer_id, u.metric_id, u.period_start, u.period_end, u.user_id, u.quantity, u.claimed,
-      u.sequence + 1 as sequence, m.meter_event_name
-    from billing.overage_usage u join public.metrics m on m.id = u.metric_id and m.meter_event_name is not null
-    where u.waiting and u.stripe_customer_id = coalesce(p_stripe_customer_id, u.stripe_customer_id)
-    order by u.period_start, u.stripe_customer_id, u.metric_id
-    limit p_limit
-    for no key update of u skip locked
-  loop
-    insert into billing.usage_outbox (
-      stripe_customer_id, metric_id, period_start, user_id, sequence, quantity, identifier, meter_event_name, event_time
-    )
-    values (
-      v_row.stripe_customer_id, v_row.metric_id, v_row.period_start, v_row.user_id, v_row.sequence,
-      v_row.quantity - v_row.claimed,
-      format('%s-%s-%s-%s', v_row.stripe_customer_id, v_row.metric_id,
-        extract(epoch from v_row.period_start)::bigint, v_row.sequence),
-      v_row.meter_event_name, billing.event_time(v_row.period_start, v_row.period_end)
-    );
-    update billing.overage_usage u set claimed = v_row.quantity, sequence = v_row.sequence
-    where u.stripe_customer_id = v_row.stripe_customer_id and u.metric_id = v_row.metric_id
-      and u.period_start = v_row.period_start;
-    v_claimed := v_claimed + 1;
-  end loop;
-  return v_claimed;
+  perform billing.refuse_while_held();
+  return billing.claim_usage_unheld(p_limit, p_stripe_customer_id);
 end;
 $function$;
 
-comment on function "public"."claim_usage"(integer, text) is 'Makes outbox rows of what the ledger holds beyond what is claimed, and answers how many. With a customer only theirs, and all of it; without, rows that somebody is writing to are left to the next call.';
+comment on function "public"."claim_usage"(integer, text) is 'Makes outbox rows of what the ledger holds beyond what is claimed, and answers how many. With a customer only theirs, and all of it; without, rows that somebody is writing to are left to the next call. An error while usage is held back.';
 
 revoke all on function "public"."claim_usage"(integer, text) from public;
 
@@ -9128,6 +9470,33 @@ revoke all on function "public"."finish_stripe_event"(text, text) from public;
 
 grant execute on function "public"."finish_stripe_event"(text, text) to "postgres", "service_role";
 
+-- public/functions/hold_usage
+
+create or replace function public.hold_usage()
+  returns timestamp with time zone
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  -- Waits for who is leasing: afterwards nobody takes a row.
+  perform pg_advisory_xact_lock(hashtextextended('tollgate lease_usage', 0));
+  insert into billing.health_marks (name, at) values ('usage_held', now()) on conflict (name) do nothing;
+  if found then
+    insert into billing.held_usage (stripe_customer_id, metric_id, period_start, unclaimed)
+    select u.stripe_customer_id, u.metric_id, u.period_start, u.quantity - u.claimed
+    from billing.overage_usage u where u.waiting;
+  end if;
+  return billing.usage_held_at();
+end;
+$function$;
+
+comment on function "public"."hold_usage"() is 'From now on no usage is claimed or sent: who tries gets an error and tries again. Answers since when. See release_usage().';
+
+revoke all on function "public"."hold_usage"() from public;
+
+grant execute on function "public"."hold_usage"() to "postgres", "service_role";
+
 -- public/functions/is_current_checkout
 
 create or replace function public.is_current_checkout (
@@ -9341,6 +9710,7 @@ begin
   perform billing.require(p_limit between 1 and 1000, 'p_limit is not between 1 and 1000');
   -- One at a time: two that look at the same moment could each find another first row of one customer.
   perform pg_advisory_xact_lock(hashtextextended('tollgate lease_usage', 0));
+  perform billing.refuse_while_held();
   -- A lease that ran out without a word: its holder may have got through.
   update billing.usage_outbox o
   set uncertain_since = coalesce(o.uncertain_since, o.lease_until - interval '60 seconds'), lease_until = null
@@ -10374,6 +10744,37 @@ revoke all on function "public"."notification_sent"(bigint) from public;
 
 grant execute on function "public"."notification_sent"(bigint) to "postgres", "service_role";
 
+-- public/functions/open_ledgers
+
+create or replace function public.open_ledgers()
+  returns bigint
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_opened bigint;
+begin
+  perform billing.require(billing.usage_held_at() is not null, 'usage is not held back');
+  -- Periods that began since the backup, of which Stripe may have counted something.
+  insert into billing.overage_usage (stripe_customer_id, metric_id, period_start, period_end, user_id, quantity, amount_minor)
+  select c.stripe_customer_id, i.metric_id, i.period_start, i.period_end, i.user_id, 0, 0
+  from billing.metered_items i join public.customers c on c.user_id = i.user_id
+  on conflict (stripe_customer_id, metric_id, period_start) do nothing;
+  get diagnostics v_opened = row_count;
+  -- Beyond every identifier that was used since the backup: a claim is made every five minutes and with some events.
+  update billing.overage_usage u set sequence = (u.sequence / 1000000 + 1) * 1000000
+  where u.period_end > billing.usage_held_at() - interval '35 days';
+  return v_opened;
+end;
+$function$;
+
+comment on function "public"."open_ledgers"() is 'Ledger rows for the billing periods of today, so that they are checked, and sequences that no lost row has used.';
+
+revoke all on function "public"."open_ledgers"() from public;
+
+grant execute on function "public"."open_ledgers"() to "postgres", "service_role";
+
 -- public/functions/platform_ledger
 
 create or replace function public.platform_ledger()
@@ -10699,6 +11100,24 @@ comment on function "public"."refund_sent"(uuid, text) is 'Stripe has made this 
 revoke all on function "public"."refund_sent"(uuid, text) from public;
 
 grant execute on function "public"."refund_sent"(uuid, text) to "postgres", "service_role";
+
+-- public/functions/release_usage
+
+create or replace function public.release_usage()
+  returns void
+  language sql
+  security definer
+  set search_path to ''
+  AS $function$
+  delete from billing.held_usage;
+  delete from billing.health_marks m where m.name = 'usage_held';
+$function$;
+
+comment on function "public"."release_usage"() is 'Usage is reported again.';
+
+revoke all on function "public"."release_usage"() from public;
+
+grant execute on function "public"."release_usage"() to "postgres", "service_role";
 
 -- public/functions/relink_customer
 

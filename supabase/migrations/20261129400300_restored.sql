@@ -9,6 +9,24 @@
 --
 -- `npm run restored` does all of it in order.
 
+create table billing.held_usage (
+  stripe_customer_id text not null,
+  metric_id text not null references public.metrics (id),
+  period_start timestamptz not null,
+  unclaimed bigint not null check (unclaimed > 0),
+  primary key (stripe_customer_id, metric_id, period_start)
+);
+
+create index held_usage_metric_id_idx on billing.held_usage (metric_id);
+
+comment on table billing.held_usage is
+  'While usage is held back: what of the ledger was in no row of the outbox when that began. What is used meanwhile is not among it.';
+
+alter table billing.held_usage enable row level security;
+revoke all on billing.held_usage from public, anon, authenticated, service_role;
+create policy "Nobody reads what is held back" on billing.held_usage
+  for all to anon, authenticated using (false) with check (false);
+
 create function billing.usage_held_at() returns timestamptz
 language sql stable
 set search_path = ''
@@ -28,6 +46,11 @@ begin
   -- Waits for who is leasing: afterwards nobody takes a row.
   perform pg_advisory_xact_lock(hashtextextended('tollgate lease_usage', 0));
   insert into billing.health_marks (name, at) values ('usage_held', now()) on conflict (name) do nothing;
+  if found then
+    insert into billing.held_usage (stripe_customer_id, metric_id, period_start, unclaimed)
+    select u.stripe_customer_id, u.metric_id, u.period_start, u.quantity - u.claimed
+    from billing.overage_usage u where u.waiting;
+  end if;
   return billing.usage_held_at();
 end;
 $$;
@@ -41,6 +64,7 @@ language sql
 security definer
 set search_path = ''
 as $$
+  delete from billing.held_usage;
   delete from billing.health_marks m where m.name = 'usage_held';
 $$;
 
@@ -189,9 +213,16 @@ begin
     end if;
   end loop;
   -- Then what was not claimed at the time of the backup, then what was used after it, of which no row is left.
-  lost := greatest(v_left - (v_ledger.quantity - v_ledger.claimed), 0);
+  lost := greatest(v_left - coalesce((
+    select h.unclaimed from billing.held_usage h
+    where h.stripe_customer_id = p_check.stripe_customer_id and h.metric_id = p_check.metric_id
+      and h.period_start = p_check.period_start
+  ), 0), 0);
   if v_left > 0 then
     perform billing.adopt_quantity(v_ledger, v_left, lost);
+    delete from billing.held_usage h
+    where h.stripe_customer_id = p_check.stripe_customer_id and h.metric_id = p_check.metric_id
+      and h.period_start = p_check.period_start;
   end if;
   return next;
 end;

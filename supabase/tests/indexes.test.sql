@@ -207,6 +207,7 @@ insert into queries values
   ('notification_emails_queued_at_idx', $$select min(queued_at) from billing.notification_emails where parked_at is null$$),
   ('notification_emails_parked_at_idx',
     $$select from billing.notification_emails where parked_at is not null order by parked_at limit 1000$$),
+  ('held_usage_metric_id_idx', $$select from billing.held_usage where metric_id = 'message'$$),
   ('deletions_requested_at_idx', $$select min(requested_at) from billing.deletions where finished_at is null$$);
 
 select ok(pg_temp.uses(index_name, query), index_name || ' serves its query') from queries;

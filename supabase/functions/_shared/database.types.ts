@@ -600,7 +600,18 @@ isOneToOne: false
             [_ in never]: never
           }
           Functions: {
-            "apply_customer_snapshot":
+            "adopt_customer":
+{ Args: { "p_stripe_customer_id": string,"p_user_id": string }; Returns: string
+                           },
+"adopt_purchase":
+{ Args: { "p_amount_minor": number,"p_buyer_id": string,"p_currency": string,"p_fee_bps": number,"p_fee_minor": number,"p_kind": string,"p_listing_id": string,"p_purchase_id": string,"p_session_id": string }; Returns: string
+                           },
+"adopt_usage":
+{ Args: Record<PropertyKey, never>; Returns: {
+              "lost": number,"metric_id": string,"period_start": string,"stripe_customer_id": string,"taken": number
+            }[]
+                           },
+"apply_customer_snapshot":
 { Args: { "p_cause"?: string,"p_invoices"?: Json,"p_metering"?: Json,"p_stripe_customer_id": string,"p_subscriptions": Json,"p_token": number }; Returns: Json
                            },
 "apply_purchase_snapshot":
@@ -717,6 +728,9 @@ isOneToOne: false
                            },
 "finish_stripe_event":
 { Args: { "p_id": string,"p_outcome": string }; Returns: undefined
+                           },
+"hold_usage":
+{ Args: Record<PropertyKey, never>; Returns: string
                            },
 "is_current_checkout":
 { Args: { "p_attempt": number,"p_user_id": string }; Returns: boolean
@@ -835,6 +849,9 @@ isOneToOne: false
 "notification_sent":
 { Args: { "p_id": number }; Returns: undefined
                            },
+"open_ledgers":
+{ Args: Record<PropertyKey, never>; Returns: number
+                           },
 "platform_ledger":
 { Args: Record<PropertyKey, never>; Returns: {
               "balance": number,"currency": string,"kind": string
@@ -866,6 +883,9 @@ isOneToOne: false
                            },
 "refund_sent":
 { Args: { "p_id": string,"p_refund": string }; Returns: undefined
+                           },
+"release_usage":
+{ Args: Record<PropertyKey, never>; Returns: undefined
                            },
 "relink_customer":
 { Args: { "p_gone": string,"p_stripe_customer_id": string,"p_user_id": string }; Returns: string

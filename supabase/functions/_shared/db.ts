@@ -23,6 +23,7 @@ export * from "./db/privacy.ts";
 export * from "./db/purchases.ts";
 export * from "./db/rates.ts";
 export * from "./db/reconcile.ts";
+export * from "./db/restored.ts";
 export * from "./db/sellers.ts";
 export * from "./db/sync.ts";
 export * from "./db/usage.ts";

@@ -9,6 +9,7 @@ import {
 
 const OFFER: PurchaseOffer = {
   purchaseId: "p1",
+  listingId: "l1",
   title: "Tutor",
   kind: "one_time",
   amountMinor: 1_000,
@@ -22,7 +23,13 @@ Deno.test("a listing of a creator is sold as a destination charge with our fee",
   const { mode, metadata, payment_intent_data, line_items } = offerParams(OFFER);
   assert.deepEqual({ mode, metadata, payment_intent_data }, {
     mode: "payment",
-    metadata: { purchase_id: "p1" },
+    metadata: {
+      purchase_id: "p1",
+      listing_id: "l1",
+      amount_minor: "1000",
+      fee_bps: "2000",
+      fee_minor: "200",
+    },
     payment_intent_data: {
       metadata: { purchase_id: "p1" },
       transfer_group: "p1",
