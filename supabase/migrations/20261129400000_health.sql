@@ -341,7 +341,10 @@ begin
     end
   from jobs j
   left join runs r on r.jobid = j.jobid
-  left join cron.job_run_details d on d.runid = r.last_run;
+  -- One by one: a join might read the whole history.
+  left join lateral (
+    select l.status, l.return_message from cron.job_run_details l where l.runid = r.last_run limit 1
+  ) d on true;
 end;
 $$;
 
