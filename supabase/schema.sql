@@ -772,6 +772,7 @@ create or replace function billing.check_cron()
   language plpgsql
   stable
   set search_path to ''
+  set enable_seqscan to 'off'
   AS $function$
 begin
   -- pg_cron's history has no index but its key. The newest 40,000 runs are more than three days of all our jobs.
@@ -806,7 +807,10 @@ begin
     end
   from jobs j
   left join runs r on r.jobid = j.jobid
-  left join cron.job_run_details d on d.runid = r.last_run;
+  -- One by one: a join might read the whole history.
+  left join lateral (
+    select l.status, l.return_message from cron.job_run_details l where l.runid = r.last_run limit 1
+  ) d on true;
 end;
 $function$;
 
