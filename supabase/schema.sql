@@ -765,6 +765,26 @@ revoke all on function "billing"."check_calls"() from public;
 
 grant execute on function "billing"."check_calls"() to "postgres";
 
+-- billing/functions/check_catalogue
+
+create or replace function billing.check_catalogue()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select 'catalogue', count(*), min(c.checked_at),
+    string_agg(r.lookup_key || ' ' || coalesce(c.verdict, 'never synced'), ', ' order by r.lookup_key)
+  from public.catalogue_rows() r left join billing.catalogue_checks c on c.lookup_key = r.lookup_key
+  where c.verdict is distinct from 'equal';
+$function$;
+
+comment on function "billing"."check_catalogue"() is 'Rows of the catalogue that are sold and that Stripe has not, or otherwise.';
+
+revoke all on function "billing"."check_catalogue"() from public;
+
+grant execute on function "billing"."check_catalogue"() to "postgres";
+
 -- billing/functions/check_cron
 
 create or replace function billing.check_cron()
@@ -4963,13 +4983,13 @@ create or replace function billing.run_checks()
 declare
   v_function text;
   v_part billing.health_finding[];
-  v_found billing.health_finding[] := '{}';
-  v_errors jsonb := '{}';
+  v_found billing.health_finding[] := '{}'::billing.health_finding[];
+  v_errors jsonb := '{}'::jsonb;
 begin
   for v_function in select distinct t.check_function from billing.health_thresholds t loop
     begin
       execute format('select array_agg(f) from billing.%I() f', v_function) into v_part;
-      v_found := v_found || coalesce(v_part, '{}');
+      v_found := v_found || coalesce(v_part, '{}'::billing.health_finding[]);
     exception when others then
       v_errors := v_errors || jsonb_build_object(v_function, sqlerrm);
     end;
@@ -6190,6 +6210,31 @@ comment on column "billing"."audit_log"."user_id" is 'Whom it is about. No forei
 comment on table "billing"."audit_log" is 'What happened, one row per change, kept for the setting audit_retention_months. Only ever added to.';
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."audit_log" to "postgres";
+
+-- billing/tables/catalogue_checks
+
+create table "billing"."catalogue_checks" (
+  "lookup_key" text                     not null,
+  "verdict"    text                     not null,
+  "checked_at" timestamp with time zone not null default now(),
+  constraint "catalogue_checks_pkey" primary key (lookup_key),
+  constraint "catalogue_checks_verdict_check" check ((verdict = ANY (ARRAY['equal'::text, 'missing'::text, 'differs'::text])))
+);
+
+alter table "billing"."catalogue_checks"
+  enable row level security;
+
+create policy "Nobody reads the checks of the catalogue" on "billing"."catalogue_checks"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."catalogue_checks"."verdict" is 'missing: Stripe has no active price with this lookup key. differs: it has, with another amount, currency, interval or tiers.';
+
+comment on table "billing"."catalogue_checks" is 'What Stripe''s price of each row that is sold was like when it was last looked at.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."catalogue_checks" to "postgres";
 
 -- billing/tables/catalogue_state
 
@@ -8721,6 +8766,48 @@ revoke all on function "public"."begin_sync"(text) from public;
 
 grant execute on function "public"."begin_sync"(text) to "postgres", "service_role";
 
+-- public/functions/catalogue_rows
+
+create or replace function public.catalogue_rows()
+  returns table (
+    lookup_key       text,
+    currency         text,
+    amount_minor     numeric,
+    billing_interval text,
+    tiers_mode       text,
+    tiers            jsonb,
+    options          jsonb
+  )
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select p.lookup_key, p.currency, p.unit_amount_minor::numeric, p.billing_interval, p.tiers_mode, p.tiers, coalesce((
+    select jsonb_object_agg(o.currency, o.unit_amount_minor) from public.price_currency_options o
+    where o.lookup_key = p.lookup_key
+  ), '{}')
+  from public.prices p where p.is_active
+  union all
+  select p.lookup_key, p.currency, trim_scale(p.unit_amount_minor), 'month', null, null, coalesce((
+    select jsonb_object_agg(o.currency, trim_scale(o.unit_amount_minor)) from public.overage_price_currency_options o
+    where o.lookup_key = p.lookup_key
+  ), '{}')
+  from public.overage_prices p where p.is_active
+  union all
+  select p.lookup_key, p.currency, p.price_minor::numeric, null, null, null, coalesce((
+    select jsonb_object_agg(o.currency, o.price_minor) from public.credit_pack_currency_options o
+    where o.lookup_key = p.lookup_key
+  ), '{}')
+  from public.credit_packs p where p.is_active;
+$function$;
+
+comment on function "public"."catalogue_rows"() is 'Everything that is sold by a lookup key: plans, usage beyond them and credit packs. options are amounts in other currencies; billing_interval is null for what is paid once.';
+
+revoke all on function "public"."catalogue_rows"() from public;
+
+grant execute on function "public"."catalogue_rows"() to "postgres", "service_role";
+
 -- public/functions/checkout_terms
 
 create or replace function public.checkout_terms (
@@ -10435,6 +10522,27 @@ comment on function "public"."note_audit_check"(jsonb) is 'What the check of the
 revoke all on function "public"."note_audit_check"(jsonb) from public;
 
 grant execute on function "public"."note_audit_check"(jsonb) to "postgres", "service_role";
+
+-- public/functions/note_catalogue_check
+
+create or replace function public.note_catalogue_check (
+  p_verdicts jsonb
+)
+  returns void
+  language sql
+  security definer
+  set search_path to ''
+  AS $function$
+  insert into billing.catalogue_checks as c (lookup_key, verdict)
+  select v.lookup_key, v.verdict from jsonb_to_recordset(p_verdicts) v (lookup_key text, verdict text)
+  on conflict (lookup_key) do update set verdict = excluded.verdict, checked_at = now();
+$function$;
+
+comment on function "public"."note_catalogue_check"(jsonb) is 'Keeps what was found: [{lookup_key, verdict}].';
+
+revoke all on function "public"."note_catalogue_check"(jsonb) from public;
+
+grant execute on function "public"."note_catalogue_check"(jsonb) to "postgres", "service_role";
 
 -- public/functions/note_deletion_step
 

@@ -65,13 +65,13 @@ as $$
 declare
   v_function text;
   v_part billing.health_finding[];
-  v_found billing.health_finding[] := '{}';
-  v_errors jsonb := '{}';
+  v_found billing.health_finding[] := '{}'::billing.health_finding[];
+  v_errors jsonb := '{}'::jsonb;
 begin
   for v_function in select distinct t.check_function from billing.health_thresholds t loop
     begin
       execute format('select array_agg(f) from billing.%I() f', v_function) into v_part;
-      v_found := v_found || coalesce(v_part, '{}');
+      v_found := v_found || coalesce(v_part, '{}'::billing.health_finding[]);
     exception when others then
       v_errors := v_errors || jsonb_build_object(v_function, sqlerrm);
     end;

@@ -34,6 +34,8 @@ begin
   delete from billing.sync_state;
   delete from net._http_response;
   delete from billing.health_marks where name = 'usage_held';
+  perform public.note_catalogue_check(jsonb_agg(jsonb_build_object('lookup_key', r.lookup_key, 'verdict', 'equal')))
+  from public.catalogue_rows() r;
   delete from billing.reconcile_runs;
   delete from vault.secrets where name in ('project_url', 'secret_key');
   perform vault.create_secret('http://127.0.0.1:9', 'project_url');
@@ -157,6 +159,12 @@ insert into causes values
   ('function_calls', 'fail',
     $$insert into net._http_response (id, error_msg, timed_out) select i, 'Timeout was reached', true from generate_series(1, 15) i$$,
     $$delete from net._http_response$$),
+  ('catalogue', 'warn',
+    $$update billing.catalogue_checks set verdict = 'differs' where lookup_key = 'pro_monthly'$$,
+    $$select public.note_catalogue_check('[{"lookup_key": "pro_monthly", "verdict": "equal"}]')$$),
+  ('catalogue', 'warn',
+    $$insert into public.prices (lookup_key, plan_id, currency, unit_amount_minor, billing_interval) values ('pro_new', 'pro', 'usd', 1, 'month')$$,
+    $$update public.prices set is_active = false where lookup_key = 'pro_new'$$),
   ('usage_held', 'warn',
     $$insert into billing.health_marks (name, at) values ('usage_held', now() - interval '1 minute')$$, $$select public.release_usage()$$),
   ('vault_secrets', 'fail',

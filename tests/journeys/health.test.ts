@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { ROOT, run } from "../support/run.ts";
-import { eventually, signUp, sql, stack } from "../support/stack.ts";
+import { operator } from "../support/sandbox.ts";
+import { eventually, signUp, sql, stack, stripe } from "../support/stack.ts";
 
 interface Answer {
   status: number;
@@ -226,4 +227,40 @@ Deno.test("a database that is away is a failure within five seconds", async (t) 
   listener.close();
   await accepting.catch(() => {});
   await t.step("nobody is there", check);
+});
+
+Deno.test("a price that Stripe has not, or at another amount, is found by reconcile", async (t) => {
+  const db = sql({ max: 1 });
+  const found = async () => {
+    await eventually(
+      () => operator("reconcile"),
+      ({ body }) => (body as { finished?: boolean }).finished === true,
+    );
+    const rows = await db<{ lookup_key: string; verdict: string }[]>`
+      select r.lookup_key, c.verdict from public.catalogue_rows() r
+      left join billing.catalogue_checks c on c.lookup_key = r.lookup_key
+      where c.verdict is distinct from 'equal'`;
+    return rows.map(({ lookup_key, verdict }) => [lookup_key, verdict]);
+  };
+  const [price] = (await stripe().prices.list({ lookup_keys: ["team_yearly"] })).data;
+  assert.ok(price);
+  try {
+    await t.step("Stripe has all that is sold", async () => assert.deepEqual(await found(), []));
+    await t.step("not any more", async () => {
+      await stripe().prices.update(price.id, { active: false });
+      assert.deepEqual(await found(), [["team_yearly", "missing"]]);
+      const { body } = await asOperator();
+      const check = body.checks?.find(({ check_name }) => check_name === "catalogue");
+      assert.match(check?.hint ?? "", /^team_yearly missing; /);
+    });
+    await stripe().prices.update(price.id, { active: true });
+    await t.step("at another amount", async () => {
+      await db`update public.credit_packs set price_minor = price_minor + 1 where lookup_key = 'credits_10'`;
+      assert.deepEqual(await found(), [["credits_10", "differs"]]);
+    });
+  } finally {
+    await stripe().prices.update(price.id, { active: true });
+    await db`update public.credit_packs set price_minor = 1000 where lookup_key = 'credits_10'`;
+    await db.end();
+  }
 });

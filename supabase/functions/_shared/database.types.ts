@@ -643,6 +643,11 @@ isOneToOne: false
 "begin_sync":
 { Args: { "p_stripe_customer_id": string }; Returns: number
                            },
+"catalogue_rows":
+{ Args: Record<PropertyKey, never>; Returns: {
+              "amount_minor": number,"billing_interval": string,"currency": string,"lookup_key": string,"options": Json,"tiers": Json,"tiers_mode": string
+            }[]
+                           },
 "checkout_terms":
 { Args: { "p_lookup_key": string,"p_user_id": string }; Returns: Json
                            },
@@ -824,6 +829,9 @@ isOneToOne: false
                            },
 "note_audit_check":
 { Args: { "p_fault": Json }; Returns: undefined
+                           },
+"note_catalogue_check":
+{ Args: { "p_verdicts": Json }; Returns: undefined
                            },
 "note_deletion_step":
 { Args: { "p_step": string,"p_user_id": string }; Returns: undefined

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import type Stripe from "stripe";
 import {
   feePercent,
   isLicence,
+  lostSale,
   offerParams,
   type PurchaseOffer,
   toPurchaseSnapshot,
@@ -140,4 +142,23 @@ Deno.test("a subscription without a period is not understood", () => {
   assert.throws(() => toPurchaseSnapshot(JSON.parse(JSON.stringify(objects))), {
     code: "stripe_shape_unknown",
   });
+});
+
+Deno.test("a session tells of the sale that it was made for, and of nothing else", () => {
+  const session = (changes: Record<string, unknown>): Stripe.Checkout.Session =>
+    JSON.parse(JSON.stringify({
+      ...{ id: "cs_1", status: "complete", currency: "usd", client_reference_id: "u1" },
+      ...offerParams(OFFER),
+      ...changes,
+    }));
+  assert.deepEqual(lostSale(session({})), {
+    ...{ purchase: "p1", session: "cs_1", status: "complete", buyer: "u1", listing: "l1" },
+    ...{ kind: "one_time", amountMinor: 1_000, currency: "usd", feeBps: 2_000, feeMinor: 200 },
+  });
+  assert.equal(lostSale(session({ mode: "subscription" }))?.kind, "monthly");
+  // Of before the metadata had it all, of a plan, of credit, of nobody.
+  assert.equal(lostSale(session({ metadata: { purchase_id: "p1" } })), null);
+  assert.equal(lostSale(session({ metadata: { user_id: "u1" } })), null);
+  assert.equal(lostSale(session({ metadata: null })), null);
+  assert.equal(lostSale(session({ client_reference_id: null })), null);
 });
