@@ -242,16 +242,16 @@ Deno.test("a price that Stripe has not, or at another amount, is found by reconc
       where c.verdict is distinct from 'equal'`;
     return rows.map(({ lookup_key, verdict }) => [lookup_key, verdict]);
   };
-  const [price] = (await stripe().prices.list({ lookup_keys: ["team_yearly"] })).data;
+  const [price] = (await stripe().prices.list({ lookup_keys: ["pro_yearly"] })).data;
   assert.ok(price);
   try {
     await t.step("Stripe has all that is sold", async () => assert.deepEqual(await found(), []));
     await t.step("not any more", async () => {
       await stripe().prices.update(price.id, { active: false });
-      assert.deepEqual(await found(), [["team_yearly", "missing"]]);
+      assert.deepEqual(await found(), [["pro_yearly", "missing"]]);
       const { body } = await asOperator();
       const check = body.checks?.find(({ check_name }) => check_name === "catalogue");
-      assert.match(check?.hint ?? "", /^team_yearly missing; /);
+      assert.match(check?.hint ?? "", /^pro_yearly missing; /);
     });
     await stripe().prices.update(price.id, { active: true });
     await t.step("at another amount", async () => {
