@@ -4723,8 +4723,7 @@ create or replace function billing.refuse_while_held()
   AS $function$
 begin
   if billing.usage_held_at() is not null then
-    raise exception 'usage is held back since a backup was restored' using errcode = 'object_not_in_prerequisite_state',
-      hint = 'npm run restored';
+    perform billing.raise_http(409, 'usage_held', 'Usage is not reported at the moment. Try again in some minutes.');
   end if;
 end;
 $function$;

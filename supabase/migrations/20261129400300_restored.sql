@@ -76,8 +76,7 @@ set search_path = ''
 as $$
 begin
   if billing.usage_held_at() is not null then
-    raise exception 'usage is held back since a backup was restored' using errcode = 'object_not_in_prerequisite_state',
-      hint = 'npm run restored';
+    perform billing.raise_http(409, 'usage_held', 'Usage is not reported at the moment. Try again in some minutes.');
   end if;
 end;
 $$;

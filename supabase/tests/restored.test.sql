@@ -45,9 +45,9 @@ select throws_like('select public.open_ledgers()', '%not held%', 'and no ledger 
 
 select is(public.hold_usage(), now(), 'usage is held back');
 select is(public.hold_usage(), now(), 'once');
-select throws_like('select public.claim_usage()', '%held back%', 'nothing is claimed');
-select throws_like($$select public.claim_usage(10, 'cus_ada')$$, '%held back%', 'also not of one customer');
-select throws_like('select public.lease_usage()', '%held back%', 'nothing is sent');
+select throws_like('select public.claim_usage()', '%usage_held%', 'nothing is claimed');
+select throws_like($$select public.claim_usage(10, 'cus_ada')$$, '%usage_held%', 'also not of one customer');
+select throws_like('select public.lease_usage()', '%usage_held%', 'nothing is sent');
 
 -- Used while it is held: known to nobody at Stripe.
 update billing.overage_usage set quantity = 12, amount_minor = 24 where stripe_customer_id = 'cus_ada';

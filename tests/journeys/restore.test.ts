@@ -197,7 +197,7 @@ Deno.test("after a restored backup everything says what Stripe says, and nothing
         body: {},
         headers: { apikey: SECRET_KEY },
       });
-      assert.equal(status, 500);
+      assert.equal(status, 409);
       assert.equal(await counted(payer.customer), 14);
     });
 

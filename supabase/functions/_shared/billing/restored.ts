@@ -2,7 +2,7 @@ import * as db from "../db.ts";
 import { type LostSale, lostSale } from "../domain/purchase.ts";
 import { AppError } from "../domain/errors.ts";
 import { log } from "../log.ts";
-import { callingStripe, type Stripe, stripe } from "../stripe.ts";
+import { callingStripe, isPlaceMissing, type Stripe, stripe } from "../stripe.ts";
 import { syncPurchase } from "./purchase_sync.ts";
 import { expireSession } from "./session.ts";
 
@@ -33,9 +33,14 @@ export async function adoptSince(
   while (adopted.next !== null && Date.now() < deadline) {
     const [what, last = ""] = adopted.next.split(":");
     const page = { created, limit: AT_A_TIME, ...(last && { starting_after: last }) };
-    adopted.next = what === "customers"
-      ? await customersPage(admin, page, adopted) ?? "sessions:"
-      : await sessionsPage(admin, page, adopted);
+    try {
+      adopted.next = what === "customers"
+        ? await customersPage(admin, page, adopted) ?? "sessions:"
+        : await sessionsPage(admin, page, adopted);
+    } catch (error) {
+      if (!(error instanceof AppError && isPlaceMissing(error.cause))) throw error;
+      throw new AppError("invalid_request", "after: Stripe does not know it (any more).");
+    }
   }
   return adopted;
 }
