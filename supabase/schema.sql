@@ -98,6 +98,111 @@ revoke all on function "billing"."admit_overage"(uuid, text, bigint) from public
 
 grant execute on function "billing"."admit_overage"(uuid, text, bigint) to "postgres";
 
+-- billing/functions/adopt_one
+
+create or replace function billing.adopt_one (
+  p_check billing.usage_checks
+)
+  returns table (
+    taken bigint,
+    lost  bigint
+  )
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_ledger billing.overage_usage;
+  v_row record;
+  v_left bigint;
+begin
+  -- The account before the ledger, as everywhere.
+  perform from billing.overage_accounts a where a.user_id = p_check.user_id for no key update;
+  select * into v_ledger from billing.overage_usage u
+  where u.stripe_customer_id = p_check.stripe_customer_id and u.metric_id = p_check.metric_id
+    and u.period_start = p_check.period_start for no key update;
+  select p_check.stripe - (s.sent - s.adjusted) into v_left
+  from public.usage_sums(p_check.stripe_customer_id, '-infinity') s
+  where s.metric_id = p_check.metric_id and s.period_start = p_check.period_start;
+  taken := greatest(v_left, 0);
+  -- Rows that were sent after the backup, in the order in which they were.
+  for v_row in
+    select o.id, o.quantity from billing.usage_outbox o
+    where o.stripe_customer_id = p_check.stripe_customer_id and o.metric_id = p_check.metric_id
+      and o.period_start = p_check.period_start and o.kind = 'event' and o.status <> 'sent'
+    order by o.id
+  loop
+    if v_row.quantity <= v_left then
+      perform public.usage_sent(v_row.id);
+      v_left := v_left - v_row.quantity;
+    end if;
+  end loop;
+  -- Then what was not claimed at the time of the backup, then what was used after it, of which no row is left.
+  lost := greatest(v_left - coalesce((
+    select h.unclaimed from billing.held_usage h
+    where h.stripe_customer_id = p_check.stripe_customer_id and h.metric_id = p_check.metric_id
+      and h.period_start = p_check.period_start
+  ), 0), 0);
+  if v_left > 0 then
+    perform billing.adopt_quantity(v_ledger, v_left, lost);
+    delete from billing.held_usage h
+    where h.stripe_customer_id = p_check.stripe_customer_id and h.metric_id = p_check.metric_id
+      and h.period_start = p_check.period_start;
+  end if;
+  return next;
+end;
+$function$;
+
+comment on function "billing"."adopt_one"(billing.usage_checks) is 'Makes a ledger row and its outbox say what Stripe counted: taken of what was sent without our knowing, lost of that was never in the ledger.';
+
+revoke all on function "billing"."adopt_one"(billing.usage_checks) from public;
+
+grant execute on function "billing"."adopt_one"(billing.usage_checks) to "postgres";
+
+-- billing/functions/adopt_quantity
+
+create or replace function billing.adopt_quantity (
+  p_ledger   billing.overage_usage,
+  p_quantity bigint,
+  p_lost     bigint
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_price constant numeric := coalesce(
+    (select max(i.unit_amount_minor) from billing.metered_items i
+      where i.user_id = p_ledger.user_id and i.metric_id = p_ledger.metric_id),
+    p_ledger.amount_minor / nullif(p_ledger.quantity, 0), 0
+  );
+begin
+  insert into billing.usage_outbox (
+    stripe_customer_id, metric_id, period_start, user_id, sequence, quantity, identifier, meter_event_name, event_time,
+    status, sent_at, reason
+  )
+  select p_ledger.stripe_customer_id, p_ledger.metric_id, p_ledger.period_start, p_ledger.user_id, p_ledger.sequence + 1,
+    p_quantity, format('%s-%s-%s-%s', p_ledger.stripe_customer_id, p_ledger.metric_id,
+      extract(epoch from p_ledger.period_start)::bigint, p_ledger.sequence + 1),
+    -- Nowhere near the minutes that this period shares with its neighbours.
+    m.meter_event_name, p_ledger.period_start + (p_ledger.period_end - p_ledger.period_start) / 2, 'sent', now(),
+    'taken over from Stripe after a backup was restored'
+  from public.metrics m where m.id = p_ledger.metric_id;
+  update billing.overage_usage u set
+    quantity = u.quantity + p_lost, claimed = u.claimed + p_quantity, sequence = u.sequence + 1,
+    amount_minor = u.amount_minor + round(p_lost * v_price, 6)
+  where u.stripe_customer_id = p_ledger.stripe_customer_id and u.metric_id = p_ledger.metric_id
+    and u.period_start = p_ledger.period_start;
+  update billing.overage_accounts a set spent_minor = billing.overage_spent(a.user_id, a.period_start)
+  where a.user_id = p_ledger.user_id and a.period_start = p_ledger.period_start;
+end;
+$function$;
+
+comment on function "billing"."adopt_quantity"(billing.overage_usage, bigint, bigint) is 'Adds what Stripe counted and we have no row of: as sent, and what was lost of it to ledger and cap, at today''s price.';
+
+revoke all on function "billing"."adopt_quantity"(billing.overage_usage, bigint, bigint) from public;
+
+grant execute on function "billing"."adopt_quantity"(billing.overage_usage, bigint, bigint) to "postgres";
+
 -- billing/functions/agents_changed
 
 create or replace function billing.agents_changed()
@@ -136,6 +241,38 @@ comment on function "billing"."agents_changed"() is 'Takes a place per new agent
 revoke all on function "billing"."agents_changed"() from public;
 
 grant execute on function "billing"."agents_changed"() to "postgres";
+
+-- billing/functions/allow_monitor
+
+create or replace function billing.allow_monitor (
+  p_role regrole
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_view text;
+begin
+  perform billing.require(
+    p_role::text not in ('anon', 'authenticated', 'authenticator', 'service_role'), 'a monitor is a role of its own'
+  );
+  execute format('grant usage on schema billing to %s', p_role);
+  execute format('grant execute on function billing.run_checks(), billing.recent_runs() to %s', p_role);
+  for v_view in
+    select c.oid::regclass::text from pg_catalog.pg_class c
+    where c.relnamespace = 'billing'::regnamespace and c.relkind = 'v' and (c.relname = 'health' or c.relname like 'monitor\_%')
+  loop
+    execute format('grant select on %s to %s', v_view, p_role);
+  end loop;
+end;
+$function$;
+
+comment on function "billing"."allow_monitor"(regrole) is 'For operators: a role (create role … login password …) may read billing.health and the monitor views, and nothing else of ours.';
+
+revoke all on function "billing"."allow_monitor"(regrole) from public;
+
+grant execute on function "billing"."allow_monitor"(regrole) to "postgres";
 
 -- billing/functions/allowance
 
@@ -189,62 +326,6 @@ comment on function "billing"."allowance_until"(uuid) is 'When what billing.allo
 revoke all on function "billing"."allowance_until"(uuid) from public;
 
 grant execute on function "billing"."allowance_until"(uuid) to "postgres";
-
--- billing/functions/attach_quota
-
-create or replace function billing.attach_quota (
-  p_table        regclass,
-  p_owner_column name,
-  p_metric       text,
-  p_when         text     default null::text
-)
-  returns void
-  language plpgsql
-  set search_path to ''
-  AS $function$
-declare
-  v_gate billing.quota_gates;
-  v_gone billing.quota_gates;
-begin
-  perform billing.check_gate_table(p_table);
-  -- What is checked from here on stays so until the triggers are there, and two of these wait for each other. Dropping a
-  -- trigger needs the higher lock, and who would take that one later could wait in a circle.
-  execute format('lock table %s in %s mode', p_table, case
-    when exists (select from billing.quota_gates g where g.table_id = p_table) then 'access exclusive'
-    else 'share row exclusive' end);
-  perform billing.check_gate_table(p_table);
-  perform billing.check_gate_policies(p_table);
-  perform billing.check_gate_owner(p_table, p_owner_column);
-  perform billing.check_gate_metric(p_metric);
-  if p_when is not null then
-    perform billing.check_gate_condition(p_table, p_when);
-  end if;
-  if exists (
-    select from billing.quota_gates g join billing.attached_quotas a on a."table" = g.table_id
-    where g.table_id = p_table and g.owner_column = p_owner_column and g.metric_id = p_metric
-      and g.condition is not distinct from p_when and a.status = 'attached'
-  ) then
-    return;
-  end if;
-  for v_gone in
-    select g.* from billing.quota_gates g
-    where g.table_id = p_table or not exists (select from pg_catalog.pg_class c where c.oid = g.table_id)
-  loop
-    perform billing.remove_gate(v_gone);
-  end loop;
-  insert into billing.quota_gates (table_id, owner_column, metric_id, condition, function_name)
-  values (p_table, p_owner_column, p_metric, p_when, billing.free_gate_name(p_table))
-  returning * into v_gate;
-  perform billing.create_gate_functions(v_gate);
-  perform billing.create_gate_triggers(v_gate);
-end;
-$function$;
-
-comment on function "billing"."attach_quota"(regclass, name, text, text) is 'From now on each new row of the table (for which the condition holds, if there is one) takes one of the metric from its owner''s day, or is refused like a message: 429 <metric>_quota_exceeded, 402 spending_cap_reached. The same again changes nothing; other arguments replace what was attached. Rows that are there already cost nothing.';
-
-revoke all on function "billing"."attach_quota"(regclass, name, text, text) from public;
-
-grant execute on function "billing"."attach_quota"(regclass, name, text, text) to "postgres";
 
 -- billing/functions/audit
 
@@ -639,180 +720,241 @@ revoke all on function "billing"."charge_state"(text) from public;
 
 grant execute on function "billing"."charge_state"(text) to "postgres";
 
--- billing/functions/check_gate_condition
+-- billing/functions/check_audit
 
-create or replace function billing.check_gate_condition (
-  p_table     regclass,
-  p_condition text
-)
-  returns void
-  language plpgsql
+create or replace function billing.check_audit()
+  returns SETOF billing.health_finding
+  language sql
+  stable
   set search_path to ''
   AS $function$
-declare
-  v_probe refcursor;
+  select 'audit_age', billing.seconds_since(coalesce(m.at, t.added_at)), coalesce(m.at, t.added_at),
+    case when m.at is null then 'never verified yet' end
+  from billing.health_thresholds t left join billing.health_marks m on m.name = 'audit_verified'
+  where t.check_name = 'audit_age';
+$function$;
+
+comment on function "billing"."check_audit"() is 'When the whole chain of the audit log was last proved.';
+
+revoke all on function "billing"."check_audit"() from public;
+
+grant execute on function "billing"."check_audit"() to "postgres";
+
+-- billing/functions/check_calls
+
+create or replace function billing.check_calls()
+  returns SETOF billing.health_finding
+  language plpgsql
+  stable
+  set search_path to ''
+  AS $function$
 begin
-  if p_condition like '%tollgate\_gate\_row%' then
-    raise exception 'this name is taken' using errcode = 'reserved_name';
-  end if;
-  -- A cursor takes one statement only, so the text cannot end this one and begin another.
-  open v_probe for execute format(E'select from %s where (%s\n)', p_table, p_condition);
-  close v_probe;
-  -- What Postgres lets an index ask is what must hold here: about this row alone, and always with the same answer.
-  execute format('create temporary table tollgate_gate_probe (like %s)', p_table);
-  execute format(E'create index on pg_temp.tollgate_gate_probe ((true)) where (%s\n)', p_condition);
-  drop table pg_temp.tollgate_gate_probe;
-exception when others then
-  raise exception 'the condition (%) cannot be used: %', p_condition, sqlerrm
-    using errcode = sqlstate,
-      hint = 'It is one expression over columns of the row, like role = ''user'', that gives the same answer every time.';
+  return query
+  select 'function_calls', count(*)::numeric, min(r.created), max(coalesce(r.status_code::text, left(r.error_msg, 200)))
+  from (
+    select r.created, r.status_code, r.error_msg from net._http_response r
+    where r.created > now() - interval '15 minutes' order by r.created desc limit 1000
+  ) r
+  where r.status_code is null or r.status_code >= 400;
 end;
 $function$;
 
-comment on function "billing"."check_gate_condition"(regclass, text) is 'Refuses what is not one immutable expression over the columns of a row.';
+comment on function "billing"."check_calls"() is 'Calls by pg_net that were refused or had no answer: what pg_cron calls done when the request is only sent.';
 
-revoke all on function "billing"."check_gate_condition"(regclass, text) from public;
+revoke all on function "billing"."check_calls"() from public;
 
-grant execute on function "billing"."check_gate_condition"(regclass, text) to "postgres";
+grant execute on function "billing"."check_calls"() to "postgres";
 
--- billing/functions/check_gate_metric
+-- billing/functions/check_catalogue
 
-create or replace function billing.check_gate_metric (
-  p_metric_id text
-)
-  returns void
-  language plpgsql
+create or replace function billing.check_catalogue()
+  returns SETOF billing.health_finding
+  language sql
+  stable
   set search_path to ''
   AS $function$
-declare
-  v_period text;
+  select 'catalogue', count(*), min(c.checked_at),
+    string_agg(r.lookup_key || ' ' || coalesce(c.verdict, 'never synced'), ', ' order by r.lookup_key)
+  from public.catalogue_rows() r left join billing.catalogue_checks c on c.lookup_key = r.lookup_key
+  where c.verdict is distinct from 'equal';
+$function$;
+
+comment on function "billing"."check_catalogue"() is 'Rows of the catalogue that are sold and that Stripe has not, or otherwise.';
+
+revoke all on function "billing"."check_catalogue"() from public;
+
+grant execute on function "billing"."check_catalogue"() to "postgres";
+
+-- billing/functions/check_cron
+
+create or replace function billing.check_cron()
+  returns SETOF billing.health_finding
+  language plpgsql
+  stable
+  set search_path to ''
+  set enable_seqscan to 'off'
+  AS $function$
 begin
-  select m.period into v_period from public.metrics m where m.id = p_metric_id;
-  if not found then
-    raise exception 'there is no metric %', coalesce(quote_literal(p_metric_id), 'null') using errcode = 'undefined_object',
-      hint = format('There is: %s. A new one is a row of metrics.', (select string_agg(m.id, ', ' order by m.id) from public.metrics m));
-  elsif v_period <> 'day' then
-    raise exception 'the metric % does not reset every day', quote_literal(p_metric_id) using errcode = 'wrong_object_type',
-      hint = 'A number of things that may exist would have to count the rows that are there, and to give back.';
-  end if;
+  -- pg_cron's history has no index but its key. The newest 40,000 runs are more than three days of all our jobs.
+  return query
+  with runs as (
+    select d.jobid, max(d.start_time) as last_start,
+      max(d.runid) filter (where d.status in ('succeeded', 'failed')) as last_run
+    from (select l.* from cron.job_run_details l order by l.runid desc limit 40000) d
+    group by d.jobid
+  ), jobs as (
+    -- pg_cron's names have a collation of their own.
+    select coalesce(j.jobname, substr(t.check_name, 6)) as jobname, j.jobid, j.active, j.schedule, t.added_at
+    from (select h.* from billing.health_thresholds h where h.check_name like 'cron:%' and h.check_name <> 'cron:*') t
+    full join (
+      select c.jobname::text collate "default" as jobname, c.jobid, c.active, c.schedule from cron.job c
+      where c.jobname like 'tollgate-%'
+    ) j on 'cron:' || j.jobname = t.check_name
+  )
+  select 'cron:' || j.jobname,
+    case
+      when j.jobid is null or not j.active or d.status = 'failed' then 1000
+      else coalesce(trunc(
+        extract(epoch from now() - coalesce(r.last_start, j.added_at)) / extract(epoch from billing.cron_period(j.schedule)), 1
+      ), 0)
+    end,
+    coalesce(r.last_start, j.added_at),
+    case
+      when j.jobid is null then 'there is no such job'
+      when not j.active then 'the job is switched off'
+      when d.status = 'failed' then 'the last run failed: ' || left(d.return_message, 200)
+      when r.jobid is null then 'no run of it is recorded'
+    end
+  from jobs j
+  left join runs r on r.jobid = j.jobid
+  -- One by one: a join might read the whole history.
+  left join lateral (
+    select l.status, l.return_message from cron.job_run_details l where l.runid = r.last_run limit 1
+  ) d on true;
 end;
 $function$;
 
-comment on function "billing"."check_gate_metric"(text) is 'Refuses a metric that is not there or does not reset.';
+comment on function "billing"."check_cron"() is 'Of every job how many of its periods ago it last began; 1000 when it is missing, off, or failed the last time.';
 
-revoke all on function "billing"."check_gate_metric"(text) from public;
+revoke all on function "billing"."check_cron"() from public;
 
-grant execute on function "billing"."check_gate_metric"(text) to "postgres";
+grant execute on function "billing"."check_cron"() to "postgres";
 
--- billing/functions/check_gate_owner
+-- billing/functions/check_database
 
-create or replace function billing.check_gate_owner (
-  p_table        regclass,
-  p_owner_column name
-)
-  returns void
-  language plpgsql
+create or replace function billing.check_database()
+  returns SETOF billing.health_finding
+  language sql
+  stable
   set search_path to ''
   AS $function$
-declare
-  v_column record;
-begin
-  select a.atttypid, a.attnotnull into v_column
-  from pg_catalog.pg_attribute a
-  where a.attrelid = p_table and a.attname = p_owner_column and a.attnum > 0 and not a.attisdropped;
-  if not found then
-    raise exception '% has no column %', p_table, coalesce(quote_ident(p_owner_column), 'null')
-      using errcode = 'undefined_column';
-  elsif v_column.atttypid <> 'uuid'::regtype then
-    raise exception '% of % is %, not uuid', quote_ident(p_owner_column), p_table, format_type(v_column.atttypid, null)
-      using errcode = 'datatype_mismatch', hint = 'The owner is an id of auth.users.';
-  elsif not v_column.attnotnull then
-    raise exception '% of % may be null', quote_ident(p_owner_column), p_table
-      using errcode = 'object_not_in_prerequisite_state',
-        hint = 'A row of nobody would have no quota to take from. Make the column not null.';
-  end if;
-end;
+  -- Supabase makes a project read-only when its disk is full.
+  select 'database_read_only',
+    (pg_catalog.pg_is_in_recovery() or pg_catalog.current_setting('default_transaction_read_only')::boolean)::integer::numeric,
+    null::timestamptz, null;
 $function$;
 
-comment on function "billing"."check_gate_owner"(regclass, name) is 'Refuses an owner column that is not there, not uuid, or may be null.';
+comment on function "billing"."check_database"() is 'Whether anything can be written at all.';
 
-revoke all on function "billing"."check_gate_owner"(regclass, name) from public;
+revoke all on function "billing"."check_database"() from public;
 
-grant execute on function "billing"."check_gate_owner"(regclass, name) to "postgres";
+grant execute on function "billing"."check_database"() to "postgres";
 
--- billing/functions/check_gate_policies
+-- billing/functions/check_hold
 
-create or replace function billing.check_gate_policies (
-  p_table regclass
-)
-  returns void
-  language plpgsql
+create or replace function billing.check_hold()
+  returns SETOF billing.health_finding
+  language sql
+  stable
   set search_path to ''
   AS $function$
-declare
-  v_policy name;
-begin
-  select p.polname into v_policy
-  from pg_catalog.pg_policy p
-  where p.polrelid = p_table and p.polpermissive and p.polcmd in ('a', '*')
-    and pg_catalog.pg_get_expr(coalesce(p.polwithcheck, p.polqual), p.polrelid) = 'true'
-    and p.polroles && array[0::oid, to_regrole('anon')::oid, to_regrole('authenticated')::oid]
-  limit 1;
-  if found then
-    raise exception 'the policy "%" of % lets anybody insert rows of anybody', v_policy, p_table
-      using errcode = 'object_not_in_prerequisite_state',
-        hint = 'They would use up each other''s quota. Let it check that the owner is (select auth.uid()).';
-  end if;
-end;
+  select 'usage_held', billing.seconds_since(billing.usage_held_at()), billing.usage_held_at(), null;
 $function$;
 
-comment on function "billing"."check_gate_policies"(regclass) is 'Refuses a table in which clients may write in anybody''s name.';
+comment on function "billing"."check_hold"() is 'Whether usage is held back since a backup was restored.';
 
-revoke all on function "billing"."check_gate_policies"(regclass) from public;
+revoke all on function "billing"."check_hold"() from public;
 
-grant execute on function "billing"."check_gate_policies"(regclass) to "postgres";
+grant execute on function "billing"."check_hold"() to "postgres";
 
--- billing/functions/check_gate_table
+-- billing/functions/check_inbox
 
-create or replace function billing.check_gate_table (
-  p_table regclass
-)
-  returns void
-  language plpgsql
+create or replace function billing.check_inbox()
+  returns SETOF billing.health_finding
+  language sql
+  stable
   set search_path to ''
   AS $function$
-declare
-  v_table record;
-begin
-  select c.relkind, c.relpersistence, c.relispartition, c.relrowsecurity, n.nspname into v_table
-  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = p_table;
-  if v_table.relkind is null then
-    raise exception 'there is no table %', p_table using errcode = 'undefined_table';
-  elsif v_table.relkind in ('v', 'm') then
-    raise exception '% is a view', p_table using errcode = 'wrong_object_type',
-      hint = 'Attach the table beneath it: whatever is written through the view is counted there.';
-  elsif v_table.relkind = 'p' or v_table.relispartition
-    or exists (select from pg_catalog.pg_inherits i where p_table in (i.inhrelid, i.inhparent)) then
-    -- A statement's trigger fires on the table that the statement names: writing to a partition would pass by.
-    raise exception '% is partitioned, a partition, or inherits', p_table using errcode = 'wrong_object_type',
-      hint = 'Attach a plain table that gets one row for each thing that counts.';
-  elsif v_table.relkind <> 'r' or v_table.relpersistence = 't' then
-    raise exception '% is not a table that stays here', p_table using errcode = 'wrong_object_type';
-  elsif v_table.nspname in ('billing', 'billing_months', 'pg_catalog', 'information_schema') then
-    raise exception '% is not a table of the application', p_table using errcode = 'wrong_object_type';
-  elsif not v_table.relrowsecurity then
-    raise exception 'row level security is off on %', p_table using errcode = 'object_not_in_prerequisite_state',
-      hint = 'Without it anybody writes rows in anybody''s name, and uses up their quota. '
-        'Enable it, with a policy that lets people insert only what is theirs.';
-  end if;
-end;
+  -- What waits in vain is the oldest, so the first thousand tell.
+  with oldest as (
+    select e.received_at, e.attempts, e.last_error from billing.stripe_events e
+    where e.status = 'pending' order by e.received_at limit 1000
+  ), parked as (
+    select e.received_at, e.type from billing.stripe_events e
+    where e.status = 'parked' order by e.received_at limit 1000
+  )
+  select 'inbox_lag', billing.seconds_since(min(o.received_at)), min(o.received_at), null from oldest o
+  union all
+  select 'events_pending', count(*), min(o.received_at), null from oldest o
+  union all
+  select 'events_stuck', count(*), min(o.received_at), max(left(o.last_error, 200)) from oldest o where o.attempts >= 3
+  union all
+  select 'events_parked', count(*), min(p.received_at), max(p.type) from parked p;
 $function$;
 
-comment on function "billing"."check_gate_table"(regclass) is 'Refuses what cannot be held to a limit, and says why.';
+comment on function "billing"."check_inbox"() is 'Events of Stripe that wait, that wait in vain, and that were put aside.';
 
-revoke all on function "billing"."check_gate_table"(regclass) from public;
+revoke all on function "billing"."check_inbox"() from public;
 
-grant execute on function "billing"."check_gate_table"(regclass) to "postgres";
+grant execute on function "billing"."check_inbox"() to "postgres";
+
+-- billing/functions/check_marketplace
+
+create or replace function billing.check_marketplace()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select 'ledger_check_age', billing.seconds_since(max(c.updated_at)), max(c.updated_at), null from billing.ledger_check_cursor c
+  union all
+  select 'ledger_drift', count(distinct (d.subject, d.currency)), min(d.run_at), max(d.subject)
+  from (
+    select d.* from billing.ledger_checks d
+    where d.drift_minor <> 0 and d.run_at > now() - interval '2 days' order by d.run_at desc limit 1000
+  ) d
+  where not exists (
+    select from billing.ledger_checks l
+    where l.subject = d.subject and l.currency = d.currency and l.run_at >= d.run_at and l.id > d.id and l.drift_minor = 0
+  )
+  union all
+  select 'refunds_overdue', billing.seconds_since(min(r.created_at)), min(r.created_at), null
+  from billing.refund_requests r where r.status = 'pending'
+  union all
+  -- Money that is to be taken back or paid again, and was not.
+  select 'disputes_overdue', billing.seconds_since(min(d.next_attempt_at)), min(d.next_attempt_at), null
+  from billing.purchase_disputes d
+  where ((d.transfer_state = 'none' and d.status in ('needs_response', 'under_review', 'lost'))
+      or (d.transfer_state = 'reversed' and d.status = 'won' and d.reversed_minor > 0))
+    -- The house's own sales have no share of anybody's to move.
+    and exists (select from public.purchases p where p.id = d.purchase_id and p.seller_id is not null)
+  union all
+  select 'dispute_evidence', count(*), min(d.evidence_due_by), max(d.id)
+  from (
+    select d.evidence_due_by, d.id from billing.purchase_disputes d
+    where d.status in ('needs_response', 'warning_needs_response') and d.evidence_due_by < now() + interval '3 days'
+    order by d.evidence_due_by limit 1000
+  ) d
+  union all
+  select 'purchases_overdue', billing.seconds_since(min(p.due_at)), min(p.due_at), null
+  from public.purchases p where p.due_at <= now();
+$function$;
+
+comment on function "billing"."check_marketplace"() is 'Sales that wait for Stripe''s word, refunds and disputes that wait for us, and whether the ledger is checked and holds.';
+
+revoke all on function "billing"."check_marketplace"() from public;
+
+grant execute on function "billing"."check_marketplace"() to "postgres";
 
 -- billing/functions/check_metering
 
@@ -852,6 +994,38 @@ revoke all on function "billing"."check_metering"(jsonb) from public;
 
 grant execute on function "billing"."check_metering"(jsonb) to "postgres";
 
+-- billing/functions/check_people
+
+create or replace function billing.check_people()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select 'emails_waiting', billing.seconds_since(min(e.queued_at)), min(e.queued_at), null
+  from billing.notification_emails e where e.parked_at is null
+  union all
+  select 'emails_parked', count(*), min(e.parked_at), null
+  from (select e.parked_at from billing.notification_emails e where e.parked_at is not null limit 1000) e
+  union all
+  select 'deletions_overdue', billing.seconds_since(min(d.requested_at)), min(d.requested_at), null
+  from billing.deletions d where d.finished_at is null
+  union all
+  select 'snapshot_age', billing.seconds_since(min(o.since)), min(o.since), max(o.stripe_customer_id)
+  from (
+    -- Whose first fetch has not come through yet waits since they became a customer.
+    select greatest(s.applied_at, c.created_at) as since, c.stripe_customer_id
+    from billing.sync_state s join public.customers c on c.user_id = s.user_id
+    order by s.applied_at limit 100
+  ) o;
+$function$;
+
+comment on function "billing"."check_people"() is 'E-mails, people who leave, and how old the oldest snapshot of a customer is.';
+
+revoke all on function "billing"."check_people"() from public;
+
+grant execute on function "billing"."check_people"() to "postgres";
+
 -- billing/functions/check_posting
 
 create or replace function billing.check_posting()
@@ -885,6 +1059,44 @@ comment on function "billing"."check_posting"() is 'At commit: two entries at le
 revoke all on function "billing"."check_posting"() from public;
 
 grant execute on function "billing"."check_posting"() to "postgres";
+
+-- billing/functions/check_problems
+
+create or replace function billing.check_problems()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  -- From kind to kind along the index: a kind with a hundred thousand rows costs no more than one with a thousand.
+  with recursive kinds (kind) as (
+    (select p.kind from billing.problems p where p.resolved_at is null order by p.kind limit 1)
+    union all
+    select (select p.kind from billing.problems p where p.resolved_at is null and p.kind > k.kind order by p.kind limit 1)
+    from kinds k where k.kind is not null
+  ), open as (
+    select k.kind, c.* from kinds k cross join lateral (
+      select count(*) as number, min(p.first_seen_at) as since, min(p.subject) as subject
+      from (
+        select p.first_seen_at, p.subject from billing.problems p
+        where p.resolved_at is null and p.kind = k.kind limit 1000
+      ) p
+    ) c where k.kind is not null
+  )
+  select 'problem:' || t.kind, coalesce(o.number, 0), o.since, 'e.g. ' || o.subject
+  from (
+    select substr(h.check_name, 9) as kind from billing.health_thresholds h
+    where h.check_name like 'problem:%' and h.check_name <> 'problem:*'
+    union
+    select o.kind from open o
+  ) t left join open o on o.kind = t.kind;
+$function$;
+
+comment on function "billing"."check_problems"() is 'Open rows of billing.problems, by kind.';
+
+revoke all on function "billing"."check_problems"() from public;
+
+grant execute on function "billing"."check_problems"() to "postgres";
 
 -- billing/functions/check_purchase_snapshot
 
@@ -944,6 +1156,45 @@ comment on function "billing"."check_range"(date, date) is 'Refuses more than 40
 revoke all on function "billing"."check_range"(date, date) from public;
 
 grant execute on function "billing"."check_range"(date, date) to "postgres";
+
+-- billing/functions/check_rate_buckets
+
+create or replace function billing.check_rate_buckets()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select 'rate_buckets_size', round(pg_catalog.pg_total_relation_size('billing.rate_buckets') / 1048576.0, 1), null::timestamptz, null;
+$function$;
+
+comment on function "billing"."check_rate_buckets"() is 'How large the table of the rate limits is: a job empties it every five minutes.';
+
+revoke all on function "billing"."check_rate_buckets"() from public;
+
+grant execute on function "billing"."check_rate_buckets"() to "postgres";
+
+-- billing/functions/check_reconcile
+
+create or replace function billing.check_reconcile()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select 'reconcile_age', billing.seconds_since(coalesce(r.finished_at, t.added_at)), coalesce(r.finished_at, t.added_at),
+    (select left(l.last_error, 200) from billing.reconcile_runs l order by l.id desc limit 1)
+  from billing.health_thresholds t left join (
+    select r.finished_at from billing.reconcile_runs r where r.finished_at is not null order by r.id desc limit 1
+  ) r on true
+  where t.check_name = 'reconcile_age';
+$function$;
+
+comment on function "billing"."check_reconcile"() is 'When the database last said what Stripe says.';
+
+revoke all on function "billing"."check_reconcile"() from public;
+
+grant execute on function "billing"."check_reconcile"() to "postgres";
 
 -- billing/functions/check_snapshot
 
@@ -1035,6 +1286,123 @@ revoke all on function "billing"."check_subscriptions"(uuid, text) from public;
 
 grant execute on function "billing"."check_subscriptions"(uuid, text) to "postgres";
 
+-- billing/functions/check_usage
+
+create or replace function billing.check_usage()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select 'usage_outbox_age', billing.seconds_since(min(o.created_at)), min(o.created_at), null
+  from billing.usage_outbox o where o.status = 'pending'
+  union all
+  select 'usage_outbox_parked', count(*), min(o.created_at), max(o.parked_reason)
+  from (
+    select o.created_at, left(o.parked_reason, 200) as parked_reason from billing.usage_outbox o
+    where o.status = 'parked' order by o.created_at limit 1000
+  ) o
+  union all
+  select 'usage_check_age', billing.seconds_since(max(c.updated_at)), max(c.updated_at), null from billing.usage_check_cursor c
+  union all
+  -- The last word on each of those who differed within two days.
+  select 'usage_drift', count(distinct (d.stripe_customer_id, d.metric_id, d.period_start)), min(d.run_at),
+    max(d.stripe_customer_id)
+  from (
+    select d.* from billing.usage_checks d
+    where d.verdict = 'drift' and d.run_at > now() - interval '2 days' order by d.run_at desc limit 1000
+  ) d
+  where not exists (
+    select from billing.usage_checks l
+    where l.stripe_customer_id = d.stripe_customer_id and l.metric_id = d.metric_id and l.period_start = d.period_start
+      and l.run_at >= d.run_at and l.id > d.id and l.verdict <> 'drift'
+  );
+$function$;
+
+comment on function "billing"."check_usage"() is 'What is billed beyond allowances: on its way, put aside, checked, and found to differ.';
+
+revoke all on function "billing"."check_usage"() from public;
+
+grant execute on function "billing"."check_usage"() to "postgres";
+
+-- billing/functions/check_vault
+
+create or replace function billing.check_vault()
+  returns SETOF billing.health_finding
+  language plpgsql
+  stable
+  set search_path to ''
+  AS $function$
+begin
+  return query
+  select 'vault_secrets', count(*)::numeric, null::timestamptz, 'missing: ' || string_agg(w.name, ', ' order by w.name)
+  from unnest(array['project_url', 'secret_key']) w (name)
+  where not exists (select from vault.secrets s where s.name = w.name);
+end;
+$function$;
+
+comment on function "billing"."check_vault"() is 'Entries of the Vault without which pg_cron cannot call a function.';
+
+revoke all on function "billing"."check_vault"() from public;
+
+grant execute on function "billing"."check_vault"() to "postgres";
+
+-- billing/functions/claim_usage_unheld
+
+create or replace function billing.claim_usage_unheld (
+  p_limit              integer default 1000,
+  p_stripe_customer_id text    default null::text
+)
+  returns bigint
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_row record;
+  v_claimed bigint := 0;
+begin
+  perform billing.require(p_limit between 1 and 10000, 'p_limit is not between 1 and 10000');
+  if p_stripe_customer_id is not null then
+    -- Somebody waits for this customer's usage (their invoice is about to close): wait for its writers.
+    perform from billing.overage_usage u
+    where u.stripe_customer_id = p_stripe_customer_id and u.waiting
+    order by u.stripe_customer_id, u.metric_id, u.period_start for no key update;
+  end if;
+  for v_row in
+    select u.stripe_customer_id, u.metric_id, u.period_start, u.period_end, u.user_id, u.quantity, u.claimed,
+      u.sequence + 1 as sequence, m.meter_event_name
+    from billing.overage_usage u join public.metrics m on m.id = u.metric_id and m.meter_event_name is not null
+    where u.waiting and u.stripe_customer_id = coalesce(p_stripe_customer_id, u.stripe_customer_id)
+    order by u.period_start, u.stripe_customer_id, u.metric_id
+    limit p_limit
+    for no key update of u skip locked
+  loop
+    insert into billing.usage_outbox (
+      stripe_customer_id, metric_id, period_start, user_id, sequence, quantity, identifier, meter_event_name, event_time
+    )
+    values (
+      v_row.stripe_customer_id, v_row.metric_id, v_row.period_start, v_row.user_id, v_row.sequence,
+      v_row.quantity - v_row.claimed,
+      format('%s-%s-%s-%s', v_row.stripe_customer_id, v_row.metric_id,
+        extract(epoch from v_row.period_start)::bigint, v_row.sequence),
+      v_row.meter_event_name, billing.event_time(v_row.period_start, v_row.period_end)
+    );
+    update billing.overage_usage u set claimed = v_row.quantity, sequence = v_row.sequence
+    where u.stripe_customer_id = v_row.stripe_customer_id and u.metric_id = v_row.metric_id
+      and u.period_start = v_row.period_start;
+    v_claimed := v_claimed + 1;
+  end loop;
+  return v_claimed;
+end;
+$function$;
+
+comment on function "billing"."claim_usage_unheld"(integer, text) is 'public.claim_usage() while nothing is held back.';
+
+revoke all on function "billing"."claim_usage_unheld"(integer, text) from public;
+
+grant execute on function "billing"."claim_usage_unheld"(integer, text) to "postgres";
+
 -- billing/functions/consume
 
 create or replace function billing.consume (
@@ -1096,44 +1464,14 @@ revoke all on function "billing"."consume"(uuid, text, bigint) from public;
 
 grant execute on function "billing"."consume"(uuid, text, bigint) to "postgres";
 
--- billing/functions/consume_all
+-- billing/functions/consume_message
 
-create or replace function billing.consume_all (
-  p_user_ids   uuid[],
-  p_quantities bigint[],
-  p_metric_id  text
-)
-  returns void
-  language plpgsql
-  set search_path to ''
-  AS $function$
-begin
-  if p_user_ids is null then
-    return;
-  end if;
-  perform billing.ensure_counters(p_user_ids, p_metric_id);
-  for v_place in 1 .. cardinality(p_user_ids) loop
-    perform billing.consume(p_user_ids[v_place], p_metric_id, p_quantities[v_place]);
-  end loop;
-end;
-$function$;
-
-comment on function "billing"."consume_all"(uuid[], bigint[], text) is 'Takes a quantity for each of these users, who come in the order of their ids, so that two of these cannot deadlock.';
-
-revoke all on function "billing"."consume_all"(uuid[], bigint[], text) from public;
-
-grant execute on function "billing"."consume_all"(uuid[], bigint[], text) to "postgres";
-
--- billing/functions/consume_public_messages
-
-create or replace function billing.consume_public_messages()
+create or replace function billing.consume_message()
   returns trigger
   language plpgsql
   security definer
   set search_path to ''
   AS $function$
--- Definer: the writer must not be able to write counters. Whose the row is, the policies and the foreign keys have checked
--- already when an AFTER trigger runs.
 begin
   -- One statement decides. fast_until is within the allowance (a constraint says so), so nothing passes here that the
   -- allowance does not cover.
@@ -1151,38 +1489,11 @@ begin
 end;
 $function$;
 
-comment on function "billing"."consume_public_messages"() is 'The hot path of public.messages: one message of its owner''s day; beyond the allowance whatever billing.consume() decides.';
+comment on function "billing"."consume_message"() is 'The hot path: one message of its owner''s day; beyond the allowance whatever billing.consume() decides.';
 
-revoke all on function "billing"."consume_public_messages"() from public;
+revoke all on function "billing"."consume_message"() from public;
 
-grant execute on function "billing"."consume_public_messages"() to "postgres";
-
--- billing/functions/consume_public_messages_many
-
-create or replace function billing.consume_public_messages_many()
-  returns trigger
-  language plpgsql
-  security definer
-  set search_path to ''
-  AS $function$
-#variable_conflict use_column
--- Definer: the writer must not be able to write counters.
-declare
-  v_users uuid[];
-  v_quantities bigint[];
-begin
-  select array_agg(g.owner order by g.owner), array_agg(g.quantity order by g.owner) into v_users, v_quantities
-  from (select new.user_id as owner, count(*) as quantity from new_rows as new where ((new.role = 'user'::text)) group by 1) g;
-  perform billing.consume_all(v_users, v_quantities, 'message');
-  return null;
-end;
-$function$;
-
-comment on function "billing"."consume_public_messages_many"() is 'Everybody but clients: consumes for the rows of public.messages per user in one order.';
-
-revoke all on function "billing"."consume_public_messages_many"() from public;
-
-grant execute on function "billing"."consume_public_messages_many"() to "postgres";
+grant execute on function "billing"."consume_message"() to "postgres";
 
 -- billing/functions/correct_usage
 
@@ -1235,112 +1546,6 @@ comment on function "billing"."correct_usage"(bigint, text) is 'For operators: t
 revoke all on function "billing"."correct_usage"(bigint, text) from public;
 
 grant execute on function "billing"."correct_usage"(bigint, text) to "postgres";
-
--- billing/functions/create_gate_functions
-
-create or replace function billing.create_gate_functions (
-  p_gate billing.quota_gates
-)
-  returns void
-  language plpgsql
-  set search_path to ''
-  AS $function$
-begin
-  execute format(
-    'create function billing.%I() returns trigger language plpgsql security definer set search_path = '''' as %L',
-    p_gate.function_name, format($body$
--- Definer: the writer must not be able to write counters. Whose the row is, the policies and the foreign keys have checked
--- already when an AFTER trigger runs.
-begin
-  -- One statement decides. fast_until is within the allowance (a constraint says so), so nothing passes here that the
-  -- allowance does not cover.
-  update billing.usage_counters c
-  set used = c.used + 1
-  where c.user_id = new.%1$I
-    and c.metric_id = %2$L
-    and c.period_day = (now() at time zone 'UTC')::date
-    and c.valid_until > now()
-    and c.used < c.fast_until;
-  if not found then
-    perform billing.consume(new.%1$I, %2$L, 1);
-  end if;
-  return null;
-end;
-$body$, p_gate.owner_column, p_gate.metric_id)
-  );
-  execute format(
-    'create function billing.%I() returns trigger language plpgsql security definer set search_path = '''' as %L',
-    p_gate.function_name || '_many', format($body$
-#variable_conflict use_column
--- Definer: the writer must not be able to write counters.
-declare
-  v_users uuid[];
-  v_quantities bigint[];
-begin
-  select array_agg(g.owner order by g.owner), array_agg(g.quantity order by g.owner) into v_users, v_quantities
-  from (select new.%I as owner, count(*) as quantity from new_rows as new where %s group by 1) g;
-  perform billing.consume_all(v_users, v_quantities, %L);
-  return null;
-end;
-$body$, p_gate.owner_column, billing.gate_condition(p_gate.table_id, p_gate.condition, 'new'), p_gate.metric_id)
-  );
-  execute format(
-    'revoke all on function billing.%I(), billing.%I() from public, anon, authenticated, service_role',
-    p_gate.function_name, p_gate.function_name || '_many'
-  );
-  execute format('comment on function billing.%I() is %L', p_gate.function_name, format(
-    'The hot path of %s: one %s of its owner''s day; beyond the allowance whatever billing.consume() decides.',
-    p_gate.table_id, p_gate.metric_id));
-  execute format('comment on function billing.%I() is %L', p_gate.function_name || '_many', format(
-    'Everybody but clients: consumes for the rows of %s per user in one order.', p_gate.table_id));
-end;
-$function$;
-
-comment on function "billing"."create_gate_functions"(billing.quota_gates) is 'Makes the two trigger functions of a table.';
-
-revoke all on function "billing"."create_gate_functions"(billing.quota_gates) from public;
-
-grant execute on function "billing"."create_gate_functions"(billing.quota_gates) to "postgres";
-
--- billing/functions/create_gate_triggers
-
-create or replace function billing.create_gate_triggers (
-  p_gate billing.quota_gates
-)
-  returns void
-  language plpgsql
-  set search_path to ''
-  AS $function$
-begin
-  execute format(
-    'create trigger tollgate_after_insert_consume after insert on %s '
-    'for each row when (current_user = ''authenticated'' and %s) execute function billing.%I()',
-    p_gate.table_id, billing.gate_condition(p_gate.table_id, p_gate.condition, 'new'), p_gate.function_name
-  );
-  execute format(
-    'create trigger tollgate_after_insert_consume_many after insert on %s referencing new table as new_rows '
-    'for each statement when (current_user is distinct from ''authenticated'') execute function billing.%I()',
-    p_gate.table_id, p_gate.function_name || '_many'
-  );
-  -- AFTER, because it must judge the row that was written, whatever other triggers made of it.
-  execute format(
-    'create trigger tollgate_after_update_refuse after update on %s '
-    'for each row when (old.%3$I is distinct from new.%3$I%2$s) execute function billing.refuse_change()',
-    p_gate.table_id,
-    case when p_gate.condition is not null then format(
-      ' or %s is distinct from %s', billing.gate_condition(p_gate.table_id, p_gate.condition, 'old'),
-      billing.gate_condition(p_gate.table_id, p_gate.condition, 'new')
-    ) else '' end,
-    p_gate.owner_column
-  );
-end;
-$function$;
-
-comment on function "billing"."create_gate_triggers"(billing.quota_gates) is 'Puts the triggers on a table. The conditions of the first two are each other''s complement: no insert escapes both.';
-
-revoke all on function "billing"."create_gate_triggers"(billing.quota_gates) from public;
-
-grant execute on function "billing"."create_gate_triggers"(billing.quota_gates) to "postgres";
 
 -- billing/functions/creator_sums
 
@@ -1416,6 +1621,37 @@ revoke all on function "billing"."credit_offer"(text, text) from public;
 
 grant execute on function "billing"."credit_offer"(text, text) to "postgres";
 
+-- billing/functions/cron_period
+
+create or replace function billing.cron_period (
+  p_schedule text
+)
+  returns interval
+  language sql
+  immutable
+  set search_path to ''
+  AS $function$
+  select case
+    when s ~ '^\d+ seconds?$' then split_part(s, ' ', 1)::integer * interval '1 second'
+    when s ~ '^@hourly$' then interval '1 hour'
+    when s ~ '^@(daily|midnight)$' then interval '1 day'
+    when s ~ '^@weekly$' then interval '7 days'
+    when s ~ '^\*(/1)? \* \* \* \*$' then interval '1 minute'
+    when s ~ '^\*/\d+ \* \* \* \*$' then substring(s from '^\*/(\d+)')::integer * interval '1 minute'
+    when s ~ '^\d+ \* \* \* \*$' then interval '1 hour'
+    when s ~ '^\d+ \*/\d+ \* \* \*$' then substring(s from '^\d+ \*/(\d+)')::integer * interval '1 hour'
+    when s ~ '^\d+ \d+ \* \* \*$' then interval '1 day'
+    when s ~ '^\d+ \d+ \* \* [\da-z]+$' then interval '7 days'
+  end
+  from lower(trim(regexp_replace(p_schedule, '\s+', ' ', 'g'))) s;
+$function$;
+
+comment on function "billing"."cron_period"(text) is 'How often a schedule of pg_cron comes round; null when that is not at equal distances, or rarer than weekly.';
+
+revoke all on function "billing"."cron_period"(text) from public;
+
+grant execute on function "billing"."cron_period"(text) to "postgres";
+
 -- billing/functions/current_plan
 
 create or replace function billing.current_plan (
@@ -1463,37 +1699,6 @@ comment on function "billing"."deletion_record"(billing.deletions) is 'What the 
 revoke all on function "billing"."deletion_record"(billing.deletions) from public;
 
 grant execute on function "billing"."deletion_record"(billing.deletions) to "postgres";
-
--- billing/functions/detach_quota
-
-create or replace function billing.detach_quota (
-  p_table regclass
-)
-  returns boolean
-  language plpgsql
-  set search_path to ''
-  AS $function$
-declare
-  v_gate billing.quota_gates;
-begin
-  if exists (select from pg_catalog.pg_class c where c.oid = p_table) then
-    -- In the order of attach_quota().
-    execute format('lock table %s in access exclusive mode', p_table);
-  end if;
-  select * into v_gate from billing.quota_gates g where g.table_id = p_table;
-  if not found then
-    return false;
-  end if;
-  perform billing.remove_gate(v_gate);
-  return true;
-end;
-$function$;
-
-comment on function "billing"."detach_quota"(regclass) is 'Takes the gate from a table, which is as it was before; false when there was none. What was used stays used.';
-
-revoke all on function "billing"."detach_quota"(regclass) from public;
-
-grant execute on function "billing"."detach_quota"(regclass) to "postgres";
 
 -- billing/functions/emails_enabled
 
@@ -2163,76 +2368,6 @@ revoke all on function "billing"."format_money"(numeric, text) from public;
 
 grant execute on function "billing"."format_money"(numeric, text) to "postgres";
 
--- billing/functions/free_gate_name
-
-create or replace function billing.free_gate_name (
-  p_table regclass
-)
-  returns name
-  language sql
-  stable
-  set search_path to ''
-  AS $function$
-  select n.name
-  from pg_catalog.pg_class c
-  join pg_catalog.pg_namespace s on s.oid = c.relnamespace
-  cross join lateral (
-    select (left('consume_' || s.nspname || '_' || c.relname, 48) || case when i > 1 then '_' || i else '' end)::name as name, i
-    from generate_series(1, 10000) i
-  ) n
-  where c.oid = p_table and not exists (
-    select from pg_catalog.pg_proc f
-    where f.pronamespace = 'billing'::regnamespace and f.proname in (n.name, n.name || '_many')
-  )
-  order by n.i limit 1;
-$function$;
-
-comment on function "billing"."free_gate_name"(regclass) is 'A name for the trigger functions of a table that no function has yet.';
-
-revoke all on function "billing"."free_gate_name"(regclass) from public;
-
-grant execute on function "billing"."free_gate_name"(regclass) to "postgres";
-
--- billing/functions/gate_condition
-
-create or replace function billing.gate_condition (
-  p_table     regclass,
-  p_condition text,
-  p_row       text
-)
-  returns text
-  language plpgsql
-  set search_path to ''
-  AS $function$
-declare
-  v_definition text;
-begin
-  if p_condition is null then
-    return 'true';
-  end if;
-  -- Beside a second relation Postgres prints every column with the name of its row, which is what a trigger needs. Not
-  -- new or old at once: in a view of Postgres 15 these names are taken.
-  execute format(
-    E'create temporary view tollgate_gate_probe as select (%s\n) as tollgate_condition '
-    'from %s as tollgate_gate_row cross join (select) as one', p_condition, p_table
-  );
-  v_definition := substring(
-    pg_catalog.pg_get_viewdef(to_regclass('pg_temp.tollgate_gate_probe')) from '^ SELECT (.*) AS tollgate_condition\n   FROM '
-  );
-  drop view pg_temp.tollgate_gate_probe;
-  if v_definition is null then
-    raise exception 'the condition (%) cannot be read', p_condition using errcode = 'syntax_error';
-  end if;
-  return format('(%s)', replace(v_definition, 'tollgate_gate_row.', p_row || '.'));
-end;
-$function$;
-
-comment on function "billing"."gate_condition"(regclass, text, text) is 'The condition with every column named as one of that row (new or old); true without a condition.';
-
-revoke all on function "billing"."gate_condition"(regclass, text, text) from public;
-
-grant execute on function "billing"."gate_condition"(regclass, text, text) to "postgres";
-
 -- billing/functions/given_credit_balances
 
 create or replace function billing.given_credit_balances (
@@ -2441,6 +2576,25 @@ comment on function "billing"."has_licence"(uuid) is 'Whether the caller may use
 revoke all on function "billing"."has_licence"(uuid) from public;
 
 grant execute on function "billing"."has_licence"(uuid) to "authenticated", "postgres";
+
+-- billing/functions/health_answer_of
+
+create or replace function billing.health_answer_of (
+  p_max_age_seconds integer
+)
+  returns jsonb
+  language sql
+  set search_path to ''
+  AS $function$
+  select a.answer from billing.health_answer a
+  where a.at > clock_timestamp() - p_max_age_seconds * interval '1 second';
+$function$;
+
+comment on function "billing"."health_answer_of"(integer) is 'The kept answer, unless it is older.';
+
+revoke all on function "billing"."health_answer_of"(integer) from public;
+
+grant execute on function "billing"."health_answer_of"(integer) to "postgres";
 
 -- billing/functions/is_count
 
@@ -2679,19 +2833,33 @@ revoke all on function "billing"."lock_person"(uuid) from public;
 
 grant execute on function "billing"."lock_person"(uuid) to "postgres";
 
--- billing/functions/messages_answered
+-- billing/functions/messages_written
 
-create or replace function billing.messages_answered()
+create or replace function billing.messages_written()
   returns trigger
   language plpgsql
   security definer
   set search_path to ''
   AS $function$
 declare
-  v_conversations constant uuid[] := (
-    select array_agg(distinct n.conversation_id) from new_rows n where n.role = 'assistant'
-  );
+  v_users uuid[];
+  v_conversations uuid[];
+  v_row record;
 begin
+  select
+    array_agg(distinct n.user_id order by n.user_id) filter (where n.role = 'user'),
+    array_agg(distinct n.conversation_id) filter (where n.role = 'assistant')
+  into v_users, v_conversations
+  from new_rows n;
+  if v_users is not null then
+    perform billing.ensure_counters(v_users, 'message');
+    for v_row in
+      select n.user_id, count(*) as quantity from new_rows n
+      where n.role = 'user' group by n.user_id order by n.user_id
+    loop
+      perform billing.consume(v_row.user_id, 'message', v_row.quantity);
+    end loop;
+  end if;
   if v_conversations is not null then
     perform from public.conversations c
       where c.id = any (v_conversations) order by c.id for no key update;
@@ -2701,11 +2869,11 @@ begin
 end;
 $function$;
 
-comment on function "billing"."messages_answered"() is 'Dates the conversations that got an answer. Clients write none.';
+comment on function "billing"."messages_written"() is 'Everybody but clients: consumes per user in one order, and dates the conversations that got an answer.';
 
-revoke all on function "billing"."messages_answered"() from public;
+revoke all on function "billing"."messages_written"() from public;
 
-grant execute on function "billing"."messages_answered"() to "postgres";
+grant execute on function "billing"."messages_written"() to "postgres";
 
 -- billing/functions/metered_subscription
 
@@ -3946,6 +4114,31 @@ revoke all on function "billing"."rate_bucket"(text, billing.rate_limits, text) 
 
 grant execute on function "billing"."rate_bucket"(text, billing.rate_limits, text) to "postgres";
 
+-- billing/functions/recent_runs
+
+create or replace function billing.recent_runs()
+  returns table (
+    started_at timestamp with time zone,
+    job        text,
+    status     text,
+    seconds    numeric
+  )
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select d.start_time, j.jobname::text, d.status, extract(epoch from d.end_time - d.start_time)
+  from (select l.* from cron.job_run_details l order by l.runid desc limit 40000) d
+  join cron.job j on j.jobid = d.jobid;
+$function$;
+
+comment on function "billing"."recent_runs"() is 'The newest runs of the scheduled jobs: more than three days of them.';
+
+revoke all on function "billing"."recent_runs"() from public;
+
+grant execute on function "billing"."recent_runs"() to "postgres";
+
 -- billing/functions/refresh_counters
 
 create or replace function billing.refresh_counters (
@@ -4520,42 +4713,53 @@ revoke all on function "billing"."refuse_spending"(billing.overage_accounts, tex
 
 grant execute on function "billing"."refuse_spending"(billing.overage_accounts, text) to "postgres";
 
--- billing/functions/remove_gate
+-- billing/functions/refuse_while_held
 
-create or replace function billing.remove_gate (
-  p_gate billing.quota_gates
+create or replace function billing.refuse_while_held()
+  returns void
+  language plpgsql
+  stable
+  set search_path to ''
+  AS $function$
+begin
+  if billing.usage_held_at() is not null then
+    perform billing.raise_http(409, 'usage_held', 'Usage is not reported at the moment. Try again in some minutes.');
+  end if;
+end;
+$function$;
+
+comment on function "billing"."refuse_while_held"() is 'An error, not an empty answer: whoever must know that all is reported may not believe it.';
+
+revoke all on function "billing"."refuse_while_held"() from public;
+
+grant execute on function "billing"."refuse_while_held"() to "postgres";
+
+-- billing/functions/replay_event
+
+create or replace function billing.replay_event (
+  p_id text
 )
   returns void
   language plpgsql
   set search_path to ''
   AS $function$
-declare
-  v_name text;
 begin
-  if exists (select from pg_catalog.pg_class c where c.oid = p_gate.table_id) then
-    foreach v_name in array array[
-      'tollgate_after_insert_consume', 'tollgate_after_insert_consume_many', 'tollgate_after_update_refuse'
-    ] loop
-      if exists (select from pg_catalog.pg_trigger t where t.tgrelid = p_gate.table_id and t.tgname = v_name) then
-        execute format('drop trigger %I on %s', v_name, p_gate.table_id);
-      end if;
-    end loop;
+  update billing.stripe_events e
+  set status = 'pending', attempts = 0, next_attempt_at = now(), processed_at = null, last_error = null
+  where e.id = p_id;
+  if not found then
+    raise exception 'there is no event %', p_id using errcode = 'no_data_found';
   end if;
-  if to_regprocedure(format('billing.%I()', p_gate.function_name)) is not null then
-    execute format('drop function billing.%I()', p_gate.function_name);
-  end if;
-  if to_regprocedure(format('billing.%I()', p_gate.function_name || '_many')) is not null then
-    execute format('drop function billing.%I()', p_gate.function_name || '_many');
-  end if;
-  delete from billing.quota_gates g where g.table_id = p_gate.table_id;
+  update billing.problems p set resolved_at = now()
+  where p.kind = 'event_parked' and p.subject = p_id and p.resolved_at is null;
 end;
 $function$;
 
-comment on function "billing"."remove_gate"(billing.quota_gates) is 'Takes away what there is of a gate, also of one that is broken or whose table is gone.';
+comment on function "billing"."replay_event"(text) is 'For operators: events-drain takes the event again within a minute, whatever became of it. It is a hint, so this is harmless.';
 
-revoke all on function "billing"."remove_gate"(billing.quota_gates) from public;
+revoke all on function "billing"."replay_event"(text) from public;
 
-grant execute on function "billing"."remove_gate"(billing.quota_gates) to "postgres";
+grant execute on function "billing"."replay_event"(text) to "postgres";
 
 -- billing/functions/report_problem
 
@@ -4757,6 +4961,69 @@ revoke all on function "billing"."roll_counters"(uuid[]) from public;
 
 grant execute on function "billing"."roll_counters"(uuid[]) to "postgres";
 
+-- billing/functions/run_checks
+
+create or replace function billing.run_checks()
+  returns table (
+    check_name text,
+    status     text,
+    value      numeric,
+    threshold  numeric,
+    since      timestamp with time zone,
+    hint       text,
+    unit       text
+  )
+  language plpgsql
+  stable
+  security definer
+  set search_path to ''
+  set lock_timeout to '500ms'
+  AS $function$
+declare
+  v_function text;
+  v_part billing.health_finding[];
+  v_found billing.health_finding[] := '{}'::billing.health_finding[];
+  v_errors jsonb := '{}'::jsonb;
+begin
+  for v_function in select distinct t.check_function from billing.health_thresholds t loop
+    begin
+      execute format('select array_agg(f) from billing.%I() f', v_function) into v_part;
+      v_found := v_found || coalesce(v_part, '{}'::billing.health_finding[]);
+    exception when others then
+      v_errors := v_errors || jsonb_build_object(v_function, sqlerrm);
+    end;
+  end loop;
+  return query
+  with rated as (
+    select coalesce(f.check_name, t.check_name) as check_name, t.check_function, f.value, t.warn, t.fail, f.since, f.note,
+      t.hint, t.unit
+    from billing.health_thresholds t left join unnest(v_found) f on f.check_name = t.check_name
+    where t.check_name not like '%:*'
+    union all
+    select f.check_name, t.check_function, f.value, t.warn, t.fail, f.since, f.note, t.hint, t.unit
+    from unnest(v_found) f join billing.health_thresholds t on t.check_name = split_part(f.check_name, ':', 1) || ':*'
+    where not exists (select from billing.health_thresholds o where o.check_name = f.check_name)
+  ), judged as (
+    select r.*, case when r.value is null or r.value >= r.fail then 'fail' when r.value >= r.warn then 'warn' else 'ok' end as status
+    from rated r
+  )
+  select j.check_name, j.status, j.value, case when j.status = 'fail' then j.fail else coalesce(j.warn, j.fail) end, j.since,
+    case when j.value is null
+      then 'cannot be computed: ' || coalesce(v_errors ->> j.check_function, j.check_function || ' says nothing of it')
+      when j.status = 'ok' then j.hint
+      else concat_ws('; ', j.note, j.hint) end,
+    j.unit
+  from judged j
+  order by array_position(array['fail', 'warn', 'ok'], j.status), j.check_name;
+end;
+$function$;
+
+comment on function "billing"."run_checks"() is 'Every check beside its threshold, the worst first. A check that raises or says nothing is a failure with its reason.';
+
+revoke all on function "billing"."run_checks"() from public;
+
+grant execute on function "billing"."run_checks"() to "postgres";
+
 -- billing/functions/search_query
 
 create or replace function billing.search_query (
@@ -4777,6 +5044,25 @@ comment on function "billing"."search_query"(text) is 'What somebody types as a 
 revoke all on function "billing"."search_query"(text) from public;
 
 grant execute on function "billing"."search_query"(text) to "postgres";
+
+-- billing/functions/seconds_since
+
+create or replace function billing.seconds_since (
+  p_at timestamp with time zone
+)
+  returns numeric
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select case when p_at is null then 0 else greatest(0, round(extract(epoch from now() - p_at))) end;
+$function$;
+
+comment on function "billing"."seconds_since"(timestamp with time zone) is 'Whole seconds; 0 for null and for what is to come.';
+
+revoke all on function "billing"."seconds_since"(timestamp with time zone) from public;
+
+grant execute on function "billing"."seconds_since"(timestamp with time zone) to "postgres";
 
 -- billing/functions/seller_changed
 
@@ -5618,6 +5904,23 @@ revoke all on function "billing"."unpaid_status"(public.purchases) from public;
 
 grant execute on function "billing"."unpaid_status"(public.purchases) to "postgres";
 
+-- billing/functions/usage_held_at
+
+create or replace function billing.usage_held_at()
+  returns timestamp with time zone
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select m.at from billing.health_marks m where m.name = 'usage_held';
+$function$;
+
+comment on function "billing"."usage_held_at"() is 'Since when no usage is reported; null: it is.';
+
+revoke all on function "billing"."usage_held_at"() from public;
+
+grant execute on function "billing"."usage_held_at"() to "postgres";
+
 -- billing/functions/write_licence
 
 create or replace function billing.write_licence (
@@ -5907,6 +6210,31 @@ comment on table "billing"."audit_log" is 'What happened, one row per change, ke
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."audit_log" to "postgres";
 
+-- billing/tables/catalogue_checks
+
+create table "billing"."catalogue_checks" (
+  "lookup_key" text                     not null,
+  "verdict"    text                     not null,
+  "checked_at" timestamp with time zone not null default now(),
+  constraint "catalogue_checks_pkey" primary key (lookup_key),
+  constraint "catalogue_checks_verdict_check" check ((verdict = ANY (ARRAY['equal'::text, 'missing'::text, 'differs'::text])))
+);
+
+alter table "billing"."catalogue_checks"
+  enable row level security;
+
+create policy "Nobody reads the checks of the catalogue" on "billing"."catalogue_checks"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."catalogue_checks"."verdict" is 'missing: Stripe has no active price with this lookup key. differs: it has, with another amount, currency, interval or tiers.';
+
+comment on table "billing"."catalogue_checks" is 'What Stripe''s price of each row that is sold was like when it was last looked at.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."catalogue_checks" to "postgres";
+
 -- billing/tables/catalogue_state
 
 create table "billing"."catalogue_state" (
@@ -5989,6 +6317,9 @@ alter table "billing"."deletions"
   enable row level security;
 
 create index deletions_next_attempt_at_idx on billing.deletions using btree (next_attempt_at)
+  where (finished_at is null);
+
+create index deletions_requested_at_idx on billing.deletions using btree (requested_at)
   where (finished_at is null);
 
 create trigger deletions_after_change_audit
@@ -6111,6 +6442,127 @@ comment on table "billing"."grants" is 'Plans given by an operator, by billing.g
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."grants" to "postgres";
 
+-- billing/tables/health_answer
+
+create unlogged table "billing"."health_answer" (
+  "id"     boolean                  not null default true,
+  "at"     timestamp with time zone not null,
+  "answer" jsonb                    not null,
+  constraint "health_answer_id_check" check (id),
+  constraint "health_answer_pkey" primary key (id)
+);
+
+alter table "billing"."health_answer"
+  enable row level security;
+
+create policy "Nobody reads the kept answer" on "billing"."health_answer"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."health_answer" is 'The last answer of public.read_health(): one row.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."health_answer" to "postgres";
+
+-- billing/tables/health_marks
+
+create table "billing"."health_marks" (
+  "name" text                     not null,
+  "at"   timestamp with time zone not null,
+  constraint "health_marks_name_check" check ((name <> ''::text)),
+  constraint "health_marks_pkey" primary key (name)
+);
+
+alter table "billing"."health_marks"
+  enable row level security;
+
+create policy "Nobody reads the marks" on "billing"."health_marks"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."health_marks" is 'When something last went well of which no other row tells.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."health_marks" to "postgres";
+
+-- billing/tables/health_thresholds
+
+create table "billing"."health_thresholds" (
+  "check_name"     text                     not null,
+  "check_function" text                     not null,
+  "unit"           text                     not null,
+  "warn"           numeric,
+  "fail"           numeric,
+  "hint"           text                     not null,
+  "added_at"       timestamp with time zone not null default now(),
+  constraint "health_thresholds_check1" check ((warn <= fail)),
+  constraint "health_thresholds_check_function_check" check ((check_function ~ '^check_[a-z_]+$'::text)),
+  constraint "health_thresholds_check_name_check" check ((check_name ~ '^[a-z][a-z0-9_]*(:(\*|[a-z0-9_-]+))?$'::text)),
+  constraint "health_thresholds_check" check (((warn IS NOT NULL) OR (fail IS NOT NULL))),
+  constraint "health_thresholds_hint_check" check ((hint <> ''::text)),
+  constraint "health_thresholds_pkey" primary key (check_name),
+  constraint "health_thresholds_unit_check" check ((unit <> ''::text))
+);
+
+alter table "billing"."health_thresholds"
+  enable row level security;
+
+create trigger health_thresholds_after_change_audit
+  after insert or delete or update of warn, fail on billing.health_thresholds
+  for each row
+  execute function billing.audit('operator.health_threshold', '', 'check_name', 'warn,fail', '');
+
+create policy "Nobody reads the thresholds" on "billing"."health_thresholds"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."health_thresholds"."added_at" is 'What has never happened yet counts as having happened then.';
+
+comment on column "billing"."health_thresholds"."check_function" is 'A function billing.<name>(), which answers (check_name, value, since, note).';
+
+comment on column "billing"."health_thresholds"."fail" is 'From this value on a failure; null: never.';
+
+comment on column "billing"."health_thresholds"."hint" is 'What to do about it.';
+
+comment on column "billing"."health_thresholds"."unit" is 'Of value, warn and fail.';
+
+comment on column "billing"."health_thresholds"."warn" is 'From this value on a warning; null: never.';
+
+comment on table "billing"."health_thresholds" is 'What is checked and from which value on it is a warning or a failure. Operators edit warn and fail; <name>:* is for what has no row of its own.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."health_thresholds" to "postgres";
+
+-- billing/tables/held_usage
+
+create table "billing"."held_usage" (
+  "stripe_customer_id" text                     not null,
+  "metric_id"          text                     not null,
+  "period_start"       timestamp with time zone not null,
+  "unclaimed"          bigint                   not null,
+  constraint "held_usage_pkey" primary key (stripe_customer_id, metric_id, period_start),
+  constraint "held_usage_unclaimed_check" check ((unclaimed > 0)),
+  constraint "held_usage_metric_id_fkey" foreign key (metric_id) references public.metrics(id)
+);
+
+alter table "billing"."held_usage"
+  enable row level security;
+
+create index held_usage_metric_id_idx on billing.held_usage using btree (metric_id);
+
+create policy "Nobody reads what is held back" on "billing"."held_usage"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on table "billing"."held_usage" is 'While usage is held back: what of the ledger was in no row of the outbox when that began. What is used meanwhile is not among it.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."held_usage" to "postgres";
+
 -- billing/tables/ledger_accounts
 
 create table "billing"."ledger_accounts" (
@@ -6201,7 +6653,12 @@ alter table "billing"."ledger_checks"
 alter table "billing"."ledger_checks"
   add column "drift_minor" bigint generated always as ((ledger_minor - stripe_minor)) stored;
 
+create index ledger_checks_drift_run_at_idx on billing.ledger_checks using btree (run_at)
+  where (drift_minor <> 0);
+
 create index ledger_checks_run_at_idx on billing.ledger_checks using btree (run_at);
+
+create index ledger_checks_subject_run_at_idx on billing.ledger_checks using btree (subject, currency, run_at);
 
 create policy "Nobody reads the ledger checks" on "billing"."ledger_checks"
   for all
@@ -6391,6 +6848,12 @@ alter table "billing"."notification_emails"
   enable row level security;
 
 create index notification_emails_next_attempt_at_idx on billing.notification_emails using btree (next_attempt_at)
+  where (parked_at is null);
+
+create index notification_emails_parked_at_idx on billing.notification_emails using btree (parked_at)
+  where (parked_at is not null);
+
+create index notification_emails_queued_at_idx on billing.notification_emails using btree (queued_at)
   where (parked_at is null);
 
 create policy "Nobody reads the e-mails" on "billing"."notification_emails"
@@ -6647,6 +7110,9 @@ create table "billing"."problems" (
 alter table "billing"."problems"
   enable row level security;
 
+create index problems_open_idx on billing.problems using btree (kind)
+  where (resolved_at is null);
+
 create policy "Nobody reads the problems" on "billing"."problems"
   for all
   to "anon", "authenticated"
@@ -6718,9 +7184,17 @@ alter table "billing"."purchase_disputes"
 
 create index purchase_disputes_charge_id_idx on billing.purchase_disputes using btree (charge_id);
 
+create index purchase_disputes_evidence_due_by_idx on billing.purchase_disputes using btree (evidence_due_by)
+  where (status = ANY (ARRAY['needs_response'::text, 'warning_needs_response'::text]));
+
 create index purchase_disputes_next_attempt_at_idx on billing.purchase_disputes using btree (next_attempt_at);
 
 create index purchase_disputes_purchase_id_idx on billing.purchase_disputes using btree (purchase_id);
+
+create index purchase_disputes_work_idx on billing.purchase_disputes using btree (next_attempt_at)
+  where
+    (((transfer_state = 'none'::text) AND (status = ANY (ARRAY['needs_response'::text, 'under_review'::text, 'lost'::text]))) or ((transfer_state = 'reversed'::text) AND (status =
+    'won'::text) AND (reversed_minor > 0)));
 
 create trigger purchase_disputes_after_change_audit
   after insert or delete or update of purchase_id, charge_id, status, amount_minor, currency, transfer_state, reversed_minor on billing.purchase_disputes
@@ -6773,47 +7247,6 @@ create policy "Nobody reads the refunds" on "billing"."purchase_refunds"
 comment on table "billing"."purchase_refunds" is 'Stripe''s refunds of those charges.';
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."purchase_refunds" to "postgres";
-
--- billing/tables/quota_gates
-
-create table "billing"."quota_gates" (
-  "table_id"      regclass                 not null,
-  "owner_column"  name                     not null,
-  "metric_id"     text                     not null,
-  "condition"     text,
-  "function_name" name                     not null,
-  "attached_at"   timestamp with time zone not null default now(),
-  constraint "quota_gates_condition_check" check ((condition <> ''::text)),
-  constraint "quota_gates_function_name_key" unique (function_name),
-  constraint "quota_gates_pkey" primary key (table_id),
-  constraint "quota_gates_metric_id_fkey" foreign key (metric_id) references public.metrics(id)
-);
-
-alter table "billing"."quota_gates"
-  enable row level security;
-
-create index quota_gates_metric_id_idx on billing.quota_gates using btree (metric_id);
-
-create trigger quota_gates_after_change_audit
-  after insert or delete or update of owner_column, metric_id, condition on billing.quota_gates
-  for each row
-  execute function billing.audit('operator.quota_gate', '', 'table_id', 'owner_column,metric_id,condition', '');
-
-create policy "Nobody reads the gates" on "billing"."quota_gates"
-  for all
-  to "anon", "authenticated"
-  using (false)
-  with check (false);
-
-comment on column "billing"."quota_gates"."condition" is 'Which rows count, as it was given; null: all.';
-
-comment on column "billing"."quota_gates"."function_name" is 'The trigger function for a client''s row; the one for everybody else''s statement has "_many" behind it.';
-
-comment on column "billing"."quota_gates"."owner_column" is 'Column with the id of the user whose quota a row takes from.';
-
-comment on table "billing"."quota_gates" is 'Tables whose rows are counted; written by billing.attach_quota() alone.';
-
-grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."quota_gates" to "postgres";
 
 -- billing/tables/rate_buckets
 
@@ -6997,6 +7430,9 @@ create index refund_requests_charge_id_idx on billing.refund_requests using btre
 create index refund_requests_next_attempt_at_idx on billing.refund_requests using btree (next_attempt_at)
   where (status = 'pending'::text);
 
+create index refund_requests_pending_created_at_idx on billing.refund_requests using btree (created_at)
+  where (status = 'pending'::text);
+
 create index refund_requests_purchase_id_idx on billing.refund_requests using btree (purchase_id);
 
 create trigger refund_requests_after_change_audit
@@ -7099,6 +7535,12 @@ create index stripe_events_customer_payload_idx on billing.stripe_events using b
   where (payload is not null);
 
 create index stripe_events_next_attempt_at_idx on billing.stripe_events using btree (next_attempt_at)
+  where (status = 'pending'::text);
+
+create index stripe_events_parked_received_at_idx on billing.stripe_events using btree (received_at)
+  where (status = 'parked'::text);
+
+create index stripe_events_pending_received_at_idx on billing.stripe_events using btree (received_at)
   where (status = 'pending'::text);
 
 create index stripe_events_purchase_id_idx on billing.stripe_events using btree (purchase_id)
@@ -7250,6 +7692,9 @@ create table "billing"."usage_checks" (
 
 alter table "billing"."usage_checks"
   enable row level security;
+
+create index usage_checks_drift_run_at_idx on billing.usage_checks using btree (run_at)
+  where (verdict = 'drift'::text);
 
 create index usage_checks_metric_id_idx on billing.usage_checks using btree (metric_id);
 
@@ -7415,6 +7860,12 @@ alter table "billing"."usage_outbox"
 
 create index usage_outbox_ledger_idx on billing.usage_outbox using btree (stripe_customer_id, metric_id, period_start);
 
+create index usage_outbox_parked_created_at_idx on billing.usage_outbox using btree (created_at)
+  where (status = 'parked'::text);
+
+create index usage_outbox_pending_created_at_idx on billing.usage_outbox using btree (created_at)
+  where (status = 'pending'::text);
+
 create index usage_outbox_pending_idx on billing.usage_outbox using btree (stripe_customer_id, meter_event_name, id)
   where (status = 'pending'::text);
 
@@ -7472,6 +7923,19 @@ comment on table "billing"."usage_requests" is 'Requests of public.consume_usage
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."usage_requests" to "postgres";
 
+-- billing/types/health_finding
+
+create type "billing"."health_finding" as (
+  "check_name" text,
+  "value"      numeric,
+  "since"      timestamp with time zone,
+  "note"       text
+);
+
+comment on type "billing"."health_finding" is 'What a check found; note says more than the hint of its threshold. Without a value it could not be computed.';
+
+grant usage on type "billing"."health_finding" to "postgres";
+
 -- billing/views/add_ons
 
 create view "billing"."add_ons" with (security_invoker=true) AS  SELECT l.user_id,
@@ -7485,31 +7949,6 @@ create view "billing"."add_ons" with (security_invoker=true) AS  SELECT l.user_i
 comment on view "billing"."add_ons" is 'By how much whose limits are raised at this moment, and until when (null: for good).';
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."add_ons" to "postgres";
-
--- billing/views/attached_quotas
-
-create view "billing"."attached_quotas" with (security_invoker=true) AS  SELECT g.table_id AS "table",
-    g.owner_column,
-    g.metric_id AS metric,
-    g.condition,
-    g.attached_at,
-        CASE
-            WHEN (c.oid IS NULL) THEN 'table_dropped'::text
-            WHEN (NOT (EXISTS ( SELECT
-               FROM pg_attribute a
-              WHERE ((a.attrelid = c.oid) AND (a.attname = g.owner_column) AND (NOT a.attisdropped))))) THEN 'column_missing'::text
-            WHEN (( SELECT count(*) AS count
-               FROM pg_trigger t
-              WHERE ((t.tgrelid = c.oid) AND (t.tgenabled = ANY (ARRAY['O'::"char", 'A'::"char"])) AND (t.tgname = ANY (ARRAY['tollgate_after_insert_consume'::name, 'tollgate_after_insert_consume_many'::name, 'tollgate_after_update_refuse'::name])))) <> 3) THEN 'open'::text
-            WHEN (NOT c.relrowsecurity) THEN 'no_row_security'::text
-            ELSE 'attached'::text
-        END AS status
-   FROM (billing.quota_gates g
-     LEFT JOIN pg_class c ON ((c.oid = (g.table_id)::oid)));
-
-comment on view "billing"."attached_quotas" is 'Tables whose rows are counted. status: attached; open (a trigger was dropped or disabled: rows pass uncounted); no_row_security (people can write in each other''s name); column_missing (every insert fails); table_dropped.';
-
-grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."attached_quotas" to "postgres";
 
 -- billing/views/disputes
 
@@ -7534,6 +7973,21 @@ comment on view "billing"."disputes" is 'For operators: all disputes, the most u
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."disputes" to "postgres";
 
+-- billing/views/health
+
+create view "billing"."health" with (security_invoker=true) AS  SELECT check_name,
+    status,
+    value,
+    threshold,
+    since,
+    hint,
+    unit
+   FROM billing.run_checks() c(check_name, status, value, threshold, since, hint, unit);
+
+comment on view "billing"."health" is 'For operators and monitors: one row per check, ok, warn or fail, the worst first. value and threshold are in unit.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."health" to "postgres";
+
 -- billing/views/ledger_balances
 
 create view "billing"."ledger_balances" with (security_invoker=true) AS  SELECT a.id AS account_id,
@@ -7549,6 +8003,146 @@ comment on view "billing"."ledger_balances" is 'What every account comes to. Ove
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."ledger_balances" to "postgres";
 
+-- billing/views/monitor_balances
+
+create view "billing"."monitor_balances" AS  SELECT a.kind,
+    a.currency,
+    (sum(e.amount_minor))::bigint AS balance_minor
+   FROM (billing.ledger_accounts a
+     JOIN billing.ledger_entries e ON ((e.account_id = a.id)))
+  GROUP BY a.kind, a.currency;
+
+comment on view "billing"."monitor_balances" is 'What the accounts of a kind come to; creator: what creators have at Stripe.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."monitor_balances" to "postgres";
+
+-- billing/views/monitor_events
+
+create view "billing"."monitor_events" AS  SELECT received_at,
+    type,
+    status,
+    attempts,
+    EXTRACT(epoch FROM (processed_at - received_at)) AS seconds
+   FROM billing.stripe_events e
+  WHERE (payload IS NOT NULL);
+
+comment on view "billing"."monitor_events" is 'Events of Stripe of the last 90 days, and how long each took.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."monitor_events" to "postgres";
+
+-- billing/views/monitor_problems
+
+create view "billing"."monitor_problems" AS  SELECT kind,
+    count(*) AS open,
+    min(first_seen_at) AS oldest_at,
+    max(last_seen_at) AS newest_at,
+    sum(occurrences) AS occurrences
+   FROM billing.problems p
+  WHERE (resolved_at IS NULL)
+  GROUP BY kind;
+
+comment on view "billing"."monitor_problems" is 'Open problems by kind.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."monitor_problems" to "postgres";
+
+-- billing/views/monitor_revenue
+
+create view "billing"."monitor_revenue" AS  SELECT i.stripe_created_at,
+    COALESCE(s.plan_id, 'other'::text) AS plan_id,
+    i.currency,
+    i.status,
+    i.total_minor,
+    i.amount_paid_minor AS paid_minor
+   FROM (public.invoices i
+     LEFT JOIN public.subscriptions s ON ((s.id = i.subscription_id)));
+
+comment on view "billing"."monitor_revenue" is 'Invoices of subscriptions, without whose they are.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."monitor_revenue" to "postgres";
+
+-- billing/views/monitor_runs
+
+create view "billing"."monitor_runs" AS  SELECT started_at,
+    job,
+    status,
+    seconds
+   FROM billing.recent_runs() r(started_at, job, status, seconds);
+
+comment on view "billing"."monitor_runs" is 'Runs of the scheduled jobs, of three days at least.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."monitor_runs" to "postgres";
+
+-- billing/views/monitor_sales
+
+create view "billing"."monitor_sales" AS  SELECT occurred_at,
+    kind,
+    currency,
+    amount_minor,
+    fee_minor
+   FROM billing.ledger_transactions t;
+
+comment on view "billing"."monitor_sales" is 'Movements of the marketplace''s ledger, without whose they are.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."monitor_sales" to "postgres";
+
+-- billing/views/monitor_subscriptions
+
+create view "billing"."monitor_subscriptions" AS  SELECT s.plan_id,
+    s.status,
+    p.billing_interval,
+    s.currency,
+    count(*) AS subscribers,
+    (sum(
+        CASE p.billing_interval
+            WHEN 'year'::text THEN round(((a.minor)::numeric / 12.0))
+            ELSE (a.minor)::numeric
+        END) FILTER (WHERE (s.status = ANY (ARRAY['active'::text, 'past_due'::text]))))::bigint AS monthly_minor
+   FROM (((public.subscriptions s
+     LEFT JOIN public.prices p ON ((p.lookup_key = s.price_lookup_key)))
+     LEFT JOIN public.price_currency_options o ON (((o.lookup_key = s.price_lookup_key) AND (o.currency = s.currency))))
+     CROSS JOIN LATERAL ( SELECT (s.quantity *
+                CASE
+                    WHEN (s.currency = p.currency) THEN p.unit_amount_minor
+                    ELSE o.unit_amount_minor
+                END) AS minor) a)
+  WHERE (s.status <> ALL (ARRAY['canceled'::text, 'incomplete_expired'::text]))
+  GROUP BY s.plan_id, s.status, p.billing_interval, s.currency;
+
+comment on view "billing"."monitor_subscriptions" is 'Living subscriptions, and what they bring in a month at the prices of the catalogue, without overage, discounts and taxes.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."monitor_subscriptions" to "postgres";
+
+-- billing/views/monitor_usage
+
+create view "billing"."monitor_usage" AS  SELECT day,
+    metric_id,
+    count(*) AS people,
+    sum(used) AS used,
+    sum(overage) AS overage,
+    sum(overage_minor) AS overage_minor,
+    count(*) FILTER (WHERE (used >= allowance)) AS at_limit
+   FROM ( SELECT usage_days.day,
+            usage_days.metric_id,
+            usage_days.used,
+            usage_days.allowance,
+            usage_days.overage,
+            usage_days.overage_minor
+           FROM billing.usage_days
+        UNION ALL
+         SELECT usage_counters.period_day,
+            usage_counters.metric_id,
+            usage_counters.used,
+            usage_counters.allowance,
+            usage_counters.overage,
+            usage_counters.overage_minor
+           FROM billing.usage_counters
+          WHERE (usage_counters.used > 0)) d
+  GROUP BY day, metric_id;
+
+comment on view "billing"."monitor_usage" is 'What was used by the day and metric (people who used any), and how many of them reached their allowance.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."monitor_usage" to "postgres";
+
 -- billing_months/schema
 
 create schema "billing_months";
@@ -7560,6 +8154,138 @@ grant create, usage on schema "billing_months" to "postgres";
 -- public/default_privileges
 
 alter default privileges for role "postgres" in schema "public" revoke all on FUNCTIONS from public;
+
+-- public/functions/adopt_customer
+
+create or replace function public.adopt_customer (
+  p_user_id            uuid,
+  p_stripe_customer_id text
+)
+  returns text
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_linked constant text := (select c.stripe_customer_id from public.customers c where c.user_id = p_user_id);
+begin
+  perform billing.require(p_user_id is not null and p_stripe_customer_id ~ '^cus_\w+$', 'a user and a customer are needed');
+  if v_linked = p_stripe_customer_id then
+    return 'known';
+  elsif exists (select from billing.deletions d where d.user_id = p_user_id) then
+    return 'known';
+  elsif v_linked is not null then
+    perform billing.report_problem('second_customer', p_stripe_customer_id,
+      jsonb_build_object('user_id', p_user_id, 'linked', v_linked));
+    return 'other_customer';
+  elsif not exists (select from auth.users u where u.id = p_user_id) then
+    perform billing.report_problem('customer_without_user', p_stripe_customer_id, jsonb_build_object('user_id', p_user_id));
+    return 'no_user';
+  end if;
+  insert into public.customers (user_id, stripe_customer_id) values (p_user_id, p_stripe_customer_id);
+  return 'linked';
+end;
+$function$;
+
+comment on function "public"."adopt_customer"(uuid, text) is 'After a backup was restored: binds a customer of Stripe''s to the user whose id we wrote there, unless we know better. linked, known, no_user or other_customer; the last two are told to an operator.';
+
+revoke all on function "public"."adopt_customer"(uuid, text) from public;
+
+grant execute on function "public"."adopt_customer"(uuid, text) to "postgres", "service_role";
+
+-- public/functions/adopt_purchase
+
+create or replace function public.adopt_purchase (
+  p_purchase_id  uuid,
+  p_buyer_id     uuid,
+  p_session_id   text,
+  p_listing_id   uuid,
+  p_kind         text,
+  p_amount_minor bigint,
+  p_currency     text,
+  p_fee_bps      integer,
+  p_fee_minor    bigint
+)
+  returns text
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(p_purchase_id is not null and p_session_id <> '', 'a purchase and its session are needed');
+  if exists (select from public.purchases p where p.id = p_purchase_id) then
+    -- Its session may be a later one than that of the backup.
+    update public.purchases p set checkout_session_id = p_session_id, session_status = null, due_at = now()
+    where p.id = p_purchase_id and p.paid_at is null and p.checkout_session_id is distinct from p_session_id
+      and not exists (select from public.purchases o where o.checkout_session_id = p_session_id);
+    return 'known';
+  end if;
+  insert into public.purchases (
+    id, buyer_id, listing_id, seller_id, kind, title, amount_minor, currency, fee_bps, fee_minor, checkout_session_id, due_at
+  )
+  select p_purchase_id, u.id, l.id, l.seller_id, p_kind, l.title, p_amount_minor, p_currency, p_fee_bps, p_fee_minor,
+    p_session_id, now()
+  from public.listings l, auth.users u
+  where l.id = p_listing_id and u.id = p_buyer_id
+    and not exists (select from billing.deletions d where d.user_id = u.id)
+    and not exists (
+      select from public.purchases o where o.buyer_id = u.id and o.listing_id = l.id and o.holds
+    );
+  if found then
+    return 'recreated';
+  end if;
+  perform billing.report_problem('sale_without_row', p_purchase_id::text, jsonb_build_object(
+    'session', p_session_id, 'buyer_id', p_buyer_id, 'listing_id', p_listing_id
+  ));
+  return 'lost';
+end;
+$function$;
+
+comment on function "public"."adopt_purchase"(uuid, uuid, text, uuid, text, bigint, text, integer, bigint) is 'After a backup was restored: makes the row of a sale again from its Checkout session. recreated, known or, told to an operator, lost (a credit pack, whose credit Stripe has anyway; buyer or listing gone; or the buyer has another purchase of it).';
+
+revoke all on function "public"."adopt_purchase"(uuid, uuid, text, uuid, text, bigint, text, integer, bigint) from public;
+
+grant execute on function "public"."adopt_purchase"(uuid, uuid, text, uuid, text, bigint, text, integer, bigint) to "postgres", "service_role";
+
+-- public/functions/adopt_usage
+
+create or replace function public.adopt_usage()
+  returns table (
+    stripe_customer_id text,
+    metric_id          text,
+    period_start       timestamp with time zone,
+    taken              bigint,
+    lost               bigint
+  )
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_check billing.usage_checks;
+begin
+  perform billing.require(billing.usage_held_at() is not null, 'usage is not held back');
+  for v_check in
+    select distinct on (c.stripe_customer_id, c.metric_id, c.period_start) c.* from billing.usage_checks c
+    where c.run_at >= billing.usage_held_at()
+    order by c.stripe_customer_id, c.metric_id, c.period_start, c.id desc
+  loop
+    select a.taken, a.lost into taken, lost from billing.adopt_one(v_check) a;
+    if taken > 0 then
+      stripe_customer_id := v_check.stripe_customer_id;
+      metric_id := v_check.metric_id;
+      period_start := v_check.period_start;
+      return next;
+    end if;
+  end loop;
+end;
+$function$;
+
+comment on function "public"."adopt_usage"() is 'Takes over what Stripe had counted at the checks since usage is held back, and answers where it was more than we had sent: taken, and lost of that, which is in no row of ours.';
+
+revoke all on function "public"."adopt_usage"() from public;
+
+grant execute on function "public"."adopt_usage"() to "postgres", "service_role";
 
 -- public/functions/apply_customer_snapshot
 
@@ -8039,6 +8765,48 @@ revoke all on function "public"."begin_sync"(text) from public;
 
 grant execute on function "public"."begin_sync"(text) to "postgres", "service_role";
 
+-- public/functions/catalogue_rows
+
+create or replace function public.catalogue_rows()
+  returns table (
+    lookup_key       text,
+    currency         text,
+    amount_minor     numeric,
+    billing_interval text,
+    tiers_mode       text,
+    tiers            jsonb,
+    options          jsonb
+  )
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select p.lookup_key, p.currency, p.unit_amount_minor::numeric, p.billing_interval, p.tiers_mode, p.tiers, coalesce((
+    select jsonb_object_agg(o.currency, o.unit_amount_minor) from public.price_currency_options o
+    where o.lookup_key = p.lookup_key
+  ), '{}')
+  from public.prices p where p.is_active
+  union all
+  select p.lookup_key, p.currency, trim_scale(p.unit_amount_minor), 'month', null, null, coalesce((
+    select jsonb_object_agg(o.currency, trim_scale(o.unit_amount_minor)) from public.overage_price_currency_options o
+    where o.lookup_key = p.lookup_key
+  ), '{}')
+  from public.overage_prices p where p.is_active
+  union all
+  select p.lookup_key, p.currency, p.price_minor::numeric, null, null, null, coalesce((
+    select jsonb_object_agg(o.currency, o.price_minor) from public.credit_pack_currency_options o
+    where o.lookup_key = p.lookup_key
+  ), '{}')
+  from public.credit_packs p where p.is_active;
+$function$;
+
+comment on function "public"."catalogue_rows"() is 'Everything that is sold by a lookup key: plans, usage beyond them and credit packs. options are amounts in other currencies; billing_interval is null for what is paid once.';
+
+revoke all on function "public"."catalogue_rows"() from public;
+
+grant execute on function "public"."catalogue_rows"() to "postgres", "service_role";
+
 -- public/functions/checkout_terms
 
 create or replace function public.checkout_terms (
@@ -8077,46 +8845,13 @@ create or replace function public.claim_usage (
   security definer
   set search_path to ''
   AS $function$
-declare
-  v_row record;
-  v_claimed bigint := 0;
 begin
-  perform billing.require(p_limit between 1 and 10000, 'p_limit is not between 1 and 10000');
-  if p_stripe_customer_id is not null then
-    -- Somebody waits for this customer's usage (their invoice is about to close): wait for its writers.
-    perform from billing.overage_usage u
-    where u.stripe_customer_id = p_stripe_customer_id and u.waiting
-    order by u.stripe_customer_id, u.metric_id, u.period_start for no key update;
-  end if;
-  for v_row in
-    select u.stripe_customer_id, u.metric_id, u.period_start, u.period_end, u.user_id, u.quantity, u.claimed,
-      u.sequence + 1 as sequence, m.meter_event_name
-    from billing.overage_usage u join public.metrics m on m.id = u.metric_id and m.meter_event_name is not null
-    where u.waiting and u.stripe_customer_id = coalesce(p_stripe_customer_id, u.stripe_customer_id)
-    order by u.period_start, u.stripe_customer_id, u.metric_id
-    limit p_limit
-    for no key update of u skip locked
-  loop
-    insert into billing.usage_outbox (
-      stripe_customer_id, metric_id, period_start, user_id, sequence, quantity, identifier, meter_event_name, event_time
-    )
-    values (
-      v_row.stripe_customer_id, v_row.metric_id, v_row.period_start, v_row.user_id, v_row.sequence,
-      v_row.quantity - v_row.claimed,
-      format('%s-%s-%s-%s', v_row.stripe_customer_id, v_row.metric_id,
-        extract(epoch from v_row.period_start)::bigint, v_row.sequence),
-      v_row.meter_event_name, billing.event_time(v_row.period_start, v_row.period_end)
-    );
-    update billing.overage_usage u set claimed = v_row.quantity, sequence = v_row.sequence
-    where u.stripe_customer_id = v_row.stripe_customer_id and u.metric_id = v_row.metric_id
-      and u.period_start = v_row.period_start;
-    v_claimed := v_claimed + 1;
-  end loop;
-  return v_claimed;
+  perform billing.refuse_while_held();
+  return billing.claim_usage_unheld(p_limit, p_stripe_customer_id);
 end;
 $function$;
 
-comment on function "public"."claim_usage"(integer, text) is 'Makes outbox rows of what the ledger holds beyond what is claimed, and answers how many. With a customer only theirs, and all of it; without, rows that somebody is writing to are left to the next call.';
+comment on function "public"."claim_usage"(integer, text) is 'Makes outbox rows of what the ledger holds beyond what is claimed, and answers how many. With a customer only theirs, and all of it; without, rows that somebody is writing to are left to the next call. An error while usage is held back.';
 
 revoke all on function "public"."claim_usage"(integer, text) from public;
 
@@ -8825,6 +9560,33 @@ revoke all on function "public"."finish_stripe_event"(text, text) from public;
 
 grant execute on function "public"."finish_stripe_event"(text, text) to "postgres", "service_role";
 
+-- public/functions/hold_usage
+
+create or replace function public.hold_usage()
+  returns timestamp with time zone
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  -- Waits for who is leasing: afterwards nobody takes a row.
+  perform pg_advisory_xact_lock(hashtextextended('tollgate lease_usage', 0));
+  insert into billing.health_marks (name, at) values ('usage_held', now()) on conflict (name) do nothing;
+  if found then
+    insert into billing.held_usage (stripe_customer_id, metric_id, period_start, unclaimed)
+    select u.stripe_customer_id, u.metric_id, u.period_start, u.quantity - u.claimed
+    from billing.overage_usage u where u.waiting;
+  end if;
+  return billing.usage_held_at();
+end;
+$function$;
+
+comment on function "public"."hold_usage"() is 'From now on no usage is claimed or sent: who tries gets an error and tries again. Answers since when. See release_usage().';
+
+revoke all on function "public"."hold_usage"() from public;
+
+grant execute on function "public"."hold_usage"() to "postgres", "service_role";
+
 -- public/functions/is_current_checkout
 
 create or replace function public.is_current_checkout (
@@ -9038,6 +9800,7 @@ begin
   perform billing.require(p_limit between 1 and 1000, 'p_limit is not between 1 and 1000');
   -- One at a time: two that look at the same moment could each find another first row of one customer.
   perform pg_advisory_xact_lock(hashtextextended('tollgate lease_usage', 0));
+  perform billing.refuse_while_held();
   -- A lease that ran out without a word: its holder may have got through.
   update billing.usage_outbox o
   set uncertain_since = coalesce(o.uncertain_since, o.lease_until - interval '60 seconds'), lease_until = null
@@ -9745,6 +10508,8 @@ begin
   if p_fault is null then
     update billing.problems p set resolved_at = now()
     where p.kind = 'audit_broken' and p.resolved_at is null;
+    insert into billing.health_marks as m (name, at) values ('audit_verified', now())
+    on conflict (name) do update set at = excluded.at;
   else
     perform billing.report_problem('audit_broken', coalesce(p_fault ->> 'fault', 'unknown'), p_fault);
   end if;
@@ -9756,6 +10521,27 @@ comment on function "public"."note_audit_check"(jsonb) is 'What the check of the
 revoke all on function "public"."note_audit_check"(jsonb) from public;
 
 grant execute on function "public"."note_audit_check"(jsonb) to "postgres", "service_role";
+
+-- public/functions/note_catalogue_check
+
+create or replace function public.note_catalogue_check (
+  p_verdicts jsonb
+)
+  returns void
+  language sql
+  security definer
+  set search_path to ''
+  AS $function$
+  insert into billing.catalogue_checks as c (lookup_key, verdict)
+  select v.lookup_key, v.verdict from jsonb_to_recordset(p_verdicts) v (lookup_key text, verdict text)
+  on conflict (lookup_key) do update set verdict = excluded.verdict, checked_at = now();
+$function$;
+
+comment on function "public"."note_catalogue_check"(jsonb) is 'Keeps what was found: [{lookup_key, verdict}].';
+
+revoke all on function "public"."note_catalogue_check"(jsonb) from public;
+
+grant execute on function "public"."note_catalogue_check"(jsonb) to "postgres", "service_role";
 
 -- public/functions/note_deletion_step
 
@@ -10069,6 +10855,37 @@ revoke all on function "public"."notification_sent"(bigint) from public;
 
 grant execute on function "public"."notification_sent"(bigint) to "postgres", "service_role";
 
+-- public/functions/open_ledgers
+
+create or replace function public.open_ledgers()
+  returns bigint
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_opened bigint;
+begin
+  perform billing.require(billing.usage_held_at() is not null, 'usage is not held back');
+  -- Periods that began since the backup, of which Stripe may have counted something.
+  insert into billing.overage_usage (stripe_customer_id, metric_id, period_start, period_end, user_id, quantity, amount_minor)
+  select c.stripe_customer_id, i.metric_id, i.period_start, i.period_end, i.user_id, 0, 0
+  from billing.metered_items i join public.customers c on c.user_id = i.user_id
+  on conflict (stripe_customer_id, metric_id, period_start) do nothing;
+  get diagnostics v_opened = row_count;
+  -- Beyond every identifier that was used since the backup: a claim is made every five minutes and with some events.
+  update billing.overage_usage u set sequence = (u.sequence / 1000000 + 1) * 1000000
+  where u.period_end > billing.usage_held_at() - interval '35 days';
+  return v_opened;
+end;
+$function$;
+
+comment on function "public"."open_ledgers"() is 'Ledger rows for the billing periods of today, so that they are checked, and sequences that no lost row has used.';
+
+revoke all on function "public"."open_ledgers"() from public;
+
+grant execute on function "public"."open_ledgers"() to "postgres", "service_role";
+
 -- public/functions/platform_ledger
 
 create or replace function public.platform_ledger()
@@ -10190,6 +11007,49 @@ comment on function "public"."purchases_of_buyer"(uuid) is 'Purchases whose end 
 revoke all on function "public"."purchases_of_buyer"(uuid) from public;
 
 grant execute on function "public"."purchases_of_buyer"(uuid) to "postgres", "service_role";
+
+-- public/functions/read_health
+
+create or replace function public.read_health (
+  p_max_age_seconds integer default 10
+)
+  returns jsonb
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+declare
+  v_answer jsonb := billing.health_answer_of(p_max_age_seconds);
+begin
+  perform billing.require(p_max_age_seconds between 0 and 3600, 'p_max_age_seconds is not between 0 and 3600');
+  if v_answer is not null then
+    return v_answer;
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended('tollgate read_health', 0));
+  -- Who waited finds what the one before computed.
+  v_answer := billing.health_answer_of(p_max_age_seconds);
+  if v_answer is not null then
+    return v_answer;
+  end if;
+  select jsonb_build_object(
+    'status', case when bool_or(c.status = 'fail') then 'fail' when bool_or(c.status = 'warn') then 'warn' else 'ok' end,
+    'at', clock_timestamp(),
+    'checks', jsonb_agg(to_jsonb(c))
+  ) into v_answer
+  from billing.run_checks() c;
+  if not current_setting('transaction_read_only')::boolean then
+    insert into billing.health_answer as a (at, answer) values (clock_timestamp(), v_answer)
+    on conflict (id) do update set at = excluded.at, answer = excluded.answer;
+  end if;
+  return v_answer;
+end;
+$function$;
+
+comment on function "public"."read_health"(integer) is '{status, at, checks: [{check_name, status, value, threshold, since, hint, unit}]}, the worst first; not older than p_max_age_seconds. status is that of the worst check.';
+
+revoke all on function "public"."read_health"(integer) from public;
+
+grant execute on function "public"."read_health"(integer) to "postgres", "service_role";
 
 -- public/functions/receive_stripe_event
 
@@ -10351,6 +11211,24 @@ comment on function "public"."refund_sent"(uuid, text) is 'Stripe has made this 
 revoke all on function "public"."refund_sent"(uuid, text) from public;
 
 grant execute on function "public"."refund_sent"(uuid, text) to "postgres", "service_role";
+
+-- public/functions/release_usage
+
+create or replace function public.release_usage()
+  returns void
+  language sql
+  security definer
+  set search_path to ''
+  AS $function$
+  delete from billing.held_usage;
+  delete from billing.health_marks m where m.name = 'usage_held';
+$function$;
+
+comment on function "public"."release_usage"() is 'Usage is reported again.';
+
+revoke all on function "public"."release_usage"() from public;
+
+grant execute on function "public"."release_usage"() to "postgres", "service_role";
 
 -- public/functions/relink_customer
 
@@ -10722,82 +11600,6 @@ comment on function "public"."set_overage"(boolean, bigint) is 'The caller says 
 revoke all on function "public"."set_overage"(boolean, bigint) from public;
 
 grant execute on function "public"."set_overage"(boolean, bigint) to "authenticated", "postgres";
-
--- public/functions/stripe_catalogue
-
-create or replace function public.stripe_catalogue()
-  returns jsonb
-  language sql
-  stable
-  set search_path to ''
-  AS $function$
-  select jsonb_build_object(
-    'plans', (
-      select coalesce(jsonb_agg(jsonb_build_object(
-        'id', p.id, 'name', p.name, 'description', p.description
-      ) order by p.rank), '[]')
-      from public.plans p
-    ),
-    'prices', (
-      select coalesce(jsonb_agg(jsonb_build_object(
-        'lookup_key', p.lookup_key, 'plan_id', p.plan_id, 'currency', p.currency,
-        'unit_amount_minor', p.unit_amount_minor, 'billing_interval', p.billing_interval,
-        'is_active', p.is_active, 'tiers_mode', p.tiers_mode, 'tiers', p.tiers,
-        'options', (
-          select jsonb_object_agg(o.currency, o.unit_amount_minor)
-          from public.price_currency_options o where o.lookup_key = p.lookup_key
-        )
-      ) order by p.lookup_key), '[]')
-      from public.prices p
-    ),
-    'metrics', (
-      select coalesce(jsonb_agg(jsonb_build_object(
-        'id', m.id, 'name', m.name, 'meter_event_name', m.meter_event_name
-      ) order by m.id), '[]')
-      from public.metrics m where m.meter_event_name is not null
-    ),
-    -- Amounts below a cent go as text: a reader of JSON would make floats of them.
-    'overage', (
-      select coalesce(jsonb_agg(jsonb_build_object(
-        'lookup_key', p.lookup_key, 'plan_id', p.plan_id, 'metric_id', p.metric_id,
-        'currency', p.currency, 'unit_amount_minor', trim_scale(p.unit_amount_minor)::text,
-        'is_active', p.is_active,
-        'options', (
-          select jsonb_object_agg(o.currency, trim_scale(o.unit_amount_minor)::text)
-          from public.overage_price_currency_options o where o.lookup_key = p.lookup_key
-        )
-      ) order by p.lookup_key), '[]')
-      from public.overage_prices p
-    ),
-    'packs', (
-      select coalesce(jsonb_agg(jsonb_build_object(
-        'lookup_key', p.lookup_key, 'name', p.name, 'currency', p.currency,
-        'price_minor', p.price_minor, 'is_active', p.is_active,
-        'options', (
-          select jsonb_object_agg(o.currency, o.price_minor)
-          from public.credit_pack_currency_options o where o.lookup_key = p.lookup_key
-        )
-      ) order by p.lookup_key), '[]')
-      from public.credit_packs p
-    ),
-    'features', (
-      select coalesce(jsonb_agg(jsonb_build_object('id', f.id, 'name', f.name) order by f.rank), '[]')
-      from public.features f
-    ),
-    'plan_features', (
-      select coalesce(jsonb_agg(jsonb_build_object(
-        'plan_id', pf.plan_id, 'feature_id', pf.feature_id
-      ) order by pf.plan_id, pf.feature_id), '[]')
-      from public.plan_features pf
-    )
-  );
-$function$;
-
-comment on function "public"."stripe_catalogue"() is 'The catalogue with everything that Stripe is to have of it: plans, prices, meters, metered prices, credit packs, features.';
-
-revoke all on function "public"."stripe_catalogue"() from public;
-
-grant execute on function "public"."stripe_catalogue"() to "postgres", "service_role";
 
 -- public/functions/take_rate
 
@@ -12133,23 +12935,19 @@ create table "public"."messages" (
 alter table "public"."messages"
   enable row level security;
 
-create trigger tollgate_after_insert_consume_many after insert on public.messages referencing NEW table as new_rows for each STATEMENT when (
+create trigger messages_after_insert_consume_many after insert on public.messages referencing NEW table as new_rows for each STATEMENT when (
   (CURRENT_USER IS DISTINCT FROM 'authenticated'::name)
-) execute function billing.consume_public_messages_many();
+) execute function billing.messages_written();
 
-create trigger tollgate_after_insert_consume
+create trigger messages_after_insert_consume
   after insert on public.messages
   for each row
-  when (((CURRENT_USER = 'authenticated'::name) AND (new.role = 'user'::text)))
-  execute function billing.consume_public_messages();
-
-create trigger tollgate_after_insert_date after insert on public.messages referencing NEW table as new_rows for each STATEMENT when (
-  (CURRENT_USER IS DISTINCT FROM 'authenticated'::name)
-) execute function billing.messages_answered();
+  when (((new.role = 'user'::text) AND (CURRENT_USER = 'authenticated'::name)))
+  execute function billing.consume_message();
 
 comment on column "public"."messages"."reply_to" is 'The question this answers; one answer per question.';
 
-comment on table "public"."messages" is 'Messages of a conversation. One with role user consumes one of today''s messages of its owner in the same transaction; see billing.attached_quotas.';
+comment on table "public"."messages" is 'Messages of a conversation. One with role user consumes one of today''s messages of its owner in the same transaction; see billing.consume_message().';
 
 grant insert ("content") on table "public"."messages" to "authenticated";
 
@@ -12167,10 +12965,10 @@ grant delete, insert, select on table "public"."messages" to "service_role";
 
 create index messages_user_id_conversation_id_created_at_idx on public.messages using btree (user_id, conversation_id, created_at);
 
-create trigger tollgate_after_update_refuse
+create trigger messages_after_update_refuse
   after update on public.messages
   for each row
-  when (((old.user_id IS DISTINCT FROM new.user_id) OR ((old.role = 'user'::text) IS DISTINCT FROM (new.role = 'user'::text))))
+  when (((old.role IS DISTINCT FROM new.role) OR (old.user_id IS DISTINCT FROM new.user_id)))
   execute function billing.refuse_change();
 
 create policy "Owners ask, and only ask" on "public"."messages"

@@ -56,19 +56,25 @@ export async function callFunction(
   name: string,
   body: unknown,
 ): Promise<unknown> {
-  const response = await fetch(
-    `${project.url}/functions/v1/${project.functionsPrefix ?? ""}${name}`,
-    {
-      method: "POST",
-      headers: { "content-type": "application/json", apikey: project.secretKey },
-      body: JSON.stringify(body),
-    },
-  ).catch(() => {
+  return await post(project, `functions/v1/${project.functionsPrefix ?? ""}${name}`, body);
+}
+
+/** Calls an RPC that only the secret key may. Throws what it refused. */
+export async function callRpc(project: Project, name: string, args: unknown): Promise<unknown> {
+  return await post(project, `rest/v1/rpc/${name}`, args);
+}
+
+async function post(project: Project, path: string, body: unknown): Promise<unknown> {
+  const response = await fetch(`${project.url}/${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", apikey: project.secretKey },
+    body: JSON.stringify(body),
+  }).catch(() => {
     throw new OperatorError(`${project.url} cannot be reached.`);
   });
   const text = await response.text();
-  if (response.ok) return JSON.parse(text);
-  throw new OperatorError(`${name} answered ${response.status}: ${text.slice(0, 500)}`);
+  if (response.ok) return text === "" ? null : JSON.parse(text);
+  throw new OperatorError(`${path} answered ${response.status}: ${text.slice(0, 500)}`);
 }
 
 /** Runs a command and turns what an operator can do something about into one line and exit code 1. */

@@ -181,7 +181,35 @@ insert into queries values
     $$select from billing.stripe_events where purchase_id = (select gen_random_uuid()) and status in ('pending', 'parked')$$),
   ('stripe_events_stripe_account_id_idx',
     $$select from billing.stripe_events where stripe_account_id = 'acct_1' and status in ('pending', 'parked')$$),
-  ('usage_checks_run_at_idx', $$select from billing.usage_checks where run_at < now() - interval '13 months'$$);
+  ('usage_checks_run_at_idx', $$select from billing.usage_checks where run_at < now() - interval '13 months'$$),
+  ('stripe_events_pending_received_at_idx',
+    $$select received_at from billing.stripe_events where status = 'pending' order by received_at limit 1000$$),
+  ('stripe_events_parked_received_at_idx',
+    $$select received_at from billing.stripe_events where status = 'parked' order by received_at limit 1000$$),
+  ('problems_open_idx',
+    $$select kind from billing.problems where resolved_at is null and kind > 'a' order by kind limit 1$$),
+  ('usage_outbox_pending_created_at_idx', $$select min(created_at) from billing.usage_outbox where status = 'pending'$$),
+  ('usage_outbox_parked_created_at_idx',
+    $$select created_at from billing.usage_outbox where status = 'parked' order by created_at limit 1000$$),
+  ('usage_checks_drift_run_at_idx',
+    $$select from billing.usage_checks where verdict = 'drift' and run_at > now() - interval '2 days' order by run_at desc$$),
+  ('ledger_checks_drift_run_at_idx',
+    $$select from billing.ledger_checks where drift_minor <> 0 and run_at > now() - interval '2 days' order by run_at desc$$),
+  ('ledger_checks_subject_run_at_idx',
+    $$select from billing.ledger_checks where subject = 'acct_1:balance' and currency = 'usd' and run_at >= now()$$),
+  ('purchase_disputes_evidence_due_by_idx',
+    $$select from billing.purchase_disputes where status in ('needs_response', 'warning_needs_response')
+      and evidence_due_by < now() + interval '3 days' order by evidence_due_by limit 1000$$),
+  ('purchase_disputes_work_idx',
+    $$select min(next_attempt_at) from billing.purchase_disputes
+      where (transfer_state = 'none' and status in ('needs_response', 'under_review', 'lost'))
+        or (transfer_state = 'reversed' and status = 'won' and reversed_minor > 0)$$),
+  ('refund_requests_pending_created_at_idx', $$select min(created_at) from billing.refund_requests where status = 'pending'$$),
+  ('notification_emails_queued_at_idx', $$select min(queued_at) from billing.notification_emails where parked_at is null$$),
+  ('notification_emails_parked_at_idx',
+    $$select from billing.notification_emails where parked_at is not null order by parked_at limit 1000$$),
+  ('held_usage_metric_id_idx', $$select from billing.held_usage where metric_id = 'message'$$),
+  ('deletions_requested_at_idx', $$select min(requested_at) from billing.deletions where finished_at is null$$);
 
 select ok(pg_temp.uses(index_name, query), index_name || ' serves its query') from queries;
 

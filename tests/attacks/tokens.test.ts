@@ -8,7 +8,7 @@ import { signUp, sql, stack } from "../support/stack.ts";
 
 const FUNCTIONS = readdirSync(`${ROOT}supabase/functions`, { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !entry.name.startsWith("_"))
-  .map(({ name }) => name).filter((name) => name !== "stripe-webhook");
+  .map(({ name }) => name).filter((name) => !["stripe-webhook", "health"].includes(name));
 
 type Claims = Record<string, unknown>;
 

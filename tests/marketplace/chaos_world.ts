@@ -79,6 +79,7 @@ export async function sell(db: postgres.Sql, offer: Offer): Promise<Sale> {
   const session = await stripe().checkout.sessions.create({
     ...offerParams({
       purchaseId: order["purchase_id"] ?? "",
+      listingId: offer.listing,
       title: order["title"] ?? "",
       kind: order["kind"] ?? "",
       amountMinor: Number(order["amount_minor"]),

@@ -66,19 +66,53 @@ export function signedFunction(
   });
 }
 
+/**
+ * A function that anybody may look at, with GET or HEAD and without a body: a monitor. What the secret key may know besides is
+ * for the handler to add; whoever shows another key, or a token, is anybody.
+ */
+export function probeFunction(
+  name: string,
+  handle: (
+    call: { isOperator: boolean; trace: Trace },
+  ) => Promise<{ status: number; body: unknown }>,
+): FetchHandler {
+  return answer(name, async (request, trace) => {
+    const isOperator = await isSecret(request, trace);
+    const { status, body } = await handle({ isOperator, trace });
+    return request.method === "HEAD"
+      ? new Response(null, { status, headers: { "content-type": "application/json" } })
+      : Response.json(body, { status });
+  }, ["GET", "HEAD"]);
+}
+
+async function isSecret(request: Request, trace: Trace): Promise<boolean> {
+  try {
+    await authenticate(request, "secret", trace);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function taking(body: z.ZodType, name: string, handle: Handler): BodyHandler {
   return Object.assign(answer(name, handle), { body });
 }
 
 /** The only place where an outcome becomes a response: request id, CORS headers and error shape are decided here. */
-function answer(name: string, handle: Handler): FetchHandler {
+function answer(
+  name: string,
+  handle: Handler,
+  methods: readonly string[] = ["POST"],
+): FetchHandler {
   return async (request) => {
     const requestId = crypto.randomUUID();
     if (request.method === "OPTIONS") {
       return stamp(new Response(null, { status: 204 }), request, requestId);
     }
     try {
-      if (request.method !== "POST") throw new AppError("method_not_allowed", "Use POST.");
+      if (!methods.includes(request.method)) {
+        throw new AppError("method_not_allowed", `Use ${methods.join(" or ")}.`);
+      }
       return stamp(await handle(request, { requestId }), request, requestId);
     } catch (error) {
       return stamp(failure(name, requestId, error), request, requestId);
@@ -125,7 +159,8 @@ async function authenticate(
   trace: Trace,
 ): Promise<SupabaseContext<Database>> {
   const { data, error } = await createSupabaseContext<Database>(request, {
-    auth,
+    // Any secret key of the project, so that there can be two while one is being rotated.
+    auth: auth === "secret" ? "secret:*" : auth,
     supabaseOptions: traced(trace),
     ...(auth === "user" && { audience: "authenticated" }),
   });

@@ -165,6 +165,12 @@ export function isCustomerMissing(error: unknown): boolean {
     error.code === "resource_missing" && error.param === "customer";
 }
 
+/** The place in a list to go on from is nowhere. */
+export function isPlaceMissing(error: unknown): boolean {
+  return error instanceof Stripe.errors.StripeInvalidRequestError &&
+    error.code === "resource_missing" && error.param === "starting_after";
+}
+
 /** The key was used with other parameters: 400. The 409 of a key that is in use just now passes by itself. */
 export function isIdempotencyMismatch(error: unknown): boolean {
   return error instanceof Stripe.errors.StripeIdempotencyError && error.statusCode === 400;

@@ -243,6 +243,10 @@ const EXPLANATIONS: Record<string, Explanation> = {
     title: "Another change is being made",
     advice: "Nothing was charged for this one. Wait a moment, then look at your plan again.",
   },
+  usage_held: {
+    title: "Not possible for some minutes",
+    advice: "We are repairing something on our side. Nothing was changed and nothing was charged.",
+  },
   subscription_ending: {
     title: "Your subscription is set to end",
     advice: "Resume it first, then change the plan. Nothing was charged.",

@@ -43,6 +43,7 @@ export async function openPurchase(
     params: (order) => ({
       ...offerParams({
         purchaseId: order.purchase_id,
+        listingId,
         title: order.title,
         kind: order.kind,
         amountMinor: order.amount_minor,

@@ -4,6 +4,7 @@ import { customerOf, HINT_GROUPS } from "../domain/events.ts";
 import { AppError } from "../domain/errors.ts";
 import { log } from "../log.ts";
 import { callingStripe, type Stripe, stripe } from "../stripe.ts";
+import { checkCatalogue } from "./catalogue.ts";
 import { takePurchaseEvents } from "./inbox.ts";
 import { fetchCustomer, syncCustomer } from "./sync.ts";
 
@@ -16,7 +17,8 @@ const REBUILD_AT_A_TIME = 25;
 
 /**
  * Finds and repairs what deliveries missed: events of Stripe's list that never came, customers that were fetched so soon
- * after an event that the answer may have been old, and everybody whose snapshot is older than a day.
+ * after an event that the answer may have been old, and everybody whose snapshot is older than a day. At the end it looks whether
+ * Stripe has what the catalogue sells.
  *
  * One call at a time (`busy`). It stops when its time is up or Stripe asks for a pause (429), and the next call goes on at
  * the same place. Answers `{busy}` or `{finished, events_seen, events_missing, customers, drifts, failed, error?}`; who failed is
@@ -29,6 +31,7 @@ export async function reconcile(admin: db.Client): Promise<Json> {
   try {
     if (!run.listed) await listEvents(admin, run, deadline);
     const { done, failed } = await syncQueued(admin, run.run, deadline);
+    if (done) await checkCatalogue(admin);
     const error = failed > 0 ? `${failed} customers could not be synced` : undefined;
     const ended = await db.endReconcile(admin, run.run, { done, ...(error && { error }) });
     return isObject(ended) ? { ...ended, failed } : ended;

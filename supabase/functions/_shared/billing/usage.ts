@@ -33,6 +33,8 @@ export async function reportUsage(
   admin: db.Client,
   customer: string | null = null,
 ): Promise<UsageReport> {
+  // Where Stripe is not configured (as on purpose, before a backup is restored) nothing is claimed either.
+  stripe();
   const report: UsageReport = { claimed: 0, sent: 0, failed: 0, parked: 0 };
   const deadline = Date.now() + BUDGET_MS;
   report.claimed = await claimAll(admin, customer, deadline);

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Json } from "../database.types.ts";
+import type { CatalogueRow, CatalogueVerdict } from "../domain/catalogue.ts";
 import { type Client, rows, type Tables } from "./client.ts";
 
 /** A price of the catalogue; without tiers the list is empty. */
@@ -108,4 +109,25 @@ export async function findCreditPack(client: Client, lookupKey: string): Promise
   if (row === null) return [];
   const { credit_pack_currency_options: options, ...pack } = row;
   return [pack, ...options.map((option) => ({ ...pack, ...option }))];
+}
+
+/** Everything that is sold by a lookup key of Stripe's. */
+export async function catalogueRows(admin: Client): Promise<CatalogueRow[]> {
+  const found = await rows(admin.rpc("catalogue_rows"));
+  return found.map((row) => ({
+    lookupKey: row.lookup_key,
+    currency: row.currency,
+    amountMinor: row.amount_minor === null ? null : Number(row.amount_minor),
+    billingInterval: row.billing_interval,
+    tiersMode: row.tiers_mode,
+    tiers: tierTable.parse(row.tiers ?? []),
+    options: z.record(z.string(), z.number()).parse(row.options),
+  }));
+}
+
+export async function noteCatalogueCheck(
+  admin: Client,
+  verdicts: { lookup_key: string; verdict: CatalogueVerdict }[],
+): Promise<void> {
+  await rows(admin.rpc("note_catalogue_check", { p_verdicts: verdicts }));
 }

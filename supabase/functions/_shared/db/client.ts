@@ -66,6 +66,8 @@ export async function rows<T>(answer: PromiseLike<PostgrestSingleResponse<T>>): 
   }
   // Whatever they asked for: of somebody who is leaving the database refuses everything that may cost money.
   if (error.code === "account_deleted") throw new AppError("account_deleted", error.message);
+  // While a restored backup converges, whoever must report usage first comes again later.
+  if (error.code === "usage_held") throw new AppError("usage_held", error.message);
   throw new AppError("internal_error", "Something went wrong on our side.", {
     cause: new Error(`postgres ${error.code}: ${error.message}`),
   });

@@ -32,6 +32,7 @@ export const ERROR_STATUS = {
   seller_paused: 409,
   subscription_ending: 409,
   subscription_not_found: 409,
+  usage_held: 409,
   payload_too_large: 413,
   invalid_cap: 422,
   rate_limited: 429,

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import type Stripe from "stripe";
 import {
   feePercent,
   isLicence,
+  lostSale,
   offerParams,
   type PurchaseOffer,
   toPurchaseSnapshot,
@@ -9,6 +11,7 @@ import {
 
 const OFFER: PurchaseOffer = {
   purchaseId: "p1",
+  listingId: "l1",
   title: "Tutor",
   kind: "one_time",
   amountMinor: 1_000,
@@ -22,7 +25,13 @@ Deno.test("a listing of a creator is sold as a destination charge with our fee",
   const { mode, metadata, payment_intent_data, line_items } = offerParams(OFFER);
   assert.deepEqual({ mode, metadata, payment_intent_data }, {
     mode: "payment",
-    metadata: { purchase_id: "p1" },
+    metadata: {
+      purchase_id: "p1",
+      listing_id: "l1",
+      amount_minor: "1000",
+      fee_bps: "2000",
+      fee_minor: "200",
+    },
     payment_intent_data: {
       metadata: { purchase_id: "p1" },
       transfer_group: "p1",
@@ -158,4 +167,23 @@ Deno.test("what waits to be paid is the newest invoice that is open and has some
   assert.throws(() => openOf({ ...open, hosted_invoice_url: null }), {
     code: "stripe_shape_unknown",
   });
+});
+
+Deno.test("a session tells of the sale that it was made for, and of nothing else", () => {
+  const session = (changes: Record<string, unknown>): Stripe.Checkout.Session =>
+    JSON.parse(JSON.stringify({
+      ...{ id: "cs_1", status: "complete", currency: "usd", client_reference_id: "u1" },
+      ...offerParams(OFFER),
+      ...changes,
+    }));
+  assert.deepEqual(lostSale(session({})), {
+    ...{ purchase: "p1", session: "cs_1", status: "complete", buyer: "u1", listing: "l1" },
+    ...{ kind: "one_time", amountMinor: 1_000, currency: "usd", feeBps: 2_000, feeMinor: 200 },
+  });
+  assert.equal(lostSale(session({ mode: "subscription" }))?.kind, "monthly");
+  // Of before the metadata had it all, of a plan, of credit, of nobody.
+  assert.equal(lostSale(session({ metadata: { purchase_id: "p1" } })), null);
+  assert.equal(lostSale(session({ metadata: { user_id: "u1" } })), null);
+  assert.equal(lostSale(session({ metadata: null })), null);
+  assert.equal(lostSale(session({ client_reference_id: null })), null);
 });

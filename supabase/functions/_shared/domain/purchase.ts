@@ -170,6 +170,7 @@ export function feePercent(bps: number): number {
 /** What a purchase is sold by: terms of our own row and nothing of a request's. */
 export interface PurchaseOffer {
   purchaseId: string;
+  listingId: string;
   title: string;
   kind: string;
   amountMinor: number;
@@ -186,7 +187,14 @@ export function offerParams(offer: PurchaseOffer): Stripe.Checkout.SessionCreate
   const metadata = { purchase_id: offer.purchaseId };
   return {
     mode: monthly ? "subscription" : "payment",
-    metadata,
+    // All that the row holds: should a backup bring back a day before it, the sale can be told from Stripe.
+    metadata: {
+      ...metadata,
+      listing_id: offer.listingId,
+      amount_minor: String(offer.amountMinor),
+      fee_bps: String(offer.feeBps),
+      fee_minor: String(offer.feeMinor),
+    },
     line_items: [{
       quantity: 1,
       price_data: {
@@ -218,5 +226,38 @@ function subscriptionShare(offer: PurchaseOffer) {
   return {
     transfer_data: { destination: offer.destination },
     ...(offer.feeBps > 0 && { application_fee_percent: feePercent(offer.feeBps) }),
+  };
+}
+
+/** What a Checkout session tells of the sale it was made for. */
+export interface LostSale {
+  purchase: string;
+  session: string;
+  status: string | null;
+  buyer: string;
+  listing: string;
+  kind: string;
+  amountMinor: number;
+  currency: string;
+  feeBps: number;
+  feeMinor: number;
+}
+
+/** The sale of a listing that a session is for; null for a plan's, for credit, and for one that names no listing. */
+export function lostSale(session: Stripe.Checkout.Session): LostSale | null {
+  const { purchase_id, listing_id, amount_minor, fee_bps, fee_minor } = session.metadata ?? {};
+  const { id, status, mode, currency, client_reference_id: buyer } = session;
+  if (!purchase_id || !listing_id || !buyer || !currency) return null;
+  return {
+    purchase: purchase_id,
+    session: id,
+    status,
+    buyer,
+    listing: listing_id,
+    kind: mode === "subscription" ? "monthly" : "one_time",
+    amountMinor: Number(amount_minor),
+    currency,
+    feeBps: Number(fee_bps),
+    feeMinor: Number(fee_minor),
   };
 }
