@@ -36,6 +36,7 @@ const SCRIPTS = {
   schema: ["supabase/tests/schema.ts"],
   privileges: ["supabase/tests/contract.ts"],
   "test:chaos": ["tests/chaos/main.ts"],
+  deploy: ["local/operator/deploy/main.ts"],
   rebuild: ["local/operator/rebuild.ts"],
   "usage:check": ["local/operator/usage_check.ts"],
   "audit:verify": ["local/operator/audit_verify.ts"],

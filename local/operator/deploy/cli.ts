@@ -1,0 +1,115 @@
+import { cliBinary } from "../../migrate.ts";
+import { OperatorError } from "../project.ts";
+import type { Redactor } from "./redact.ts";
+
+/** The official CLI as npm installed it. Secrets reach it by environment, file or standard input, never as arguments. */
+export interface Cli {
+  /** Runs a command to its end; gives what it wrote to standard output. Throws a CliError when it failed. */
+  run(args: string[], options?: CliOptions): Promise<string>;
+  /** The same of a command that answers JSON. */
+  json(args: string[], options?: CliOptions): Promise<unknown>;
+}
+
+export interface CliOptions {
+  stdin?: string;
+  env?: Readonly<Record<string, string>>;
+}
+
+export class CliError extends OperatorError {
+  override name = "CliError";
+}
+
+const TAIL_LINES = 12;
+
+export function createCli(
+  root: string,
+  environment: Readonly<Record<string, string>>,
+  redact: Redactor,
+): Cli {
+  const run = async (args: string[], { stdin, env }: CliOptions = {}) => {
+    // --agent: another program may have started us, and the CLI would wrap its answers for that.
+    const child = new Deno.Command(await cliBinary(), {
+      args: [...args, "--workdir", root, "--agent", "no"],
+      cwd: root,
+      clearEnv: true,
+      env: { ...environment, ...env },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const [{ success, stdout, stderr }] = await Promise.all([
+      child.output(),
+      feed(child.stdin, stdin ?? ""),
+    ]);
+    const text = new TextDecoder();
+    if (success) return text.decode(stdout);
+    const output = `${text.decode(stderr)}\n${text.decode(stdout)}`;
+    throw new CliError(`${describe(args)} failed.${hintFor(output)}\n${redact(tailOf(output))}`);
+  };
+  return {
+    run,
+    json: async (args, options) => {
+      const answer = await run([...args, "--output", "json"], options);
+      try {
+        return JSON.parse(answer);
+      } catch {
+        throw new CliError(`${describe(args)} answered no JSON:\n${redact(tailOf(answer))}`);
+      }
+    },
+  };
+}
+
+/** What every call gets besides: no telemetry, no look for updates, no colours. */
+export function cliEnvironment(
+  environment: Readonly<Record<string, string>>,
+  own: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const result: Record<string, string> = {
+    ...environment,
+    SUPABASE_TELEMETRY_DISABLED: "1",
+    SUPABASE_NO_UPDATE_NOTIFIER: "1",
+    DO_NOT_TRACK: "1",
+    NO_COLOR: "1",
+  };
+  for (const [name, value] of Object.entries(own)) {
+    // Undefined takes away: what belongs to production must not be used for a preview.
+    if (value === undefined) delete result[name];
+    else result[name] = value;
+  }
+  return result;
+}
+
+async function feed(stdin: WritableStream<Uint8Array>, text: string): Promise<void> {
+  const writer = stdin.getWriter();
+  try {
+    await writer.write(new TextEncoder().encode(text));
+    await writer.close();
+  } catch {
+    // It ended without reading: its exit code says why.
+  }
+}
+
+/** The words of the command, without its flags: those may name hosts. */
+function describe(args: string[]): string {
+  const end = args.findIndex((word) => word.startsWith("-"));
+  return `supabase ${args.slice(0, end === -1 ? args.length : Math.min(end, 3)).join(" ")}`;
+}
+
+function tailOf(output: string): string {
+  return output.split("\n").map((line) => line.trimEnd())
+    .filter((line) =>
+      line !== "" && !/^(Uploading asset|Deploying Function|Try rerunning)/.test(line)
+    )
+    .slice(-TAIL_LINES).map((line) => `  ${line}`).join("\n");
+}
+
+/** What an operator can do about the commonest refusals of the Management API. */
+function hintFor(output: string): string {
+  const status = /\bstatus:? (\d{3})\b/.exec(output)?.[1];
+  if (status === "401") return " The access token is not valid (any more): SUPABASE_ACCESS_TOKEN.";
+  if (status === "403") return " The access token may not do this.";
+  if (status === "404") return " There is no such project, or the access token does not see it.";
+  if (status === "429") return " Supabase limits calls: wait a minute, and run this again.";
+  if (status?.startsWith("5")) return " Supabase has a fault: run this again later.";
+  return "";
+}

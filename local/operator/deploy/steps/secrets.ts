@@ -1,0 +1,65 @@
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { OperatorError } from "../../project.ts";
+import type { Cli } from "../cli.ts";
+import type { Step } from "../step.ts";
+import { list } from "../target.ts";
+
+/** What the Management API tells of a secret: its name and the SHA-256 of its value. */
+const secret = z.object({ name: z.string(), value: z.string() });
+
+/** `supabase secrets set`, for those that are missing or have another value. Others on the project stay as they are. */
+export function secretsStep(
+  cli: Cli,
+  ref: string,
+  secrets: Readonly<Record<string, string>>,
+): Step {
+  const differing = async () => {
+    const answer = await cli.json(["secrets", "list", `--remote=${ref}`]);
+    const there = new Map(z.array(secret).parse(answer).map(({ name, value }) => [name, value]));
+    return Object.keys(secrets).filter((name) => there.get(name) !== digest(secrets[name] ?? ""))
+      .toSorted();
+  };
+  return {
+    name: "secrets",
+    plan: async () => {
+      const names = await differing();
+      if (names.length === 0) {
+        return { nothing: `all ${Object.keys(secrets).length} have the values of the file` };
+      }
+      return {
+        todo: `set ${list(names)}`,
+        apply: async () => {
+          await setSecrets(cli, ref, names.map((name) => [name, secrets[name] ?? ""]));
+          const left = await differing();
+          if (left.length > 0) throw new OperatorError(`Supabase did not keep ${list(left)}.`);
+          return `${names.length} set`;
+        },
+      };
+    },
+  };
+}
+
+/** By a file that only this user can read: an argument is visible to everybody on the machine. */
+async function setSecrets(cli: Cli, ref: string, pairs: [string, string][]): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "tollgate-secrets-" });
+  try {
+    const file = `${folder}/env`;
+    await Deno.writeTextFile(file, pairs.map(line).join(""), { mode: 0o600 });
+    await cli.run(["secrets", "set", `--env-file=${file}`, `--remote=${ref}`, "--yes"]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Single quotes take everything literally; a value with one goes into double quotes, where some characters mean something. */
+export function line([name, value]: [string, string]): string {
+  if (!value.includes("'") && !/[\r\n]/.test(value)) return `${name}='${value}'\n`;
+  const escaped = value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("$", "\\$")
+    .replaceAll("\n", "\\n").replaceAll("\r", "\\r");
+  return `${name}="${escaped}"\n`;
+}
+
+function digest(value: string): string {
+  return createHash("sha256").update(value).digest("hex");
+}
