@@ -89,14 +89,14 @@ async function feed(stdin: WritableStream<Uint8Array>, text: string): Promise<vo
   }
 }
 
-/** The words of the command, without its flags: those may name hosts. */
+/** The command without its arguments. */
 function describe(args: string[]): string {
-  const end = args.findIndex((word) => word.startsWith("-"));
-  return `supabase ${args.slice(0, end === -1 ? args.length : Math.min(end, 3)).join(" ")}`;
+  return `supabase ${args.slice(0, 2).join(" ")}`;
 }
 
+/** The end of it, each line once (22 functions fail for one reason), without what is only progress. */
 function tailOf(output: string): string {
-  return output.split("\n").map((line) => line.trimEnd())
+  return [...new Set(output.split("\n").map((line) => line.trimEnd()))]
     .filter((line) =>
       line !== "" && !/^(Uploading asset|Deploying Function|Try rerunning)/.test(line)
     )

@@ -14,17 +14,41 @@ export interface Database {
   /** Runs one statement in a transaction that cannot write. */
   read<T extends z.ZodType>(row: T, sql: string): Promise<z.infer<T>[]>;
   write(sql: string): Promise<void>;
+  /** Whether the table or view is there: what the first push makes cannot be looked at before it. */
+  has(relation: Relation): Promise<boolean>;
 }
+
+const RELATIONS = [
+  "supabase_migrations.schema_migrations",
+  "billing.deployments",
+  "vault.decrypted_secrets",
+  "cron.job",
+] as const;
+export type Relation = typeof RELATIONS[number];
 
 export function openDatabase(cli: Cli, remote: string, env: Record<string, string>): Database {
   const query = ["db", "query", `--remote=${remote}`];
+  // By standard input: an argument can be seen by everybody on the machine.
+  const read: Database["read"] = async (row, sql) =>
+    z.array(row).parse(await cli.json([...query, "--read-only"], { stdin: sql, env }));
+  const there = new Set<string>();
   return {
     remote,
     env,
-    // By standard input: an argument can be seen by everybody on the machine.
-    read: async (row, sql) =>
-      z.array(row).parse(await cli.json([...query, "--read-only"], { stdin: sql, env })),
+    read,
     write: async (sql) => void await cli.run([...query, "--yes"], { stdin: sql, env }),
+    has: async (relation) => {
+      // All at once, since every question costs a second; what is not there yet is asked for again.
+      if (!there.has(relation)) {
+        const names = RELATIONS.map((name) => `(${literal(name)})`).join(", ");
+        const found = await read(
+          z.object({ name: z.string() }),
+          `select r.name from (values ${names}) r (name) where to_regclass(r.name) is not null`,
+        );
+        for (const { name } of found) there.add(name);
+      }
+      return there.has(relation);
+    },
   };
 }
 

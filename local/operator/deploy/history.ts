@@ -43,11 +43,7 @@ export async function readMigrations(root: string): Promise<Migration[]> {
 
 /** What the CLI wrote down when it applied them. A project that has none yet has no such table either. */
 export async function readHistory(database: Database): Promise<Applied[]> {
-  const [table] = await database.read(
-    z.object({ there: z.boolean() }),
-    "select to_regclass('supabase_migrations.schema_migrations') is not null as there",
-  );
-  if (!table?.there) return [];
+  if (!(await database.has("supabase_migrations.schema_migrations"))) return [];
   return await database.read(
     applied,
     `select m.version, m.name, coalesce((

@@ -38,6 +38,8 @@ export interface Surroundings {
 /** What the checks found, for the steps to work with. */
 interface Found {
   migrations: Migration[];
+  pending: Migration[];
+  database: Database;
   functions: FunctionsToDeploy;
   target: Target;
   proof: Proof;
@@ -52,16 +54,15 @@ export async function deploy(options: Options, surroundings: Surroundings): Prom
   report.title(`Tollgate ${version}${commit === null ? "" : ` (${commit})`}: checks`);
   const found: Partial<Found> = {};
   const failed = await runChecks(checksOf(cli, options, settings, found), report);
-  const { migrations, functions, target, proof } = found;
-  if (failed > 0 || !migrations || !functions || !target || !proof) {
+  const { migrations, pending, database, functions, target, proof } = found;
+  if (failed > 0 || !migrations || !pending || !database || !functions || !target || !proof) {
     throw new OperatorError(`${failed} of the checks failed. Nothing was changed.`);
   }
   confirm(options, target, surroundings, report);
   report.title(`${target.name} (${target.ref})${options.dryRun ? ", dry run" : ""}`);
-  const database = databaseOf(cli, options, settings, target);
   const secretKey = keyOf(equipment, options, settings, target);
   const steps: Step[] = [
-    pushStep(cli, database, migrations),
+    pushStep(cli, database, { migrations, pending }),
     secretsStep(cli, target.ref, settings.secrets),
     functionsStep(cli, database, target.ref, functions, { version, commit }),
     vaultStep(database, { project_url: target.url, secret_key: secretKey }),
@@ -179,16 +180,18 @@ async function lookAtHistory(
   cli: Cli,
   options: Options,
   settings: Settings,
-  { target, migrations }: Partial<Found>,
+  found: Partial<Found>,
 ): Promise<string> {
+  const target = found.target ?? missing("project");
   // What was given as a reference may have turned out to be a preview.
-  if (target?.preview) {
+  if (target.preview) {
     const problems = problemsWithSecrets(settings.secrets, { preview: true });
     if (problems.length > 0) throw new OperatorError(problems.join("\n"));
   }
-  const database = databaseOf(cli, options, settings, target ?? missing("project"));
+  const database = databaseOf(cli, options, settings, target);
   const history = await readHistory(database);
-  const pending = pendingMigrations(migrations ?? missing("migrations"), history);
+  const pending = pendingMigrations(found.migrations ?? missing("migrations"), history);
+  Object.assign(found, { database, pending });
   return `${history.length} applied and unchanged, ${pending.length} to apply`;
 }
 

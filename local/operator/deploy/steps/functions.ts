@@ -91,11 +91,7 @@ function leftovers(before: Record<string, number>, slugs: string[], now: Remote[
 
 async function lastDeployment(database: Database) {
   // Before the first push there is no such table.
-  const [table] = await database.read(
-    z.object({ there: z.boolean() }),
-    "select to_regclass('billing.deployments') is not null as there",
-  );
-  if (!table?.there) return undefined;
+  if (!(await database.has("billing.deployments"))) return undefined;
   const [last] = await database.read(
     deployment,
     "select fingerprint, functions from billing.deployments order by id desc limit 1",

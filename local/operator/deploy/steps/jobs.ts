@@ -56,11 +56,7 @@ function howChanged(wanted: Job, { schedule, command, active }: z.infer<typeof j
 }
 
 async function readJobs(database: Database) {
-  const [table] = await database.read(
-    z.object({ there: z.boolean() }),
-    "select to_regclass('cron.job') is not null as there",
-  );
-  if (!table?.there) return [];
+  if (!(await database.has("cron.job"))) return [];
   return await database.read(
     job,
     "select jobname, schedule, command, active from cron.job where jobname like 'tollgate-%'",

@@ -1,25 +1,32 @@
+import { OperatorError } from "../../project.ts";
 import type { Cli } from "../cli.ts";
 import type { Database } from "../database.ts";
 import { type Migration, pendingMigrations, readHistory } from "../history.ts";
 import type { Step } from "../step.ts";
 
 /** `supabase db push`: the migrations that are pending, each in a transaction of its own; never the seed. */
-export function pushStep(cli: Cli, database: Database, migrations: Migration[]): Step {
-  const pending = async () => pendingMigrations(migrations, await readHistory(database));
+export function pushStep(
+  cli: Cli,
+  database: Database,
+  { migrations, pending }: { migrations: Migration[]; pending: Migration[] },
+): Step {
   return {
     name: "migrations",
-    plan: async () => {
-      const missing = await pending();
-      if (missing.length === 0) return { nothing: `all ${migrations.length} are applied` };
-      return {
-        todo: `apply ${missing.length}: ${rangeOf(missing)}`,
+    // The check has just looked at the project's history, and refused what does not fit it.
+    plan: () => {
+      if (pending.length === 0) {
+        return Promise.resolve({ nothing: `all ${migrations.length} are applied` });
+      }
+      return Promise.resolve({
+        todo: `apply ${pending.length}: ${rangeOf(pending)}`,
         apply: async () => {
           const { remote, env } = database;
           await cli.run(["db", "push", `--remote=${remote}`, "--yes"], { env });
-          const left = await pending();
-          return `${missing.length - left.length} applied`;
+          const left = pendingMigrations(migrations, await readHistory(database));
+          if (left.length > 0) throw new OperatorError(`Not applied: ${rangeOf(left)}.`);
+          return `${pending.length} applied`;
         },
-      };
+      });
     },
   };
 }

@@ -52,12 +52,20 @@ async function setSecrets(cli: Cli, ref: string, pairs: [string, string][]): Pro
   }
 }
 
-/** Single quotes take everything literally; a value with one goes into double quotes, where some characters mean something. */
+/**
+ * The CLI's parser knows no escapes: a value ends at the next quote of its kind. Within single quotes and backticks everything
+ * is literal; within double quotes `\n` and `\r` are not.
+ */
 export function line([name, value]: [string, string]): string {
-  if (!value.includes("'") && !/[\r\n]/.test(value)) return `${name}='${value}'\n`;
-  const escaped = value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("$", "\\$")
-    .replaceAll("\n", "\\n").replaceAll("\r", "\\r");
-  return `${name}="${escaped}"\n`;
+  const quote = ["'", "`", '"'].find((one) =>
+    !value.includes(one) && (one !== '"' || !/\\[nr]/.test(value))
+  );
+  if (quote === undefined || value.includes("\r")) {
+    throw new OperatorError(
+      `${name} has characters that cannot be handed on; set it in the dashboard.`,
+    );
+  }
+  return `${name}=${quote}${value}${quote}\n`;
 }
 
 function digest(value: string): string {

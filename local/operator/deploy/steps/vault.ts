@@ -34,11 +34,7 @@ export function vaultStep(
 }
 
 async function readEntries(database: Database, names: string[]): Promise<Map<string, string>> {
-  const [view] = await database.read(
-    z.object({ there: z.boolean() }),
-    "select to_regclass('vault.decrypted_secrets') is not null as there",
-  );
-  if (!view?.there) return new Map();
+  if (!(await database.has("vault.decrypted_secrets"))) return new Map();
   const rows = await database.read(
     entry,
     `select name, encode(sha256(convert_to(decrypted_secret, 'UTF8')), 'hex') as digest
