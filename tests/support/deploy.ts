@@ -9,7 +9,7 @@ import { ROOT } from "./run.ts";
 
 /** What the operator keeps in a file that git does not know. */
 export const SECRETS = {
-  STRIPE_SECRET_KEY: "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+  STRIPE_SECRET_KEY: "sk_live_this_is_the_key_of_nobody",
   STRIPE_WEBHOOK_SECRET: "whsec_firstfirstfirst,whsec_second'second$HOME",
   SITE_URL: "https://chat.example.com",
   SMTP_URL: "smtps://user:p%40ssw0rd@smtp.example.com:465",
@@ -31,6 +31,9 @@ export interface World {
   run(...args: string[]): Promise<Run>;
   /** The same by the reference alone, without a URL of the database. */
   runByReference(...args: string[]): Promise<Run>;
+  /** What a program of its own needs for the same. */
+  flags(): string[];
+  environment(): Record<string, string>;
   stop(): Promise<void>;
 }
 
@@ -54,12 +57,13 @@ export async function startWorld(): Promise<World> {
   if (!main || !branch) throw new Error("no connections");
   const runWith = (own: string[], args: string[]) => {
     const has = (flag: string) => args.some((one) => one.startsWith(flag));
-    return runDeploy(api, root, [
+    return runDeploy(environmentOf(api, root), [
+      `--workdir=${root}`,
       ...(has("--dry-run") || has("--no-yes") ? [] : ["--yes"]),
       ...(has("--project-ref") ? [] : [`--project-ref=${REF}`]),
       ...(has("--env-file") ? [] : [`--env-file=${envFile}`]),
       ...(has("--project-url") ? [] : [`--project-url=${api.url}`]),
-      ...own,
+      ...(has("--db-url") ? [] : own),
       ...args.filter((one) => one !== "--no-yes"),
     ]);
   };
@@ -72,6 +76,14 @@ export async function startWorld(): Promise<World> {
     envFile,
     run: (...args) => runWith([`--db-url=${mainUrl}?sslmode=disable`], args),
     runByReference: (...args) => runWith([], args),
+    flags: () => [
+      `--workdir=${root}`,
+      `--project-ref=${REF}`,
+      `--env-file=${envFile}`,
+      `--project-url=${api.url}`,
+      `--db-url=${mainUrl}?sslmode=disable`,
+    ],
+    environment: () => environmentOf(api, root),
     stop: async () => {
       await Promise.all([main.end(), branch.end(), api.stop()]);
       await database.stop();
@@ -90,6 +102,7 @@ async function copyCheckout(): Promise<string> {
   // Symbolic links would make two names of one place.
   const root = await Deno.realPath(await Deno.makeTempDir({ prefix: "tollgate-checkout-" }));
   await mkdir(`${root}/supabase`);
+  await mkdir(`${root}/home`);
   for (const name of ["config.toml", "migrations", "functions", "seed.sql"]) {
     await cp(`${ROOT}supabase/${name}`, `${root}/supabase/${name}`, { recursive: true });
   }
@@ -116,21 +129,25 @@ async function secondDatabase(
   return url.replace(/\/postgres$/, "/preview");
 }
 
-async function runDeploy(api: ManagementApi, root: string, args: string[]): Promise<Run> {
+/** Nothing of whoever runs the tests: no access token, no linked project. */
+function environmentOf(api: ManagementApi, root: string): Record<string, string> {
+  return {
+    PATH: Deno.env.get("PATH") ?? "",
+    HOME: `${root}/home`,
+    DENO_DIR: Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME")}/.cache/deno`,
+    SUPABASE_ACCESS_TOKEN: api.token,
+    SUPABASE_PROFILE: api.profile,
+    SUPABASE_NO_KEYRING: "1",
+  };
+}
+
+async function runDeploy(environment: Record<string, string>, args: string[]): Promise<Run> {
   const lines: string[] = [];
-  const home = `${root}/home`;
-  await mkdir(home, { recursive: true });
   try {
-    const options = readOptions([`--workdir=${root}`, ...args]);
+    const options = readOptions(args);
     if (options === null) throw new Error("only help");
     await deploy(options, {
-      environment: {
-        PATH: Deno.env.get("PATH") ?? "",
-        HOME: home,
-        SUPABASE_ACCESS_TOKEN: api.token,
-        SUPABASE_PROFILE: api.profile,
-        SUPABASE_NO_KEYRING: "1",
-      },
+      environment,
       print: (line) => lines.push(line),
       confirm: null,
       health: { timeoutMs: 300, everyMs: 100 },

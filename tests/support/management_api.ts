@@ -95,7 +95,8 @@ interface Received {
 
 export const REF = "abcdefghijklmnopqrst";
 export const BRANCH_REF = "bcdefghijklmnopqrstu";
-const TOKEN = "sbp_0123456789abcdef0123456789abcdef01234567";
+// Of the form that the CLI insists on.
+const TOKEN = `sbp_${"0123456789".repeat(4)}`;
 
 export async function startManagementApi(
   databases: { main: string; branch: string },

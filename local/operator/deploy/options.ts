@@ -5,7 +5,7 @@ import { OperatorError } from "../project.ts";
 
 export const USAGE =
   `npm run deploy -- [--dry-run | --yes] [--env-file <file>] [--project-ref <ref>] [--branch <name>]
-                  [--db-url <url>] [--project-url <url>] [--workdir <folder>]
+                  [--db-url <url>] [--project-url <url>] [--workdir <folder>] [--before-stripe]
 
   --dry-run       checks everything, prints every step, changes nothing
   --yes           does not ask; needed where nobody can answer
@@ -14,7 +14,8 @@ export const USAGE =
   --branch        the preview branch of that project with this name
   --db-url        or SUPABASE_DB_URL: another way to the database than through the project's reference
   --project-url   where the functions are called, if not at https://<ref>.supabase.co
-  --workdir       the folder with supabase/, if not this checkout`;
+  --workdir       the folder with supabase/, if not this checkout
+  --before-stripe STRIPE_WEBHOOK_SECRET may be missing: Stripe's side is made after the first deployment`;
 
 export interface Options {
   dryRun: boolean;
@@ -24,6 +25,7 @@ export interface Options {
   branch: string | null;
   dbUrl: string | null;
   projectUrl: string | null;
+  beforeStripe: boolean;
   /** The folder that `supabase/` is in. */
   root: string;
 }
@@ -31,6 +33,7 @@ export interface Options {
 const FLAGS = {
   "dry-run": { type: "boolean" },
   "yes": { type: "boolean" },
+  "before-stripe": { type: "boolean" },
   "help": { type: "boolean" },
   "env-file": { type: "string" },
   "project-ref": { type: "string" },
@@ -52,6 +55,7 @@ export function readOptions(args: string[]): Options | null {
   return {
     dryRun: values["dry-run"] ?? false,
     yes: values.yes ?? false,
+    beforeStripe: values["before-stripe"] ?? false,
     envFile: values["env-file"] ?? null,
     projectRef: values["project-ref"] ?? null,
     branch: values.branch ?? null,

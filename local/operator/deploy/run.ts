@@ -75,11 +75,15 @@ export async function deploy(options: Options, surroundings: Surroundings): Prom
     }),
   ];
   await runSteps(steps, options.dryRun, report);
-  report.line(options.dryRun ? "\nNothing was changed." : NEXT);
+  report.line(options.dryRun ? "\nNothing was changed." : whatIsNext(settings));
 }
 
-const NEXT = `
-Deployed. Next, once: \`npm run stripe:setup\` for the catalogue and the webhooks, and the web client's build.`;
+function whatIsNext({ secrets }: Settings): string {
+  return secrets["STRIPE_WEBHOOK_SECRET"] === undefined
+    ? "\nDeployed; every function refuses to work until STRIPE_WEBHOOK_SECRET is set. Next: `npm run stripe:setup` shows it;\n" +
+      "put it beside the others and run this again."
+    : "\nDeployed. Next, when the catalogue changed: `npm run stripe:setup`; and the web client's build.";
+}
 
 interface Equipment {
   cli: Cli;
@@ -126,7 +130,10 @@ function checksOf(
   const { root } = options;
   let declared: LocalFunction[] | undefined;
   return [
-    { name: "secrets", look: () => Promise.resolve(lookAtSecrets(options, settings)) },
+    {
+      name: "secrets",
+      look: () => Promise.resolve(lookAtSecrets(options, settings, options.branch !== null)),
+    },
     {
       name: "project",
       look: async () => {
@@ -170,8 +177,9 @@ function checksOf(
   ];
 }
 
-function lookAtSecrets({ branch }: Options, settings: Settings): string {
-  const problems = problemsWithSecrets(settings.secrets, { preview: branch !== null });
+function lookAtSecrets(options: Options, settings: Settings, preview: boolean): string {
+  const { beforeStripe } = options;
+  const problems = problemsWithSecrets(settings.secrets, { preview, beforeStripe });
   if (problems.length > 0) throw new OperatorError(problems.join("\n"));
   return describeSecrets(settings);
 }
@@ -184,10 +192,7 @@ async function lookAtHistory(
 ): Promise<string> {
   const target = found.target ?? missing("project");
   // What was given as a reference may have turned out to be a preview.
-  if (target.preview) {
-    const problems = problemsWithSecrets(settings.secrets, { preview: true });
-    if (problems.length > 0) throw new OperatorError(problems.join("\n"));
-  }
+  if (target.preview) lookAtSecrets(options, settings, true);
   const database = databaseOf(cli, options, settings, target);
   const history = await readHistory(database);
   const pending = pendingMigrations(found.migrations ?? missing("migrations"), history);
