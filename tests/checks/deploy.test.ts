@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { readProjectConfig } from "../../local/config.ts";
 import { SECRETS, startWorld, type World, writeSecrets } from "../support/deploy.ts";
-import { type Project, REF } from "../support/management_api.ts";
+import { type Project, REF } from "../support/management_shapes.ts";
 import { mustRun, ROOT } from "../support/run.ts";
 
 /** The whole way: the official CLI against a stand-in of the Management API, the database's part against a real Postgres. */

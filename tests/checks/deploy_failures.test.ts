@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { eventually } from "../../local/testing.ts";
 import { SECRETS, startWorld, type World, writeSecrets } from "../support/deploy.ts";
-import { BRANCH_REF, REF } from "../support/management_api.ts";
+import { BRANCH_REF, REF } from "../support/management_shapes.ts";
 import { mustRun, ROOT, run } from "../support/run.ts";
 
 /** Deployments that are refused, and those that fail half way and are run again. In this order: the project fills up. */
@@ -17,21 +18,52 @@ Deno.test("everything that is wrong is said at once, and nothing is written", as
   const { STRIPE_WEBHOOK_SECRET: _, ...rest } = SECRETS;
   const envFile = `${world.root}/.env.incomplete`;
   await writeSecrets(envFile, { ...rest, SITE_URL: "http://chat.example.com" });
-  const broken = `${world.root}/supabase/functions/sync/broken.ts`;
-  const sync = `${world.root}/supabase/functions/sync/index.ts`;
-  const source = await Deno.readTextFile(sync);
-  await Deno.writeTextFile(sync, `import "left-pad";\nimport "./broken.ts";\n${source}`);
-  await Deno.writeTextFile(broken, "export const wrong: number = 'text';\n");
-  const bad = `${world.root}/supabase/migrations/20991231000000_bad.sql`;
-  await Deno.writeTextFile(bad, "create table billing.bad (a no_such_type);\n");
+  const undo = await change(
+    `${world.root}/supabase/functions/sync/index.ts`,
+    (source) => `import "left-pad";\nimport "./nowhere.ts";\n${source}`,
+  );
   const { output, error } = await world.run(`--env-file=${envFile}`);
-  await Deno.writeTextFile(sync, source);
-  await Promise.all([broken, bad].map((path) => Deno.remove(path)));
+  await undo();
   assert.match(output, /✗ secrets +STRIPE_WEBHOOK_SECRET: .*\n +SITE_URL: must be https/);
   assert.match(output, /✗ functions +supabase\/functions\/sync\/index\.ts: left-pad is not in/);
+  assert.match(output, /sync: Module not found .*nowhere\.ts/);
+  assert.match(error ?? "", /^2 of the checks failed\. Nothing was changed\.$/);
+  await assertUntouched();
+});
+
+Deno.test("a wrong type, and a migration that fails on an empty database, are found before anything is written", async () => {
+  const undo = await change(
+    `${world.root}/supabase/functions/sync/index.ts`,
+    (source) => `${source}\nexport const wrong: number = "text";\n`,
+  );
+  const bad = `${world.root}/supabase/migrations/20991231000000_bad.sql`;
+  await Deno.writeTextFile(bad, "create table billing.bad (a no_such_type);\n");
+  const { output, error } = await world.run();
+  await Promise.all([undo(), Deno.remove(bad)]);
   assert.match(output, /✗ types +[^]*not assignable to type 'number'/);
   assert.match(output, /✗ proof +supabase db push failed[^]*no_such_type/);
-  assert.match(error ?? "", /^4 of the checks failed\. Nothing was changed\.$/);
+  assert.match(error ?? "", /^2 of the checks failed/);
+  await assertUntouched();
+});
+
+Deno.test("advice of the advisors about a migration is found before anything is written", async () => {
+  const bad = `${world.root}/supabase/migrations/20991231000000_bad.sql`;
+  await Deno.writeTextFile(bad, "create table public.open_to_all (id bigint primary key);\n");
+  const { output, error } = await world.run();
+  await Deno.remove(bad);
+  assert.match(output, /✗ proof +The advisors are not content:\n[^]*rls_disabled_in_public/);
+  assert.ok(error);
+  await assertUntouched();
+});
+
+Deno.test("a function that config.toml does not declare is not deployed with the default of verify_jwt", async () => {
+  const folder = `${world.root}/supabase/functions/unknown`;
+  await Deno.mkdir(folder);
+  await Deno.writeTextFile(`${folder}/index.ts`, "export default {};\n");
+  const { output, error } = await world.run();
+  await Deno.remove(folder, { recursive: true });
+  assert.match(output, /✗ functions +Not in config\.toml.*: unknown\./);
+  assert.ok(error);
   await assertUntouched();
 });
 
@@ -79,7 +111,8 @@ Deno.test("secrets in a file that git keeps are refused", async () => {
 });
 
 Deno.test("an access token that is refused is named, and not shown", async () => {
-  world.api.fail({ method: "GET", path: /^\/v1\/projects$/, status: 401, times: 20 });
+  const body = '{"message":"Unauthorized"}';
+  world.api.fail({ method: "GET", path: /^\/v1\/projects$/, status: 401, times: 20, body });
   const { output, error } = await world.run();
   world.api.forget();
   assert.match(output, /✗ project +.*The access token is not valid \(any more\)/);
@@ -105,13 +138,13 @@ Deno.test("a migration the project refuses: what was applied stays, and the next
   world.api.forget();
   assert.match(second.output, new RegExp(`history +${applied} applied and unchanged`));
   assert.match(second.output, /✓ migrations +done/);
-  assert.match(second.output, /✗ secrets +supabase secrets set failed\. Supabase has a fault/);
+  assert.match(second.output, /✗ secrets +supabase secrets set failed[^]*cannot store \*\*\*/);
   assert.match(second.error ?? "", /Stopped at secrets\. Done: migrations\./);
   assert.ok(!second.output.includes(SECRETS.STRIPE_SECRET_KEY), "the API's echo was printed");
   assert.equal(world.api.project.functions.size, 0);
 });
 
-Deno.test("functions of which one cannot be bundled: none goes live, and the next run goes on there", async () => {
+Deno.test("functions that are refused half way: the official CLI makes those before live, nothing is called done, and the next run goes on there", async () => {
   world.api.fail({ method: "POST", path: /functions\/deploy$/, status: 403, after: 5, times: 50 });
   const { output, error } = await world.run();
   world.api.forget();
@@ -119,8 +152,11 @@ Deno.test("functions of which one cannot be bundled: none goes live, and the nex
   assert.match(output, /✓ secrets +done/);
   assert.match(output, /✗ functions +supabase functions deploy failed\. The access token may not/);
   assert.match(error ?? "", /Stopped at functions\. Done: migrations, secrets\./);
-  assert.equal(world.api.project.functions.size, 0);
+  assert.equal(world.api.project.functions.size, 5);
   assert.deepEqual([...await world.main`select * from billing.deployments`], []);
+  const { output: next } = await world.run("--dry-run");
+  assert.match(next, /– secrets +skipped/);
+  assert.match(next, /→ functions +would upload \d+: audit-check/);
 });
 
 Deno.test("killed in the middle of the functions: the next run goes on there and ends with everything", async () => {
@@ -133,9 +169,10 @@ Deno.test("killed in the middle of the functions: the next run goes on there and
     stdout: "null",
     stderr: "null",
   }).spawn();
-  while (!world.api.writes().some((one) => one.endsWith("/functions/deploy"))) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await eventually(
+    () => Promise.resolve(world.api.writes().some((one) => one.endsWith("/functions/deploy"))),
+    180_000,
+  );
   child.kill("SIGKILL");
   assert.equal((await child.status).success, false);
   const { output, error } = await world.run();
@@ -157,6 +194,20 @@ Deno.test("a limit of calls that passes is waited for by the CLI itself", async 
   const { output, error } = await world.run();
   assert.equal(error, null, output);
   assert.match(output, /✓ secrets +done: 5 set/);
+});
+
+Deno.test("secrets that Supabase keeps otherwise than given are an error, unless its digests mean something else", async () => {
+  const { project } = world.api;
+  const sha256 = project.digest;
+  project.secrets.clear();
+  project.digest = (value) => sha256(value.startsWith("whsec_") ? `${value} ` : value);
+  const first = await world.run();
+  assert.match(first.output, /✗ secrets +Supabase did not keep STRIPE_WEBHOOK_SECRET\./);
+  project.digest = () => "***";
+  const second = await world.run();
+  project.digest = sha256;
+  assert.equal(second.error, null, second.output);
+  assert.match(second.output, /✓ secrets +done: 5 set\n +what the project shows of them is not/);
 });
 
 Deno.test("a migration that was edited after it was applied, one from elsewhere and one that comes too late are refused", async () => {
@@ -216,6 +267,13 @@ Deno.test("what the command line does not understand is refused with its usage",
 
 /** A fault that repeats what it was sent. */
 const ECHO = JSON.stringify({ message: `cannot store ${SECRETS.STRIPE_SECRET_KEY}` });
+
+/** Changes a file; gives what undoes it. */
+async function change(path: string, how: (text: string) => string): Promise<() => Promise<void>> {
+  const before = await Deno.readTextFile(path);
+  await Deno.writeTextFile(path, how(before));
+  return () => Deno.writeTextFile(path, before);
+}
 
 async function assertUntouched(): Promise<void> {
   assert.deepEqual(world.api.writes(), []);

@@ -4,7 +4,8 @@ import { startTestDatabase } from "../../local/testing.ts";
 import { deploy } from "../../local/operator/deploy/run.ts";
 import { readOptions } from "../../local/operator/deploy/options.ts";
 import { OperatorError } from "../../local/operator/project.ts";
-import { type ManagementApi, REF, startManagementApi } from "./management_api.ts";
+import { type ManagementApi, startManagementApi } from "./management_api.ts";
+import { REF } from "./management_shapes.ts";
 import { ROOT } from "./run.ts";
 
 /** What the operator keeps in a file that git does not know. */

@@ -1,7 +1,19 @@
 import { createHash } from "node:crypto";
-import { posix } from "node:path";
 import postgres from "postgres";
 import { z } from "zod";
+import { bundleProblems, type Metadata, readUpload } from "./management_bundler.ts";
+import {
+  type Branch,
+  BRANCH_REF,
+  type DeployedFunction,
+  describe,
+  describeBranch,
+  digestsOf,
+  keysOf,
+  newProject,
+  type Project,
+  REF,
+} from "./management_shapes.ts";
 
 /**
  * A stand-in for Supabase's Management API, for the official CLI to talk to: it keeps state, answers as the API does (as far as
@@ -42,42 +54,6 @@ export interface Fault {
   after?: number;
 }
 
-export interface DeployedFunction {
-  id: string;
-  slug: string;
-  name: string;
-  status: string;
-  version: number;
-  verify_jwt: boolean;
-  import_map: boolean;
-  entrypoint_path: string;
-  import_map_path: string;
-  ezbr_sha256: string;
-  created_at: number;
-  updated_at: number;
-}
-
-export interface Project {
-  ref: string;
-  name: string;
-  status: string;
-  secretKey: string;
-  databaseUrl: string;
-  secrets: Map<string, string>;
-  functions: Map<string, DeployedFunction>;
-  /** What was uploaded of each function: path and text. */
-  files: Map<string, Map<string, string>>;
-  lints: unknown[];
-  health: { status: number; body: unknown };
-}
-
-interface Branch {
-  name: string;
-  ref: string;
-  isDefault: boolean;
-  status: string;
-}
-
 type Answer = { status: number; body: unknown };
 type Handler = (call: Call) => Answer | Promise<Answer>;
 interface Call {
@@ -93,8 +69,6 @@ interface Received {
   body(): Response;
 }
 
-export const REF = "abcdefghijklmnopqrst";
-export const BRANCH_REF = "bcdefghijklmnopqrstu";
 // Of the form that the CLI insists on.
 const TOKEN = `sbp_${"0123456789".repeat(4)}`;
 
@@ -104,21 +78,6 @@ export async function startManagementApi(
   const api = new Api(databases);
   await api.listen();
   return api;
-}
-
-function newProject(ref: string, name: string, databaseUrl: string): Project {
-  return {
-    ref,
-    name,
-    databaseUrl,
-    status: "ACTIVE_HEALTHY",
-    secretKey: `sb_secret_of_${ref}`,
-    secrets: new Map(),
-    functions: new Map(),
-    files: new Map(),
-    lints: [],
-    health: { status: 200, body: { status: "ok", checks: [] } },
-  };
 }
 
 class Api implements ManagementApi {
@@ -241,7 +200,10 @@ class Api implements ManagementApi {
             ? { status: 200, body: describe(project) }
             : { status: 404, body: { message: "Project not found" } },
       ],
-      ["GET", of("/api-keys"), (call) => ({ status: 200, body: keysOf(call) })],
+      ["GET", of("/api-keys"), ({ project, url }) => ({
+        status: 200,
+        body: keysOf(project, url.searchParams.get("reveal") === "true"),
+      })],
       ["GET", of("/branches"), () => ({ status: 200, body: this.branches.map(describeBranch) })],
       ["GET", /^\/v1\/branches\/([a-z]+)$/, ({ project }) => this.#branchConfig(project)],
       ["GET", of("/secrets"), ({ project }) => ({ status: 200, body: digestsOf(project) })],
@@ -338,59 +300,6 @@ class Api implements ManagementApi {
 }
 
 const JSON_TYPE = { "content-type": "application/json" };
-const TIME = "2026-11-23T00:00:00.000Z";
-
-function describe({ ref, name, status }: Project) {
-  return {
-    id: ref,
-    ref,
-    name,
-    status,
-    organization_id: "org",
-    organization_slug: "org",
-    region: "eu-central-1",
-    created_at: TIME,
-    database: {
-      host: `db.${ref}.standin.test`,
-      version: "17.4",
-      postgres_engine: "17",
-      release_channel: "ga",
-    },
-  };
-}
-
-function describeBranch({ name, ref, isDefault, status }: Branch) {
-  return {
-    id: crypto.randomUUID(),
-    name,
-    project_ref: ref,
-    parent_project_ref: REF,
-    is_default: isDefault,
-    persistent: false,
-    status,
-    with_data: false,
-    created_at: TIME,
-    updated_at: TIME,
-  };
-}
-
-function keysOf({ project, url }: Call) {
-  const reveal = url.searchParams.get("reveal") === "true";
-  const secret = reveal ? project.secretKey : `${project.secretKey.slice(0, 12)}···`;
-  return [
-    { id: crypto.randomUUID(), type: "publishable", name: "default", api_key: "sb_publishable_x" },
-    { id: crypto.randomUUID(), type: "secret", name: "default", api_key: secret },
-  ];
-}
-
-/** Values never come back: the API shows the SHA-256 of each. */
-function digestsOf({ secrets }: Project) {
-  return [...secrets].map(([name, value]) => ({
-    name,
-    value: createHash("sha256").update(value).digest("hex"),
-    updated_at: TIME,
-  }));
-}
 
 async function setSecrets({ project, request }: Call): Promise<Answer> {
   const secret = z.strictObject({
@@ -422,57 +331,4 @@ async function isReadOnlyQuery({ pathname }: URL, request: Received): Promise<bo
   if (!pathname.endsWith("/database/query")) return false;
   const body = queryBody.safeParse(await request.body().json().catch(() => null));
   return body.success && body.data.read_only === true;
-}
-
-const metadataOf = z.object({
-  name: z.string(),
-  verify_jwt: z.boolean().default(true),
-  entrypoint_path: z.string(),
-  import_map_path: z.string(),
-});
-type Metadata = z.infer<typeof metadataOf>;
-
-async function readUpload(form: FormData) {
-  const [files, text] = [new Map<string, string>(), form.get("metadata")];
-  for (const part of form.getAll("file")) {
-    if (part instanceof File) files.set(part.name, await part.text());
-  }
-  const json = text instanceof File ? await text.text() : text ?? "null";
-  return { metadata: metadataOf.parse(JSON.parse(json)), files };
-}
-
-/** What a bundler that has only these files would stumble over. Imports of types alone are nothing to it. */
-function bundleProblems(
-  { entrypoint_path, import_map_path }: Metadata,
-  files: Map<string, string>,
-) {
-  const map = z.object({ imports: z.record(z.string(), z.string()) })
-    .safeParse(JSON.parse(files.get(import_map_path) ?? "null"));
-  if (!map.success) return [`${import_map_path} was not uploaded, or is no import map`];
-  const problems: string[] = [];
-  const queue = [entrypoint_path];
-  const seen = new Set(queue);
-  for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
-    const text = files.get(path);
-    if (text === undefined) {
-      problems.push(`${path} was not uploaded`);
-      continue;
-    }
-    for (const specifier of importsOf(text)) {
-      if (!specifier.startsWith(".")) {
-        if (!(specifier in map.data.imports)) problems.push(`${path}: ${specifier} is unknown`);
-        continue;
-      }
-      const target = posix.join(posix.dirname(path), specifier);
-      if (!seen.has(target)) queue.push(target);
-      seen.add(target);
-    }
-  }
-  return problems;
-}
-
-const IMPORT = /^\s*(?:import|export)\s+(?!type\b)[^;"']*?from\s+["']([^"']+)["']/gm;
-
-function importsOf(text: string): string[] {
-  return Array.from(text.matchAll(IMPORT), ([, specifier]) => specifier ?? "");
 }

@@ -19,7 +19,9 @@ export class CliError extends OperatorError {
   override name = "CliError";
 }
 
-const TAIL_LINES = 12;
+const MOST_LINES = 12;
+const PROGRESS =
+  /^(Target:|Confirmed by|Connecting to|Applying migration|Uploading asset|Deploying Function|Try rerunning)/;
 
 export function createCli(
   root: string,
@@ -44,7 +46,7 @@ export function createCli(
     const text = new TextDecoder();
     if (success) return text.decode(stdout);
     const output = `${text.decode(stderr)}\n${text.decode(stdout)}`;
-    throw new CliError(`${describe(args)} failed.${hintFor(output)}\n${redact(tailOf(output))}`);
+    throw new CliError(`${describe(args)} failed.${hintFor(output)}\n${redact(essenceOf(output))}`);
   };
   return {
     run,
@@ -53,7 +55,7 @@ export function createCli(
       try {
         return JSON.parse(answer);
       } catch {
-        throw new CliError(`${describe(args)} answered no JSON:\n${redact(tailOf(answer))}`);
+        throw new CliError(`${describe(args)} answered no JSON:\n${redact(essenceOf(answer))}`);
       }
     },
   };
@@ -94,19 +96,21 @@ function describe(args: string[]): string {
   return `supabase ${args.slice(0, 2).join(" ")}`;
 }
 
-/** The end of it, each line once (22 functions fail for one reason), without what is only progress. */
-function tailOf(output: string): string {
-  return [...new Set(output.split("\n").map((line) => line.trimEnd()))]
-    .filter((line) =>
-      line !== "" && !/^(Uploading asset|Deploying Function|Try rerunning)/.test(line)
-    )
-    .slice(-TAIL_LINES).map((line) => `  ${line}`).join("\n");
+/** What went wrong: each line once (22 functions fail for one reason), without what is only progress, and not all of it. */
+function essenceOf(output: string): string {
+  const lines = [...new Set(output.split("\n").map((line) => line.trimEnd()))];
+  const migration = lines.filter((line) => line.startsWith("Applying migration")).at(-1);
+  return lines.filter((line) => line !== "" && (line === migration || !PROGRESS.test(line)))
+    .slice(0, MOST_LINES).map((line) => `  ${line}`).join("\n");
 }
 
 /** What an operator can do about the commonest refusals of the Management API. */
 function hintFor(output: string): string {
   const status = /\bstatus:? (\d{3})\b/.exec(output)?.[1];
-  if (status === "401") return " The access token is not valid (any more): SUPABASE_ACCESS_TOKEN.";
+  // Not every command says the status.
+  if (status === "401" || /"message":"(Unauthorized|JWT)/.test(output)) {
+    return " The access token is not valid (any more): SUPABASE_ACCESS_TOKEN.";
+  }
   if (status === "403") return " The access token may not do this.";
   if (status === "404") return " There is no such project, or the access token does not see it.";
   if (status === "429") return " Supabase limits calls: wait a minute, and run this again.";

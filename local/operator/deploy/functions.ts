@@ -168,13 +168,21 @@ function relative(root: string, path: string): string {
   return path.startsWith(`${root}/`) ? path.slice(root.length + 1) : path;
 }
 
+/** Sources that were found right in this process: the same ones are not looked at twice. */
+const checked = new Set<string>();
+
 /** The type checker over every function. Throws what it found. */
-export async function checkTypes(root: string, functions: LocalFunction[]): Promise<void> {
+export async function checkTypes(
+  root: string,
+  { functions, fingerprint }: FunctionsToDeploy,
+): Promise<void> {
+  if (checked.has(fingerprint)) return;
   const { success, stderr } = await deno(root, [
     "check",
     ...functions.map(({ entrypoint }) => entrypoint),
   ]);
   if (!success) throw new OperatorError(stderr.split("\n").slice(0, 40).join("\n"));
+  checked.add(fingerprint);
 }
 
 async function deno(root: string, args: string[]) {

@@ -2,13 +2,7 @@ import { z } from "zod";
 import { OperatorError } from "../project.ts";
 import { type Cli, cliEnvironment, createCli } from "./cli.ts";
 import { checkSameProject, type Database, openDatabase, splitDatabaseUrl } from "./database.ts";
-import {
-  bundleable,
-  checkTypes,
-  type FunctionsToDeploy,
-  type LocalFunction,
-  readFunctions,
-} from "./functions.ts";
+import { bundleable, checkTypes, type FunctionsToDeploy, readFunctions } from "./functions.ts";
 import { type Migration, pendingMigrations, readHistory, readMigrations } from "./history.ts";
 import type { Options } from "./options.ts";
 import { type Proof, prove } from "./proof.ts";
@@ -47,13 +41,19 @@ interface Found {
 
 /** Checks everything, then does what is still to be done. Throws an OperatorError for whatever a person can mend. */
 export async function deploy(options: Options, surroundings: Surroundings): Promise<void> {
+  const { dryRun, yes } = options;
+  if (!dryRun && !yes && surroundings.confirm === null) {
+    throw new OperatorError("Nobody can be asked here: say --yes, or --dry-run.");
+  }
   const settings = await readSettings(options.envFile, surroundings.environment);
   const equipment = equip(options, settings, surroundings);
   const { report, cli } = equipment;
   const { version, commit } = await readRelease(options.root);
   report.title(`Tollgate ${version}${commit === null ? "" : ` (${commit})`}: checks`);
   const found: Partial<Found> = {};
-  const failed = await runChecks(checksOf(cli, options, settings, found), report);
+  const [quick, slow] = checksOf(cli, options, settings, found);
+  // What takes long is not begun for something that is refused anyway.
+  const failed = await runChecks(quick, report) || await runChecks(slow, report);
   const { migrations, pending, database, functions, target, proof } = found;
   if (failed > 0 || !migrations || !pending || !database || !functions || !target || !proof) {
     throw new OperatorError(`${failed} of the checks failed. Nothing was changed.`);
@@ -126,10 +126,9 @@ function checksOf(
   options: Options,
   settings: Settings,
   found: Partial<Found>,
-): Check[] {
+): [quick: Check[], slow: Check[]] {
   const { root } = options;
-  let declared: LocalFunction[] | undefined;
-  return [
+  const quick: Check[] = [
     {
       name: "secrets",
       look: () => Promise.resolve(lookAtSecrets(options, settings, options.branch !== null)),
@@ -151,21 +150,22 @@ function checksOf(
     {
       name: "functions",
       look: async () => {
-        declared = await readFunctions(root);
-        found.functions = await bundleable(root, declared);
-        return `${declared.length}, every import can be followed`;
-      },
-    },
-    {
-      name: "types",
-      look: async () => {
-        await checkTypes(root, declared ?? missing("functions"));
-        return "the functions type-check";
+        found.functions = await bundleable(root, await readFunctions(root));
+        return `${found.functions.functions.length}, every import can be followed`;
       },
     },
     {
       name: "history",
       look: async () => await lookAtHistory(cli, options, settings, found),
+    },
+  ];
+  const slow: Check[] = [
+    {
+      name: "types",
+      look: async () => {
+        await checkTypes(root, found.functions ?? missing("functions"));
+        return "the functions type-check";
+      },
     },
     {
       name: "proof",
@@ -175,6 +175,7 @@ function checksOf(
       },
     },
   ];
+  return [quick, slow];
 }
 
 function lookAtSecrets(options: Options, settings: Settings, preview: boolean): string {
@@ -245,13 +246,8 @@ function confirm(
   report: Report,
 ): void {
   if (dryRun || yes) return;
-  if (confirm === null) {
-    throw new OperatorError(
-      "Nobody can be asked here: say --yes, or --dry-run. Nothing was changed.",
-    );
-  }
   report.line("");
-  if (!confirm(`Deploy to ${target.name} (${target.ref})?`)) {
+  if (!confirm?.(`Deploy to ${target.name} (${target.ref})?`)) {
     throw new OperatorError("Nothing was changed.");
   }
 }

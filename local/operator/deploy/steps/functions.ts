@@ -24,10 +24,10 @@ const deployment = z.object({
 });
 
 /**
- * `supabase functions deploy`, bundled by Supabase, so that no Docker is needed: all functions at once, and none goes live
- * unless all of them could be bundled. What was deployed is written down in `billing.deployments` with the versions the project
- * gave them; so a run that finds the same sources here and the same versions there has nothing to do, and one that finds what
- * somebody deployed by hand puts it right.
+ * `supabase functions deploy`, bundled by Supabase, so that no Docker is needed. When one is refused, the CLI makes the others
+ * live all the same (3.1.0; seen in tests), so nothing is written down then and the next run uploads all again. What was deployed
+ * is written into `billing.deployments` with the versions the project gave; so a run that finds the same sources here and the
+ * same versions there has nothing to do, and one that finds what somebody deployed by hand puts it right.
  */
 export function functionsStep(
   cli: Cli,

@@ -14,30 +14,43 @@ export function secretsStep(
   ref: string,
   secrets: Readonly<Record<string, string>>,
 ): Step {
-  const differing = async () => {
+  const names = Object.keys(secrets).toSorted();
+  const look = async () => {
     const answer = await cli.json(["secrets", "list", `--remote=${ref}`]);
     const there = new Map(z.array(secret).parse(answer).map(({ name, value }) => [name, value]));
-    return Object.keys(secrets).filter((name) => there.get(name) !== digest(secrets[name] ?? ""))
-      .toSorted();
+    return {
+      missing: names.filter((name) => !there.has(name)),
+      differing: names.filter((name) => there.get(name) !== digest(secrets[name] ?? "")),
+    };
   };
   return {
     name: "secrets",
     plan: async () => {
-      const names = await differing();
-      if (names.length === 0) {
-        return { nothing: `all ${Object.keys(secrets).length} have the values of the file` };
-      }
+      const { differing } = await look();
+      if (differing.length === 0) return { nothing: `all ${names.length} have these values` };
       return {
-        todo: `set ${list(names)}`,
+        todo: `set ${list(differing)}`,
         apply: async () => {
-          await setSecrets(cli, ref, names.map((name) => [name, secrets[name] ?? ""]));
-          const left = await differing();
-          if (left.length > 0) throw new OperatorError(`Supabase did not keep ${list(left)}.`);
-          return `${names.length} set`;
+          await setSecrets(cli, ref, differing.map((name) => [name, secrets[name] ?? ""]));
+          return `${differing.length} set${outcome(names, await look())}`;
         },
       };
     },
   };
+}
+
+/** Throws when some were not kept as they were given. When none looks right, it is the digest that means something else. */
+function outcome(
+  names: string[],
+  { missing, differing }: { missing: string[]; differing: string[] },
+): string {
+  const unknown = missing.length === 0 && differing.length === names.length;
+  if (differing.length > 0 && !unknown) {
+    throw new OperatorError(`Supabase did not keep ${list(differing)}.`);
+  }
+  return unknown
+    ? "\nwhat the project shows of them is not their SHA-256: they will be set every time"
+    : "";
 }
 
 /** By a file that only this user can read: an argument is visible to everybody on the machine. */
