@@ -37,6 +37,7 @@ const SCRIPTS = {
   privileges: ["supabase/tests/contract.ts"],
   "test:chaos": ["tests/chaos/main.ts"],
   health: ["local/operator/health.ts"],
+  deploy: ["local/operator/deploy/main.ts"],
   rebuild: ["local/operator/rebuild.ts"],
   restored: ["local/operator/restored.ts"],
   "usage:check": ["local/operator/usage_check.ts"],

@@ -3,11 +3,12 @@ import { z } from "zod";
 import { SUPABASE } from "./paths.ts";
 import { readTextIfAny, StartError } from "./util.ts";
 
-/** The part of supabase/config.toml the local platform acts on. The defaults are the official CLI's. */
+/** The part of supabase/config.toml the local platform and the deployment act on. The defaults are the official CLI's. */
 const functionConfig = z.object({
   enabled: z.boolean().default(true),
   verify_jwt: z.boolean().default(true),
   entrypoint: z.string().optional(),
+  import_map: z.string().optional(),
 });
 
 const projectConfig = z.object({
@@ -38,9 +39,8 @@ const projectConfig = z.object({
 
 export type ProjectConfig = z.infer<typeof projectConfig>;
 
-export async function readProjectConfig(): Promise<ProjectConfig> {
-  const path = `${SUPABASE}/config.toml`;
-  return parseProjectConfig(await readTextIfAny(path) ?? "");
+export async function readProjectConfig(folder = SUPABASE): Promise<ProjectConfig> {
+  return parseProjectConfig(await readTextIfAny(`${folder}/config.toml`) ?? "");
 }
 
 export function parseProjectConfig(text: string): ProjectConfig {

@@ -51,6 +51,32 @@ const originSchema = z.object({
   ).pipe(z.array(z.url({ protocol: /^https?$/ }))),
 });
 
+type Settings = z.ZodObject<z.ZodRawShape, z.core.$strip>;
+
+/** Every name that a function of ours reads; Supabase's own (`SUPABASE_*`) are not among them. */
+export const SETTING_NAMES: readonly string[] = [
+  ...new Set(
+    [schema, originSchema, mailSchema, callerSchema].flatMap(({ shape }) => Object.keys(shape)),
+  ),
+];
+
+/**
+ * What the functions would refuse of these settings, `NAME: reason` each and never a value: a deployment asks before it sets
+ * them. A mail server is optional, but half of one is a mistake.
+ */
+export function problemsWith(values: Readonly<Record<string, string | undefined>>): string[] {
+  const mailed = Object.keys(mailSchema.shape).some((name) => values[name]);
+  return [
+    ...new Set(
+      [schema, originSchema, callerSchema, ...(mailed ? [mailSchema] : [])]
+        .flatMap((settings) => {
+          const { error } = settings.safeParse(pick(settings, values));
+          return error ? problemsOf(error) : [];
+        }),
+    ),
+  ];
+}
+
 export type Env = z.infer<typeof schema>;
 export type MailEnv = z.infer<typeof mailSchema>;
 
@@ -88,14 +114,23 @@ function readOrigins(): ReadonlySet<string> {
   }
 }
 
-function read<T>(settings: z.ZodObject<z.ZodRawShape, z.core.$strip> & z.ZodType<T>): T {
+function read<T>(settings: Settings & z.ZodType<T>): T {
   const names = Object.keys(settings.shape);
-  const result = settings.safeParse(Object.fromEntries(
-    names.map((name) => [name, Deno.env.get(name) || undefined]),
-  ));
+  const given = Object.fromEntries(names.map((name) => [name, Deno.env.get(name)]));
+  const result = settings.safeParse(pick(settings, given));
   if (result.success) return result.data;
-  const problems = result.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
   throw new AppError("not_configured", "This deployment is not configured.", {
-    cause: new Error(problems.join("; ")),
+    cause: new Error(problemsOf(result.error).join("; ")),
   });
+}
+
+/** An empty one was not given. */
+function pick(settings: Settings, values: Readonly<Record<string, string | undefined>>) {
+  return Object.fromEntries(
+    Object.keys(settings.shape).map((name) => [name, values[name] || undefined]),
+  );
+}
+
+function problemsOf(error: z.ZodError): string[] {
+  return error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
 }
