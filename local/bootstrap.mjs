@@ -40,6 +40,7 @@ const SCRIPTS = {
   "usage:check": ["local/operator/usage_check.ts"],
   "audit:verify": ["local/operator/audit_verify.ts"],
   licences: ["tests/support/licences.ts"],
+  release: ["local/operator/release.ts"],
 };
 
 async function main() {
