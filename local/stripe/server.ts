@@ -111,13 +111,16 @@ function open(port: number, server: Deno.HttpServer<Deno.NetAddr>): Relay {
   }
 }
 
-/** A page on the internet that resolves to 127.0.0.1 must not reach the sandbox (DNS rebinding). */
+/**
+ * A page on the internet that resolves to 127.0.0.1 must not reach the sandbox (DNS rebinding). The functions of the official CLI's
+ * stack call it by Docker's name for this machine, which is no name of the internet.
+ */
 async function onlyLoopback(
   c: { req: { header(name: string): string | undefined } },
   next: () => Promise<void>,
 ) {
   const host = (c.req.header("host") ?? "").replace(/:\d+$/, "");
-  if (!["127.0.0.1", "localhost", "[::1]"].includes(host)) {
+  if (!["127.0.0.1", "localhost", "[::1]", "host.docker.internal"].includes(host)) {
     return new Response("Loopback only", { status: 403 });
   }
   await next();
