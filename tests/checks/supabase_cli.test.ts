@@ -1,0 +1,314 @@
+/**
+ * `npm start -- --supabase`: the official CLI is the real one of node_modules, with its whole course of start, status, functions serve
+ * and stop; Docker is played (see tests/support/containers.ts). What only real containers can show is listed in docs/local.md.
+ */
+import assert from "node:assert/strict";
+import postgres from "postgres";
+import { type Ports } from "../../local/env.ts";
+import { reservePorts } from "../../local/ports.ts";
+import { exists } from "../../local/util.ts";
+import { BRIDGE, playContainers } from "../support/containers.ts";
+import { CARDS, mustLeave, pay } from "../support/hosted.ts";
+import { mustRun, npmBin, ROOT } from "../support/run.ts";
+
+const NATIVE_PARTS = ["realtime", "storage", "mail", "analytics", "pooler"];
+const READY = "Tollgate is ready";
+
+/** By its full path, for a PATH with nothing in it. */
+const NODE = (await mustRun("node", ["-p", "process.execPath"])).trim();
+
+interface Started {
+  process: Deno.ChildProcess;
+  output: () => string;
+  ended: Promise<number>;
+}
+
+function npmRun(args: string[], dataDir: string, ports: Ports, env: Record<string, string>) {
+  const process = new Deno.Command(NODE, {
+    args: [`${ROOT}local/bootstrap.mjs`, ...args],
+    cwd: "/",
+    env: {
+      TOLLGATE_DATA_DIR: dataDir,
+      TOLLGATE_PORT_BASE: String(ports.web),
+      NO_COLOR: "1",
+      ...env,
+    },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let text = "";
+  const collect = async (stream: ReadableStream<Uint8Array>) => {
+    for await (const part of stream.pipeThrough(new TextDecoderStream())) text += part;
+  };
+  const streams = Promise.all([collect(process.stdout), collect(process.stderr)]);
+  const ended = streams.then(() => process.status).then(({ code }) => code);
+  return { process, output: () => text, ended } satisfies Started;
+}
+
+async function ready({ output, ended }: Started): Promise<void> {
+  let over = false;
+  void ended.then(() => over = true);
+  for (let waited = 0; waited < 120_000 && !over; waited += 100) {
+    if (output().includes(READY)) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.fail(output());
+}
+
+async function end(started: Started): Promise<void> {
+  try {
+    started.process.kill("SIGTERM");
+  } catch {
+    // It has ended by itself.
+  }
+  await started.ended;
+}
+
+function pathWith(folder: string): string {
+  return `${folder}:${Deno.env.get("PATH") ?? ""}`;
+}
+
+/** A raw request, because `fetch` lets nobody choose the Host. */
+async function getThrough(address: string, port: number, host: string, path: string) {
+  const connection = await Deno.connect({ hostname: address, port });
+  try {
+    const request = `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+    await connection.write(new TextEncoder().encode(request));
+    return await new Response(connection.readable).text();
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+Deno.test("without Docker `npm start -- --supabase` says what is missing, ends with 1 and starts nothing", async () => {
+  const reserved = await reservePorts();
+  const parent = await Deno.makeTempDir({ prefix: "tollgate no docker " });
+  try {
+    const none = npmRun(["start", "--supabase"], `${parent}/data`, reserved.ports, {
+      PATH: `${parent}/nothing`,
+    });
+    assert.equal(await none.ended, 1, none.output());
+    assert.match(none.output(), /no program `docker` on the PATH/);
+    assert.match(none.output(), /npm start -- --supabase=native/);
+
+    await Deno.mkdir(`${parent}/bin`);
+    await Deno.writeTextFile(
+      `${parent}/bin/docker`,
+      "#!/bin/sh\necho 'Cannot connect to the Docker daemon. Is it running?' >&2\nexit 1\n",
+      { mode: 0o755 },
+    );
+    const failing = npmRun(["start", "--supabase"], `${parent}/data`, reserved.ports, {
+      PATH: pathWith(`${parent}/bin`),
+    });
+    assert.equal(await failing.ended, 1, failing.output());
+    assert.match(failing.output(), /Docker does not answer: Cannot connect to the Docker daemon/);
+    assert.doesNotMatch(none.output() + failing.output(), /\n\s+at /, "a sentence, no stack");
+    assert.ok(!(await exists(`${parent}/data-supabase/stack.json`)));
+
+    const unknown = npmRun(["start", "--supabse"], `${parent}/data`, reserved.ports, {});
+    assert.equal(await unknown.ended, 1);
+    assert.match(unknown.output(), /Unknown option "--supabse"/);
+  } finally {
+    reserved.release();
+    await Deno.remove(parent, { recursive: true });
+  }
+});
+
+Deno.test("npm start -- --supabase, by the real CLI in played containers", async (t) => {
+  const reserved = await reservePorts();
+  const { ports } = reserved;
+  const parent = await Deno.makeTempDir({ prefix: "tollgate cli " });
+  const dataDir = `${parent}/data`;
+  const containers = await playContainers(ports);
+  const env = { ...containers.env, PATH: pathWith(containers.bin) };
+  const started = npmRun(["start", "--supabase"], dataDir, ports, env);
+  try {
+    await ready(started);
+    const name = (service: string) => `supabase_${service}_tollgate-${ports.api}`;
+
+    await t.step(
+      "the CLI starts what the product uses, on our ports, and nothing else",
+      async () => {
+        const running = (await containers.running()).sort();
+        const wanted = ["auth", "db", "edge_runtime", "kong", "pg_meta", "rest", "studio"];
+        assert.deepEqual(running, wanted.map(name));
+        const calls = await containers.calls();
+        const created = (service: string) =>
+          calls.find((call) => call.startsWith(`create --name ${name(service)} `)) ?? "";
+        assert.match(created("db"), new RegExp(`-p ${ports.database}:5432 `));
+        assert.match(created("kong"), new RegExp(`-p ${ports.api}:8000 `));
+      },
+    );
+
+    await t.step(
+      "the functions get our settings, with the machine's name inside a container",
+      async () => {
+        const settings = await containers.settings(name("edge_runtime"));
+        assert.equal(settings["STRIPE_API_BASE"], `http://host.docker.internal:${ports.stripe}`);
+        assert.equal(settings["SMTP_URL"], `smtp://host.docker.internal:${ports.smtp}`);
+        assert.equal(settings["SITE_URL"], `http://127.0.0.1:${ports.web}`);
+        assert.match(settings["STRIPE_WEBHOOK_SECRET"] ?? "", /^whsec_\w+,whsec_\w+,whsec_\w+$/);
+        assert.equal(settings["EMAIL_FROM"], "Tollgate <notices@tollgate.test>");
+        assert.equal(settings["SUPABASE_URL"], "http://kong:8000");
+      },
+    );
+
+    await t.step("migrations and seed are in, and cron knows where the functions are", async () => {
+      await checkDatabase(ports);
+    });
+
+    await t.step(
+      "a container reaches the sandbox by the bridge's address, and by no other name",
+      async () => {
+        const port = ports.stripe;
+        const path = "/v1/prices";
+        const seen = await getThrough(BRIDGE, port, `host.docker.internal:${port}`, path);
+        assert.match(seen, /^HTTP\/1\.1 401 /, "Stripe asks for a key");
+        assert.match(
+          await getThrough(BRIDGE, port, `evil.example:${port}`, path),
+          /^HTTP\/1\.1 403 /,
+        );
+      },
+    );
+
+    await t.step("somebody signs up, pays in the sandbox and is on Pro", async () => {
+      await subscribe(dataDir);
+    });
+
+    await t.step("an interrupt stops the containers and keeps their data", async () => {
+      started.process.kill("SIGINT");
+      assert.equal(await started.ended, 0, started.output());
+      assert.deepEqual(await containers.running(), []);
+      const calls = await containers.calls();
+      assert.ok(!calls.some((call) => call.startsWith("volume prune")));
+      assert.ok(!(await exists(`${dataDir}-supabase/run/functions.env`)), "secrets are not left");
+      assert.ok(!(await exists(`${dataDir}-supabase/stack.json`)));
+    });
+
+    await t.step("npm run reset -- --supabase removes both, theirs and ours", async () => {
+      const reset = npmRun(["reset", "--supabase"], dataDir, ports, env);
+      assert.equal(await reset.ended, 0, reset.output());
+      assert.ok((await containers.calls()).some((call) => call.startsWith("volume prune")));
+      assert.ok(!(await exists(`${dataDir}-supabase`)));
+    });
+  } finally {
+    await end(started);
+    await containers.stop();
+    reserved.release();
+    await Deno.remove(parent, { recursive: true });
+  }
+});
+
+Deno.test("npm start -- --supabase=native says to the CLI what it says of itself, and needs no Docker", async () => {
+  const reserved = await reservePorts();
+  const { ports } = reserved;
+  const parent = await Deno.makeTempDir({ prefix: "tollgate native " });
+  const dataDir = `${parent}/data`;
+  const containers = await playContainers(ports);
+  const cli = `${parent}/supabase`;
+  await Deno.copyFile(`${ROOT}tests/support/native_cli.sh`, cli);
+  await Deno.chmod(cli, 0o755);
+  const started = npmRun(["start", "--supabase=native"], dataDir, ports, {
+    ...containers.env,
+    TOLLGATE_SUPABASE_CLI: cli,
+  });
+  try {
+    await ready(started);
+    await checkDatabase(ports, `http://127.0.0.1:${ports.api}`);
+    await subscribe(dataDir);
+    started.process.kill("SIGINT");
+    assert.equal(await started.ended, 0, started.output());
+    const { api, database } = ports;
+    const before = `stack=1 project=tollgate-${api} api=${api} db=${database}`;
+    const after = `--workdir ${ROOT.replace(/\/$/, "")}`;
+    assert.deepEqual(
+      await containers.calls(),
+      [
+        "stack start --runtime native --eager -x realtime,storage,mail,analytics,pooler",
+        "stack status --env --output-format text",
+        `functions serve --env-file ${dataDir}-supabase/run/functions.env`,
+        "stack stop",
+      ].map((call) => `${before} ${call} ${after}`),
+    );
+    assert.deepEqual(await containers.running(), [], "functions serve was ended");
+  } finally {
+    await end(started);
+    await containers.stop();
+    reserved.release();
+    await Deno.remove(parent, { recursive: true });
+  }
+});
+
+Deno.test("the installed CLI knows every command, option and name that we give its native runtime", async () => {
+  const home = await Deno.makeTempDir({ prefix: "tollgate cli " });
+  try {
+    const help = (command: string) =>
+      mustRun(npmBin("supabase"), [...command.split(" "), "--help"], {
+        env: { HOME: home, SUPABASE_EXPERIMENTAL_STACK: "1", SUPABASE_TELEMETRY_DISABLED: "1" },
+      });
+    const known: Record<string, string[]> = {
+      "stack start": ["--runtime", "native", "--eager", "-x", ...NATIVE_PARTS],
+      "stack status": ["--env", "--output-format", "text"],
+      "stack stop": [],
+      "stack destroy": ["--yes"],
+      "functions serve": ["--env-file", "--workdir"],
+    };
+    for (const [command, words] of Object.entries(known)) {
+      const text = await help(command);
+      assert.match(text, new RegExp(`supabase ${command}`));
+      assert.deepEqual(words.filter((word) => !text.includes(word)), [], command);
+    }
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+});
+
+async function checkDatabase(ports: Ports, projectUrl = "http://kong:8000"): Promise<void> {
+  const url = `postgresql://postgres:postgres@127.0.0.1:${ports.database}/postgres`;
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  try {
+    const [row] = await sql<{ migrations: number; demo: number; vault: Record<string, string> }[]>`
+      select (select count(*)::int from supabase_migrations.schema_migrations) as migrations,
+        (select count(*)::int from auth.users where email = 'demo@tollgate.test') as demo,
+        (select jsonb_object_agg(name, decrypted_secret) from vault.decrypted_secrets) as vault`;
+    const files = await Array.fromAsync(Deno.readDir(`${ROOT}supabase/migrations`));
+    assert.equal(row?.migrations, files.length);
+    assert.equal(row?.demo, 1);
+    assert.equal(row?.vault["project_url"], projectUrl);
+    assert.match(row?.vault["secret_key"] ?? "", /^sb_secret_/);
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+async function subscribe(dataDir: string): Promise<void> {
+  const described = JSON.parse(await Deno.readTextFile(`${dataDir}-supabase/stack.json`));
+  const { api_url, publishable_key, web_url, stripe_url } = described;
+  const post = async (path: string, body: unknown, token?: string) => {
+    const response = await fetch(`${api_url}${path}`, {
+      method: "POST",
+      headers: {
+        apikey: publishable_key,
+        "content-type": "application/json",
+        ...(token ? { authorization: `Bearer ${token}` } : {}),
+      },
+      body: JSON.stringify(body),
+    });
+    assert.ok(response.ok, `${path}: ${response.status}`);
+    return await response.json();
+  };
+  const email = `cli-${crypto.randomUUID()}@example.com`;
+  const session = await post("/auth/v1/signup", { email, password: "a password, by the CLI" });
+  const token: string = session.access_token;
+  const { url } = await post("/functions/v1/checkout", { lookup_key: "pro_monthly" }, token);
+  assert.ok(url.startsWith(stripe_url), "the page is on the address that the browser knows");
+  const left = mustLeave(await pay(url, CARDS.success));
+  assert.equal(left.origin, web_url);
+  await post("/functions/v1/sync", {}, token);
+  const mine = await post("/rest/v1/rpc/my_entitlements", {}, token);
+  assert.equal(mine.plan.id, "pro");
+  const page = await fetch(web_url);
+  assert.match(await page.text(), /<div id="root">/);
+}
