@@ -7,6 +7,7 @@ import { startMailCatcher } from "./mail/catcher.ts";
 import { migrate, writeVaultSecrets } from "./migrate.ts";
 import { type NetWorker, startNet } from "./net.ts";
 import { preparePlatform } from "./platform.ts";
+import { requireKnownPlatform } from "./os_user.ts";
 import { checkPorts, reservePorts } from "./ports.ts";
 import { type Database, startPostgres } from "./postgres.ts";
 import { stripeClient, syncCatalogue } from "./stripe_setup.ts";
@@ -53,6 +54,7 @@ type Sandbox = { url: string; stop: () => Promise<void> };
 
 /** Brings the whole product up and resolves when every part answers. Whatever was started is stopped again when a part fails. */
 export async function startStack(options: Partial<StackOptions> = {}): Promise<Stack> {
+  requireKnownPlatform();
   const temporary = options.dataDir === undefined
     ? await Deno.makeTempDir({ prefix: "tollgate-" })
     : null;
