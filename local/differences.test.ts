@@ -22,6 +22,21 @@ const late: Functions = {
   stop: () => Promise.resolve(),
 };
 
+/** What the console is told meanwhile, whichever of its doors it comes by. */
+async function whilePrinting(work: () => Promise<unknown>): Promise<string> {
+  const { log, info, warn } = console;
+  let text = "";
+  console.log = console.info = console.warn = (...values: unknown[]) => {
+    text += `${values.join(" ")}\n`;
+  };
+  try {
+    await work();
+  } finally {
+    Object.assign(console, { log, info, warn });
+  }
+  return text;
+}
+
 async function startPlatform() {
   const test = await startTestDatabase();
   const reserved = await reservePorts();
@@ -129,19 +144,38 @@ Deno.test("where the embedded platform differs from hosted Supabase", async (t) 
       },
     );
 
-    await t.step("Auth: no admin API, no factors, no SSO, and no limit of its own", async () => {
-      for (const path of ["admin/users", "factors", "sso"]) {
-        assert.ok(await status(`/auth/v1/${path}`) >= 400, path);
-      }
-      const attempts = Array.from(
-        { length: 40 },
-        () =>
-          status("/auth/v1/token?grant_type=password", {
-            method: "POST",
-            body: JSON.stringify({ email: "nobody@example.com", password: "a password" }),
-          }),
-      );
-      assert.deepEqual([...new Set(await Promise.all(attempts))], [400], "config.toml allows 30");
+    await t.step("Auth: no admin API, no factors, no SSO", async () => {
+      const operator = createClient(url, SECRET_KEY, { auth: { persistSession: false } });
+      assert.ok((await operator.auth.admin.listUsers()).error, "there it lists everybody");
+      assert.ok((await anybody.auth.mfa.enroll({ factorType: "totp" })).error);
+      assert.ok((await anybody.auth.signInWithSSO({ domain: "example.com" })).error);
+    });
+
+    await t.step(
+      "Auth: its e-mails are printed in the terminal, and it limits nobody",
+      async () => {
+        const printed = await whilePrinting(() =>
+          anybody.auth.resetPasswordForEmail("a@example.com")
+        );
+        assert.match(printed, /To: a@example\.com[\s\S]*\/auth\/v1\/verify\?token=/);
+        const attempts = Array.from(
+          { length: 40 },
+          () =>
+            status("/auth/v1/token?grant_type=password", {
+              method: "POST",
+              body: JSON.stringify({ email: "nobody@example.com", password: "a password" }),
+            }),
+        );
+        assert.deepEqual([...new Set(await Promise.all(attempts))], [400], "config.toml allows 30");
+      },
+    );
+
+    await t.step("Postgres: 17 as there, without TLS and without replication", async () => {
+      const [row] = await sql<{ version: string; ssl: string; wal_level: string }[]>`
+        select current_setting('server_version') as version, current_setting('ssl') as ssl,
+          current_setting('wal_level') as wal_level`;
+      assert.match(row?.version ?? "", /^17\./);
+      assert.deepEqual([row?.ssl, row?.wal_level], ["off", "minimal"]);
     });
 
     await t.step("not there: Storage, Realtime, GraphQL, statistics of statements", async () => {

@@ -95,3 +95,10 @@ Deno.test("Windows itself is refused with the way that works; Linux and macOS ar
   requireKnownPlatform("linux");
   requireKnownPlatform("darwin");
 });
+
+Deno.test("every test that docs/local.md names is there", () => {
+  const named = [...read("docs/local.md").matchAll(/`((?:local|tests)\/[\w/.]+\.test\.ts)`/g)]
+    .map(([, name]) => name ?? "");
+  assert.ok(new Set(named).size >= 8);
+  assert.deepEqual(named.filter((name) => !SOURCES.includes(name)), []);
+});
