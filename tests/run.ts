@@ -11,6 +11,7 @@ import { spawn } from "node:child_process";
 import postgres from "postgres";
 import { startStack } from "../local/stack.ts";
 import { runtimeFrom } from "../local/supabase/runtime.ts";
+import { StartError } from "../local/util.ts";
 import { ROOT } from "./support/run.ts";
 import { leaksIn, logFiles, secretsOf } from "./support/secrets.ts";
 import type { StackFile } from "./support/stack.ts";
@@ -153,7 +154,7 @@ let tally: Tally;
 try {
   tally = await main(Deno.args.filter((argument) => !FLAGS.includes(argument)));
 } catch (error) {
-  console.error(error);
+  console.error(error instanceof StartError ? error.message : error);
   tally = { passed: 0, failed: 1 };
 }
 console.log(`${tally.passed} passed, ${tally.failed} failed`);

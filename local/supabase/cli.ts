@@ -45,9 +45,11 @@ export class SupabaseCli {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    const show = options.quiet ? () => {} : (line: string) => this.#log(`supabase: ${line}`);
+    const show = (line: string) => {
+      if (!options.quiet && isProgress(line)) this.#log(`supabase: ${line}`);
+    };
     const [stdout, stderr, { success, code }] = await Promise.all([
-      collect(child.stdout, options.quiet ? () => {} : show),
+      collect(child.stdout, show),
       collect(child.stderr, show),
       child.status,
     ]);
@@ -56,6 +58,11 @@ export class SupabaseCli {
       `\`supabase ${args.join(" ")}\` ended with ${code}:\n${(stderr || stdout).trim()}`,
     );
   }
+}
+
+/** Not the table of addresses and keys at the end of `start`: keys have no place in a log, and the addresses are in our own. */
+function isProgress(line: string): boolean {
+  return !/^[╭│├╰]/.test(line) && !line.includes("sb_secret_");
 }
 
 async function collect(

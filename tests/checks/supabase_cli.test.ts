@@ -123,7 +123,7 @@ Deno.test("npm start -- --supabase, by the real CLI in played containers", async
   const dataDir = `${parent}/data`;
   const containers = await playContainers(ports);
   const env = { ...containers.env, PATH: pathWith(containers.bin) };
-  const started = npmRun(["start", "--supabase"], dataDir, ports, env);
+  let started = npmRun(["start", "--supabase"], dataDir, ports, env);
   try {
     await ready(started);
     const name = (service: string) => `supabase_${service}_tollgate-${ports.api}`;
@@ -141,6 +141,11 @@ Deno.test("npm start -- --supabase, by the real CLI in played containers", async
         assert.match(created("kong"), new RegExp(`-p ${ports.api}:8000 `));
       },
     );
+
+    await t.step("its progress is shown, and none of its keys", () => {
+      assert.match(started.output(), /supabase: Starting containers/);
+      assert.doesNotMatch(started.output(), /sb_secret_|whsec_/);
+    });
 
     await t.step(
       "the functions get our settings, with the machine's name inside a container",
@@ -176,6 +181,25 @@ Deno.test("npm start -- --supabase, by the real CLI in played containers", async
     await t.step("somebody signs up, pays in the sandbox and is on Pro", async () => {
       await subscribe(dataDir);
     });
+
+    await t.step(
+      "killed, it leaves the containers, and the next start goes on with them",
+      async () => {
+        const main = Number(await Deno.readTextFile(`${dataDir}-supabase/run/lock`));
+        Deno.kill(main, "SIGKILL");
+        await started.ended;
+        assert.ok((await containers.running()).includes(name("db")));
+        const before = await containers.calls();
+        started = npmRun(["start", "--supabase"], dataDir, ports, env);
+        await ready(started);
+        const since = (await containers.calls()).slice(before.length);
+        assert.deepEqual(
+          since.filter((call) => call.startsWith(`create --name ${name("db")}`)),
+          [],
+        );
+        await subscribe(dataDir);
+      },
+    );
 
     await t.step("an interrupt stops the containers and keeps their data", async () => {
       started.process.kill("SIGINT");
