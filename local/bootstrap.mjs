@@ -45,6 +45,7 @@ const SCRIPTS = {
   adopt: ["local/operator/adopt/main.ts"],
   "stripe:setup": ["local/operator/stripe_setup.ts"],
   licences: ["tests/support/licences.ts"],
+  release: ["local/operator/release.ts"],
 };
 
 async function main() {

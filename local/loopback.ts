@@ -1,6 +1,7 @@
 /** Who may talk to the pages that the local platform serves: the sandbox's and the inbox. */
 
-const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
+/** And Docker's name for this machine, by which the functions of the official CLI's stack call; no name of the internet. */
+const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\]|host\.docker\.internal)(:\d+)?$/;
 
 /**
  * A form of another site must not act here, and another name that resolves to loopback (DNS rebinding) must not read.

@@ -1,15 +1,20 @@
 import { readSettings, type Settings, SettingsError } from "./env.ts";
 import { reset } from "./reset.ts";
+import { discardSupabase } from "./supabase/platform.ts";
+import { runtimeFrom, type RuntimeName } from "./supabase/runtime.ts";
 import { type Stack, startStack } from "./stack.ts";
 import { Terminal } from "./terminal.ts";
 import { StartError } from "./util.ts";
 
-/** `npm start` and `npm run reset` end up here: `deno run -A local/main.ts <start|reset>`. */
+/**
+ * `npm start` and `npm run reset` end up here: `deno run -A local/main.ts <start|reset> [--supabase[=native]]`. With the option it is
+ * the official CLI's stack instead of the embedded one, with data of its own beside the embedded one's.
+ */
 const begun = performance.now();
 const terminal = new Terminal();
 
 try {
-  Deno.exitCode = await run(Deno.args[0] ?? "start");
+  Deno.exitCode = await run(Deno.args[0] ?? "start", Deno.args.slice(1));
 } catch (error) {
   if (error instanceof SettingsError) {
     terminal.error(error.message);
@@ -21,20 +26,26 @@ try {
 }
 Deno.exit(Deno.exitCode);
 
-async function run(command: string): Promise<number> {
+async function run(command: string, flags: string[]): Promise<number> {
+  const runtime = runtimeFrom(flags);
   const settings = await readSettings();
-  if (command === "start") return await start(settings);
-  if (command === "reset") return await reset(settings.dataDir, terminal);
+  if (runtime) settings.dataDir += "-supabase";
+  if (command === "start") return await start(settings, runtime);
+  if (command === "reset") {
+    if (runtime) await discardSupabase(runtime, settings.ports, (line) => terminal.line(line));
+    return await reset(settings.dataDir, terminal);
+  }
   throw new StartError(`Unknown command "${command}": start or reset.`);
 }
 
-async function start(settings: Settings): Promise<number> {
+async function start(settings: Settings, runtime: RuntimeName | null): Promise<number> {
   const stopping = stopRequested();
   terminal.progress("Starting Tollgate");
   const starting = startStack({
     dataDir: settings.dataDir,
     ports: settings.ports,
     stripe: settings.stripe,
+    supabase: runtime ? { runtime, discard: false } : null,
     watch: true,
     durable: true,
     log: (line) => terminal.line(line),

@@ -117,7 +117,8 @@ export function cliEnvironment(home: string): Record<string, string> {
 /** The binary itself where npm put it: its JavaScript shim only finds and starts it, 50 ms later. */
 export async function cliBinary(): Promise<string> {
   const arch = Deno.build.arch === "aarch64" ? "arm64" : "x64";
-  const binary = `${NODE_MODULES}/@supabase/cli-${Deno.build.os}-${arch}/bin/supabase`;
+  const suffix = Deno.build.os === "windows" ? ".exe" : "";
+  const binary = `${NODE_MODULES}/@supabase/cli-${Deno.build.os}-${arch}/bin/supabase${suffix}`;
   return await exists(binary) ? binary : `${NODE_MODULES}/.bin/supabase`;
 }
 

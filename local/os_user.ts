@@ -58,3 +58,12 @@ async function lookUp(name: string): Promise<{ uid: number; gid: number } | null
   }
   return null;
 }
+
+/** Process groups, signals and /bin/sh are what the promise rests on that nothing survives a stop: Windows itself has none of them. */
+export function requireKnownPlatform(system: string = Deno.build.os): void {
+  if (system === "linux" || system === "darwin") return;
+  const way = system === "windows"
+    ? "Run it in WSL 2 (`wsl --install`), with the checkout in WSL's own file system."
+    : "It runs on Linux (glibc) and macOS.";
+  throw new StartError(`The local platform does not run on ${system} itself. ${way}`);
+}

@@ -7,6 +7,7 @@ import { startMailCatcher } from "./mail/catcher.ts";
 import { migrate, writeVaultSecrets } from "./migrate.ts";
 import { type NetWorker, startNet } from "./net.ts";
 import { preparePlatform } from "./platform.ts";
+import { requireKnownPlatform } from "./os_user.ts";
 import { checkPorts, reservePorts } from "./ports.ts";
 import { type Database, startPostgres } from "./postgres.ts";
 import { setUpCatalogue, setUpEndpoints } from "./stripe_setup/local.ts";
@@ -24,6 +25,7 @@ import {
   type Stack,
   type StackOptions,
 } from "./stack_options.ts";
+import { startSupabase, type Supabase } from "./supabase/platform.ts";
 import { startWeb } from "./web.ts";
 import { FUNCTIONS, ROOT } from "./paths.ts";
 
@@ -35,6 +37,7 @@ const STOP_ORDER = [
   "web",
   "gateway",
   "functions",
+  "supabase",
   "mail",
   "workers",
   "api",
@@ -44,10 +47,14 @@ const STOP_ORDER = [
 ] as const;
 type Part = typeof STOP_ORDER[number];
 
+/** Containers take their time. */
+const PATIENCE_MS: Partial<Record<Part, number>> = { supabase: 120_000 };
+
 type Sandbox = { url: string; stop: () => Promise<void> };
 
 /** Brings the whole product up and resolves when every part answers. Whatever was started is stopped again when a part fails. */
 export async function startStack(options: Partial<StackOptions> = {}): Promise<Stack> {
+  requireKnownPlatform();
   const temporary = options.dataDir === undefined
     ? await Deno.makeTempDir({ prefix: "tollgate-" })
     : null;
@@ -83,6 +90,7 @@ class StackBuilder {
   readonly #tokens = new Tokens(JWT_SECRET);
   readonly #stops: { part: Part; stop: () => Promise<void> }[] = [];
   readonly #failure = Promise.withResolvers<string>();
+  #keys = { publishable: PUBLISHABLE_KEY, secret: SECRET_KEY };
   #stopping: Promise<void> | null = null;
 
   constructor(options: StackOptions, supervisor: Supervisor) {
@@ -112,16 +120,17 @@ class StackBuilder {
   }
 
   async build(): Promise<Stack> {
-    const { ports, web, stripe } = this.#options;
+    const { ports, web, stripe, supabase } = this.#options;
     await checkPorts({
-      api: ports.api,
-      database: ports.database,
+      // The CLI's stack may run already, and says itself who else is in its way.
+      ...(supabase ? {} : { api: ports.api, database: ports.database }),
       inbox: ports.inbox,
       smtp: ports.smtp,
       ...(web ? { web: ports.web } : {}),
       ...(stripe ? {} : { stripe: ports.stripe }),
     });
     const config = await readProjectConfig();
+    if (supabase) return await this.#buildOnSupabase(config, supabase);
     // Chains that need nothing of each other: the database, Stripe with the functions, the web client, the mail catcher.
     const [database, { sandbox, webhookSecret, functions }] = await settled([
       this.#timed("Postgres", () => this.#database(config)),
@@ -139,6 +148,40 @@ class StackBuilder {
     return await this.#announce(webhookSecret);
   }
 
+  /** Auth, REST, database and functions by the official CLI; Stripe, e-mails and the web client are ours all the same. */
+  async #buildOnSupabase(
+    config: ProjectConfig,
+    chosen: NonNullable<StackOptions["supabase"]>,
+  ): Promise<Stack> {
+    const { ports, dataDir, log } = this.#options;
+    const [supabase, { sandbox, webhookSecret }] = await settled([
+      this.#timed("Supabase (official CLI)", async () => {
+        const started = await startSupabase({ ...chosen, ports, dataDir, config, log });
+        this.onStop("supabase", () => started.stop());
+        return started;
+      }),
+      this.#stripe(),
+      this.#mail(),
+    ]);
+    this.#keys = { publishable: supabase.publishableKey, secret: supabase.secretKey };
+    await settled([
+      this.#timed("Edge Functions", () => this.#serveFunctions(supabase, webhookSecret)),
+      this.#timed("web client", () => this.#web()),
+    ]);
+    await this.#timed("catalogue in Stripe", () => this.#catalogue(supabase.database, sandbox));
+    return await this.#announce(webhookSecret);
+  }
+
+  /** From inside a container this machine has another name. */
+  async #serveFunctions(supabase: Supabase, webhookSecret: string): Promise<void> {
+    if (!this.#options.functions) return;
+    const env = this.#functionEnvironment(webhookSecret);
+    for (const name of ["STRIPE_API_BASE", "SMTP_URL"]) {
+      if (env[name]) env[name] = env[name].replace("//127.0.0.1", `//${supabase.hostName}`);
+    }
+    await supabase.serveFunctions(env, this.#supervisor);
+  }
+
   async stop(): Promise<void> {
     return await (this.#stopping ??= this.#stopAll());
   }
@@ -147,7 +190,9 @@ class StackBuilder {
     this.#stops.sort((a, b) => STOP_ORDER.indexOf(a.part) - STOP_ORDER.indexOf(b.part));
     for (const { part, stop } of this.#stops) {
       const done = stop().catch((error) => this.#options.log(`stop: ${part}: ${messageOf(error)}`));
-      if (!(await within(15_000, done))) this.#options.log(`stop: ${part} did not end in time`);
+      if (!(await within(PATIENCE_MS[part] ?? 15_000, done))) {
+        this.#options.log(`stop: ${part} did not end in time`);
+      }
     }
   }
 
@@ -212,7 +257,7 @@ class StackBuilder {
       dataDir,
       port: ports.web,
       apiUrl: this.#urls.api,
-      publishableKey: PUBLISHABLE_KEY,
+      publishableKey: this.#keys.publishable,
       log,
     }, this.#supervisor);
     if (!child) return null;
@@ -244,9 +289,13 @@ class StackBuilder {
     return api;
   }
 
-  async #stripeAndFunctions() {
+  async #stripe() {
     const sandbox = await this.#timed("Stripe sandbox", () => this.#sandbox());
-    const webhookSecret = await this.#webhook(sandbox);
+    return { sandbox, webhookSecret: await this.#webhook(sandbox) };
+  }
+
+  async #stripeAndFunctions() {
+    const { sandbox, webhookSecret } = await this.#stripe();
     const functions = await this.#timed("Edge Functions", () => this.#functions(webhookSecret));
     return { sandbox, webhookSecret, functions };
   }
@@ -358,8 +407,8 @@ class StackBuilder {
       db_url: this.#urls.db,
       stripe_url: this.#urls.stripe,
       inbox_url: this.#urls.inbox,
-      publishable_key: PUBLISHABLE_KEY,
-      secret_key: SECRET_KEY,
+      publishable_key: this.#keys.publishable,
+      secret_key: this.#keys.secret,
       webhook_secret: webhookSecret.split(",")[0] ?? "",
     };
     await writeAtomically(path, `${JSON.stringify(described, null, 2)}\n`);
@@ -370,8 +419,8 @@ class StackBuilder {
       dbUrl: described.db_url,
       stripeUrl: described.stripe_url,
       inboxUrl: described.inbox_url,
-      publishableKey: PUBLISHABLE_KEY,
-      secretKey: SECRET_KEY,
+      publishableKey: this.#keys.publishable,
+      secretKey: this.#keys.secret,
       webhookSecret: described.webhook_secret,
       dataDir,
       failed: this.#failure.promise,

@@ -1,4 +1,5 @@
 import { DEFAULT_PORTS, type Ports } from "./env.ts";
+import type { RuntimeName } from "./supabase/runtime.ts";
 
 /** The official CLI's own local keys, so that one .env fits `supabase start` and this. */
 export const PUBLISHABLE_KEY = "sb_publishable_ACJWlzQHlZjBrEguHvfOxg_3BJgxAaH";
@@ -25,6 +26,8 @@ export type StackOptions = {
   stripe: { secretKey: string; webhookSecret: string; apiBase: string | undefined } | null;
   /** A system's Postgres, e.g. {binDir: "/usr/lib/postgresql/15/bin", preload: "pg_cron"}. */
   postgres: { binDir?: string; preload?: string };
+  /** The official CLI's stack instead of the embedded platform; with `discard` its data are removed on stop. */
+  supabase: { runtime: RuntimeName; discard: boolean } | null;
   onProgress: (step: string, milliseconds: number) => void;
   log: (line: string) => void;
 };
@@ -55,6 +58,7 @@ export const DEFAULTS: Omit<StackOptions, "dataDir" | "durable"> = {
   siteUrl: "",
   stripe: null,
   postgres: {},
+  supabase: null,
   onProgress: () => {},
   log: () => {},
 };

@@ -2,13 +2,16 @@
  * `npm test`: runs every suite against a stack of its own on free ports, each with a last look for secrets in all of its logs, and
  * prints one last line `N passed, N failed`. It never touches the stack of `npm start`, and two runs may go side by side.
  *
- * `npm test -- <path…>` runs only those files or folders.
+ * `npm test -- <path…>` runs only those files or folders; `npm test -- --supabase` (or `--supabase=native`) everything on the official
+ * CLI's stack instead of the embedded one.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { spawn } from "node:child_process";
 import postgres from "postgres";
 import { startStack } from "../local/stack.ts";
+import { runtimeFrom } from "../local/supabase/runtime.ts";
+import { StartError } from "../local/util.ts";
 import { ROOT } from "./support/run.ts";
 import { findLeaks } from "./support/secrets.ts";
 
@@ -23,6 +26,7 @@ const SUITES: readonly (readonly string[])[] = [
   ["tests/marketplace"],
 ];
 const ARTIFACTS = join(ROOT, ".artifacts");
+const FLAGS = Deno.args.filter((argument) => argument.startsWith("--"));
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 interface Tally {
@@ -108,9 +112,11 @@ function suitesOf(wanted: string[]): string[][] {
 }
 
 async function runSuite(paths: string[]): Promise<Tally> {
+  const runtime = runtimeFrom(FLAGS);
   console.log(`Starting a stack for ${paths.join(", ")} …`);
   const printed: string[] = [];
   const stack = await startStack({
+    supabase: runtime ? { runtime, discard: true } : null,
     log: (line) => {
       printed.push(line);
       console.error(line);
@@ -137,9 +143,9 @@ async function runSuite(paths: string[]): Promise<Tally> {
 
 let tally: Tally;
 try {
-  tally = await main(Deno.args);
+  tally = await main(Deno.args.filter((argument) => !FLAGS.includes(argument)));
 } catch (error) {
-  console.error(error);
+  console.error(error instanceof StartError ? error.message : error);
   tally = { passed: 0, failed: 1 };
 }
 console.log(`${tally.passed} passed, ${tally.failed} failed`);

@@ -31,7 +31,8 @@ export async function operatorProject(): Promise<Project> {
     throw new OperatorError("Give both SUPABASE_URL and SUPABASE_SECRET_KEY, or neither.");
   }
   const { dataDir } = await readSettings({ ...Deno.env.toObject(), ...NOT_OURS });
-  const stack = await readTextIfAny(`${dataDir}/stack.json`);
+  const stack = await readTextIfAny(`${dataDir}/stack.json`) ??
+    await readTextIfAny(`${dataDir}-supabase/stack.json`);
   if (stack === null) {
     throw new OperatorError(
       "No project: `npm start` is not running, and SUPABASE_URL and SUPABASE_SECRET_KEY are not set.",

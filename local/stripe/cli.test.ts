@@ -1,4 +1,5 @@
 /** Stripe's own CLI and its own fixtures, unmodified, against the sandbox, and the events at a webhook endpoint. */
+import { fileURLToPath } from "node:url";
 import assert from "node:assert/strict";
 import { eventually, KEY, receiver, withSandbox } from "./testing.ts";
 
@@ -72,7 +73,7 @@ const MEANT: Record<string, string> = {
   "subscription.payment_succeeded": "invoice.payment_succeeded",
 };
 
-const BINARY = new URL("../../node_modules/.bin/stripe", import.meta.url).pathname;
+const BINARY = fileURLToPath(new URL("../../node_modules/.bin/stripe", import.meta.url));
 
 async function cli(
   url: string,

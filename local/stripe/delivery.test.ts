@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import assert from "node:assert/strict";
 import { startStripeSandbox } from "./server.ts";
 import {
@@ -89,7 +90,7 @@ Deno.test("state, keys and undelivered events survive a restart", async () => {
 
 Deno.test("kill -9 in the middle loses nothing that was answered", async () => {
   const dataDir = await Deno.makeTempDir({ prefix: "tollgate-stripe-" });
-  const server = new URL("./server.ts", import.meta.url).pathname;
+  const server = fileURLToPath(new URL("./server.ts", import.meta.url));
   const port = await freePort();
   const start = () =>
     new Deno.Command(Deno.execPath(), {

@@ -2,6 +2,7 @@
  * Holds what travels against the types of the installed SDK: every non-optional key is there, no key is invented, every
  * word of an enum is one Stripe knows. (The compiler checks the literals in the code; this checks the answers.)
  */
+import { fileURLToPath } from "node:url";
 import assert from "node:assert/strict";
 import ts from "typescript";
 
@@ -11,7 +12,9 @@ const name = (kind: string) => `T_${kind.replaceAll(".", "_")}`;
 function load(
   wanted: Record<string, string>,
 ): { checker: ts.TypeChecker; types: Map<string, ts.Type> } {
-  const root = new URL("../../node_modules/stripe/esm/resources/", import.meta.url).pathname;
+  const root = fileURLToPath(
+    new URL("../../node_modules/stripe/esm/resources/", import.meta.url),
+  );
   const lines = Object.entries(wanted).map(([kind, type]) =>
     `export type ${name(kind)} = Stripe.${type};`
   );

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import postgres from "postgres";
 import { embeddedBinaries } from "../../local/postgres_binaries.ts";
 
@@ -47,7 +48,7 @@ async function placePgTap(): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "tollgate-pgtap-" });
   try {
     const tar = new Deno.Command("tar", {
-      args: ["-xzf", decodeURIComponent(PGTAP_TARBALL.pathname), "-C", folder],
+      args: ["-xzf", fileURLToPath(PGTAP_TARBALL), "-C", folder],
     });
     if (!(await tar.output()).success) throw new Error("the pgTAP archive could not be unpacked");
     const from = `${folder}/share/postgresql/extension`;

@@ -7,7 +7,13 @@ import { customerOf, priceOf, quiet } from "./sandbox.ts";
 import { eventually, type Person, signUp, stack, stripe } from "./stack.ts";
 
 /** Debian's Chromium, then what other systems call it; else the one that `npx playwright install chromium` keeps. */
-const EXECUTABLES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const EXECUTABLES = [
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+  "/Applications/Chromium.app/Contents/MacOS/Chromium",
+];
 
 /** Without them Chromium looks for services that are not there, many at a time, and refuses to run as root. */
 const FLAGS = [

@@ -2,7 +2,13 @@ import { z } from "zod";
 import { AppError } from "./domain/errors.ts";
 import { log } from "./log.ts";
 
-const LOOPBACK = ["127.0.0.1", "localhost", "[::1]"];
+/** This machine, also as a container on it calls it: the last name is Docker's, and `.internal` is nobody's on the internet. */
+const LOOPBACK = ["127.0.0.1", "localhost", "[::1]", "host.docker.internal"];
+
+/** Whether what is sent there never leaves this machine. */
+export function isThisMachine({ hostname }: URL): boolean {
+  return LOOPBACK.includes(hostname);
+}
 
 const schema = z.object({
   /** `sk_test_…`, `sk_live_…` or a restricted `rk_…` key. */
@@ -14,7 +20,7 @@ const schema = z.object({
   /** Another server that speaks Stripe's API; unset means Stripe itself. */
   STRIPE_API_BASE: z.url().transform((value) => new URL(value)).refine(
     // The secret key must never leave the machine in clear text.
-    (url) => url.protocol === "https:" || LOOPBACK.includes(url.hostname),
+    (url) => url.protocol === "https:" || isThisMachine(url),
     "must be https unless it is this machine",
   ).optional(),
   /** The web client's origin, to which Stripe's pages return. */

@@ -1,5 +1,5 @@
 import { createTransport } from "nodemailer";
-import { mailEnv } from "./env.ts";
+import { isThisMachine, mailEnv } from "./env.ts";
 import { domainOf, type NoticeMail } from "./domain/notice.ts";
 
 /** Long enough for a slow server, and all of them together shorter than a lease. */
@@ -47,7 +47,7 @@ export function openMailer(): Mailer {
     greetingTimeout: CONNECT_MS,
     socketTimeout: SILENCE_MS,
     // Passwords and addresses never go in clear text, except to this very machine.
-    requireTLS: SMTP_URL.protocol === "smtp:" && !isLoopback(SMTP_URL),
+    requireTLS: SMTP_URL.protocol === "smtp:" && !isThisMachine(SMTP_URL),
     // Otherwise it asks the operating system, which an edge function may not.
     name: domainOf(EMAIL_FROM),
     disableFileAccess: true,
@@ -73,8 +73,4 @@ export function openMailer(): Mailer {
       }
     },
   };
-}
-
-function isLoopback({ hostname }: URL): boolean {
-  return ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
 }
