@@ -327,6 +327,62 @@ revoke all on function "billing"."allowance_until"(uuid) from public;
 
 grant execute on function "billing"."allowance_until"(uuid) to "postgres";
 
+-- billing/functions/attach_quota
+
+create or replace function billing.attach_quota (
+  p_table        regclass,
+  p_owner_column name,
+  p_metric       text,
+  p_when         text     default null::text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_gate billing.quota_gates;
+  v_gone billing.quota_gates;
+begin
+  perform billing.check_gate_table(p_table);
+  -- What is checked from here on stays so until the triggers are there, and two of these wait for each other. Dropping a
+  -- trigger needs the higher lock, and who would take that one later could wait in a circle.
+  execute format('lock table %s in %s mode', p_table, case
+    when exists (select from billing.quota_gates g where g.table_id = p_table) then 'access exclusive'
+    else 'share row exclusive' end);
+  perform billing.check_gate_table(p_table);
+  perform billing.check_gate_policies(p_table);
+  perform billing.check_gate_owner(p_table, p_owner_column);
+  perform billing.check_gate_metric(p_metric);
+  if p_when is not null then
+    perform billing.check_gate_condition(p_table, p_when);
+  end if;
+  if exists (
+    select from billing.quota_gates g join billing.attached_quotas a on a."table" = g.table_id
+    where g.table_id = p_table and g.owner_column = p_owner_column and g.metric_id = p_metric
+      and g.condition is not distinct from p_when and a.status = 'attached'
+  ) then
+    return;
+  end if;
+  for v_gone in
+    select g.* from billing.quota_gates g
+    where g.table_id = p_table or not exists (select from pg_catalog.pg_class c where c.oid = g.table_id)
+  loop
+    perform billing.remove_gate(v_gone);
+  end loop;
+  insert into billing.quota_gates (table_id, owner_column, metric_id, condition, function_name)
+  values (p_table, p_owner_column, p_metric, p_when, billing.free_gate_name(p_table))
+  returning * into v_gate;
+  perform billing.create_gate_functions(v_gate);
+  perform billing.create_gate_triggers(v_gate);
+end;
+$function$;
+
+comment on function "billing"."attach_quota"(regclass, name, text, text) is 'From now on each new row of the table (for which the condition holds, if there is one) takes one of the metric from its owner''s day, or is refused like a message: 429 <metric>_quota_exceeded, 402 spending_cap_reached. The same again changes nothing; other arguments replace what was attached. Rows that are there already cost nothing.';
+
+revoke all on function "billing"."attach_quota"(regclass, name, text, text) from public;
+
+grant execute on function "billing"."attach_quota"(regclass, name, text, text) to "postgres";
+
 -- billing/functions/audit
 
 create or replace function billing.audit()
@@ -336,21 +392,14 @@ create or replace function billing.audit()
   set search_path to ''
   AS $function$
 declare
-  v_told constant text[] := string_to_array(tg_argv[3], ',');
   v_old constant jsonb := to_jsonb(old);
   v_new constant jsonb := to_jsonb(new);
   v_row constant jsonb := coalesce(v_new, v_old);
-  v_before jsonb;
-  v_after jsonb;
+  v_before constant jsonb := billing.audit_told(v_old, tg_argv[3], tg_argv[2]);
+  v_after constant jsonb := billing.audit_told(v_new, tg_argv[3], tg_argv[2]);
   v_user_id uuid;
   v_actor constant text := billing.audit_actor();
 begin
-  if v_old is not null then
-    select jsonb_object_agg(t.name, v_old -> t.name) into v_before from unnest(v_told) t (name);
-  end if;
-  if v_new is not null then
-    select jsonb_object_agg(t.name, v_new -> t.name) into v_after from unnest(v_told) t (name);
-  end if;
   if v_before = v_after then
     return null;
   end if;
@@ -494,16 +543,46 @@ begin
   execute format(
     'create trigger %I after insert or delete or update of %s on %s for each row execute function billing.audit(%L, %L, %L, %L, %L)',
     (select c.relname from pg_catalog.pg_class c where c.oid = p_table) || '_after_change_audit',
-    p_told, p_table, p_action, p_user, p_key, p_told, p_stripe
+    replace(p_told, '#', ''), p_table, p_action, p_user, p_key, p_told, p_stripe
   );
 end;
 $function$;
 
-comment on function "billing"."audit_table"(regclass, text, text, text, text, text) is 'Audits a table from now on; for migrations. The arguments are those of billing.audit().';
+comment on function "billing"."audit_table"(regclass, text, text, text, text, text) is 'Audits a table from now on; for migrations. The arguments are those of billing.audit(); # behind a told column: only a fingerprint.';
 
 revoke all on function "billing"."audit_table"(regclass, text, text, text, text, text) from public;
 
 grant execute on function "billing"."audit_table"(regclass, text, text, text, text, text) to "postgres";
+
+-- billing/functions/audit_told
+
+create or replace function billing.audit_told (
+  p_row  jsonb,
+  p_told text,
+  p_key  text
+)
+  returns jsonb
+  language sql
+  immutable
+  set search_path to ''
+  AS $function$
+  select jsonb_object_agg(t.name, case
+    when t.name not like '%#' then p_row -> t.name
+    -- With the key in it, so that equal texts of two rows do not look equal.
+    when p_row ->> trim('#' from t.name) is not null then to_jsonb(left(encode(sha256(convert_to(
+      (select string_agg(p_row ->> k.name, '/' order by k.place)
+        from unnest(string_to_array(p_key, ',')) with ordinality k (name, place))
+      || ' ' || (p_row ->> trim('#' from t.name)), 'UTF8')), 'hex'), 16))
+  end)
+  from unnest(string_to_array(p_told, ',')) t (name)
+  where p_row is not null;
+$function$;
+
+comment on function "billing"."audit_told"(jsonb, text, text) is 'What the log tells of a row: the listed columns; of one with # only a fingerprint, which says that a text was changed and never the text. Null: there is no row.';
+
+revoke all on function "billing"."audit_told"(jsonb, text, text) from public;
+
+grant execute on function "billing"."audit_told"(jsonb, text, text) to "postgres";
 
 -- billing/functions/best_plan
 
@@ -740,6 +819,40 @@ revoke all on function "billing"."check_audit"() from public;
 
 grant execute on function "billing"."check_audit"() to "postgres";
 
+-- billing/functions/check_audit_anchor
+
+create or replace function billing.check_audit_anchor()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_retained constant timestamptz := (
+    date_trunc('month', now() at time zone 'UTC')
+    - (billing.setting('audit_retention_months') #>> '{}')::integer * interval '1 month'
+  ) at time zone 'UTC';
+begin
+  if new.seq < old.seq or new.retained_from < old.retained_from
+    or new.retained_from > greatest(old.retained_from, v_retained)
+    or exists (
+      select from billing.audit_chain c where c.seq > old.seq and c.seq <= new.seq and c.audit_at >= new.retained_from
+    )
+    or (new.seq <> old.seq and not exists (
+      select from billing.audit_chain c where c.seq = new.seq and c.hash = new.hash
+    ))
+    or (new.seq = old.seq and new.hash <> old.hash) then
+    raise exception 'the audit log is only forgotten by its retention' using errcode = 'integrity_constraint_violation';
+  end if;
+  return new;
+end;
+$function$;
+
+comment on function "billing"."check_audit_anchor"() is 'The chain begins behind links that are older than the setting audit_retention_months, and nowhere else.';
+
+revoke all on function "billing"."check_audit_anchor"() from public;
+
+grant execute on function "billing"."check_audit_anchor"() to "postgres";
+
 -- billing/functions/check_calls
 
 create or replace function billing.check_calls()
@@ -859,6 +972,181 @@ comment on function "billing"."check_database"() is 'Whether anything can be wri
 revoke all on function "billing"."check_database"() from public;
 
 grant execute on function "billing"."check_database"() to "postgres";
+
+-- billing/functions/check_gate_condition
+
+create or replace function billing.check_gate_condition (
+  p_table     regclass,
+  p_condition text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_probe refcursor;
+begin
+  if p_condition like '%tollgate\_gate\_row%' then
+    raise exception 'this name is taken' using errcode = 'reserved_name';
+  end if;
+  -- A cursor takes one statement only, so the text cannot end this one and begin another.
+  open v_probe for execute format(E'select from %s where (%s\n)', p_table, p_condition);
+  close v_probe;
+  -- What Postgres lets an index ask is what must hold here: about this row alone, and always with the same answer.
+  execute format('create temporary table tollgate_gate_probe (like %s)', p_table);
+  execute format(E'create index on pg_temp.tollgate_gate_probe ((true)) where (%s\n)', p_condition);
+  drop table pg_temp.tollgate_gate_probe;
+exception when others then
+  raise exception 'the condition (%) cannot be used: %', p_condition, sqlerrm
+    using errcode = sqlstate,
+      hint = 'It is one expression over columns of the row, like role = ''user'', that gives the same answer every time.';
+end;
+$function$;
+
+comment on function "billing"."check_gate_condition"(regclass, text) is 'Refuses what is not one immutable expression over the columns of a row.';
+
+revoke all on function "billing"."check_gate_condition"(regclass, text) from public;
+
+grant execute on function "billing"."check_gate_condition"(regclass, text) to "postgres";
+
+-- billing/functions/check_gate_metric
+
+create or replace function billing.check_gate_metric (
+  p_metric_id text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_period text;
+begin
+  select m.period into v_period from public.metrics m where m.id = p_metric_id;
+  if not found then
+    raise exception 'there is no metric %', coalesce(quote_literal(p_metric_id), 'null') using errcode = 'undefined_object',
+      hint = format('There is: %s. A new one is a row of metrics.', (select string_agg(m.id, ', ' order by m.id) from public.metrics m));
+  elsif v_period <> 'day' then
+    raise exception 'the metric % does not reset every day', quote_literal(p_metric_id) using errcode = 'wrong_object_type',
+      hint = 'A number of things that may exist would have to count the rows that are there, and to give back.';
+  end if;
+end;
+$function$;
+
+comment on function "billing"."check_gate_metric"(text) is 'Refuses a metric that is not there or does not reset.';
+
+revoke all on function "billing"."check_gate_metric"(text) from public;
+
+grant execute on function "billing"."check_gate_metric"(text) to "postgres";
+
+-- billing/functions/check_gate_owner
+
+create or replace function billing.check_gate_owner (
+  p_table        regclass,
+  p_owner_column name
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_column record;
+begin
+  select a.atttypid, a.attnotnull into v_column
+  from pg_catalog.pg_attribute a
+  where a.attrelid = p_table and a.attname = p_owner_column and a.attnum > 0 and not a.attisdropped;
+  if not found then
+    raise exception '% has no column %', p_table, coalesce(quote_ident(p_owner_column), 'null')
+      using errcode = 'undefined_column';
+  elsif v_column.atttypid <> 'uuid'::regtype then
+    raise exception '% of % is %, not uuid', quote_ident(p_owner_column), p_table, format_type(v_column.atttypid, null)
+      using errcode = 'datatype_mismatch', hint = 'The owner is an id of auth.users.';
+  elsif not v_column.attnotnull then
+    raise exception '% of % may be null', quote_ident(p_owner_column), p_table
+      using errcode = 'object_not_in_prerequisite_state',
+        hint = 'A row of nobody would have no quota to take from. Make the column not null.';
+  end if;
+end;
+$function$;
+
+comment on function "billing"."check_gate_owner"(regclass, name) is 'Refuses an owner column that is not there, not uuid, or may be null.';
+
+revoke all on function "billing"."check_gate_owner"(regclass, name) from public;
+
+grant execute on function "billing"."check_gate_owner"(regclass, name) to "postgres";
+
+-- billing/functions/check_gate_policies
+
+create or replace function billing.check_gate_policies (
+  p_table regclass
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_policy name;
+begin
+  select p.polname into v_policy
+  from pg_catalog.pg_policy p
+  where p.polrelid = p_table and p.polpermissive and p.polcmd in ('a', '*')
+    and pg_catalog.pg_get_expr(coalesce(p.polwithcheck, p.polqual), p.polrelid) = 'true'
+    and p.polroles && array[0::oid, to_regrole('anon')::oid, to_regrole('authenticated')::oid]
+  limit 1;
+  if found then
+    raise exception 'the policy "%" of % lets anybody insert rows of anybody', v_policy, p_table
+      using errcode = 'object_not_in_prerequisite_state',
+        hint = 'They would use up each other''s quota. Let it check that the owner is (select auth.uid()).';
+  end if;
+end;
+$function$;
+
+comment on function "billing"."check_gate_policies"(regclass) is 'Refuses a table in which clients may write in anybody''s name.';
+
+revoke all on function "billing"."check_gate_policies"(regclass) from public;
+
+grant execute on function "billing"."check_gate_policies"(regclass) to "postgres";
+
+-- billing/functions/check_gate_table
+
+create or replace function billing.check_gate_table (
+  p_table regclass
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_table record;
+begin
+  select c.relkind, c.relpersistence, c.relispartition, c.relrowsecurity, n.nspname into v_table
+  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = p_table;
+  if v_table.relkind is null then
+    raise exception 'there is no table %', p_table using errcode = 'undefined_table';
+  elsif v_table.relkind in ('v', 'm') then
+    raise exception '% is a view', p_table using errcode = 'wrong_object_type',
+      hint = 'Attach the table beneath it: whatever is written through the view is counted there.';
+  elsif v_table.relkind = 'p' or v_table.relispartition
+    or exists (select from pg_catalog.pg_inherits i where p_table in (i.inhrelid, i.inhparent)) then
+    -- A statement's trigger fires on the table that the statement names: writing to a partition would pass by.
+    raise exception '% is partitioned, a partition, or inherits', p_table using errcode = 'wrong_object_type',
+      hint = 'Attach a plain table that gets one row for each thing that counts.';
+  elsif v_table.relkind <> 'r' or v_table.relpersistence = 't' then
+    raise exception '% is not a table that stays here', p_table using errcode = 'wrong_object_type';
+  elsif v_table.nspname in ('billing', 'billing_months', 'pg_catalog', 'information_schema') then
+    raise exception '% is not a table of the application', p_table using errcode = 'wrong_object_type';
+  elsif not v_table.relrowsecurity then
+    raise exception 'row level security is off on %', p_table using errcode = 'object_not_in_prerequisite_state',
+      hint = 'Without it anybody writes rows in anybody''s name, and uses up their quota. '
+        'Enable it, with a policy that lets people insert only what is theirs.';
+  end if;
+end;
+$function$;
+
+comment on function "billing"."check_gate_table"(regclass) is 'Refuses what cannot be held to a limit, and says why.';
+
+revoke all on function "billing"."check_gate_table"(regclass) from public;
+
+grant execute on function "billing"."check_gate_table"(regclass) to "postgres";
 
 -- billing/functions/check_hold
 
@@ -1464,14 +1752,44 @@ revoke all on function "billing"."consume"(uuid, text, bigint) from public;
 
 grant execute on function "billing"."consume"(uuid, text, bigint) to "postgres";
 
--- billing/functions/consume_message
+-- billing/functions/consume_all
 
-create or replace function billing.consume_message()
+create or replace function billing.consume_all (
+  p_user_ids   uuid[],
+  p_quantities bigint[],
+  p_metric_id  text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  if p_user_ids is null then
+    return;
+  end if;
+  perform billing.ensure_counters(p_user_ids, p_metric_id);
+  for v_place in 1 .. cardinality(p_user_ids) loop
+    perform billing.consume(p_user_ids[v_place], p_metric_id, p_quantities[v_place]);
+  end loop;
+end;
+$function$;
+
+comment on function "billing"."consume_all"(uuid[], bigint[], text) is 'Takes a quantity for each of these users, who come in the order of their ids, so that two of these cannot deadlock.';
+
+revoke all on function "billing"."consume_all"(uuid[], bigint[], text) from public;
+
+grant execute on function "billing"."consume_all"(uuid[], bigint[], text) to "postgres";
+
+-- billing/functions/consume_public_messages
+
+create or replace function billing.consume_public_messages()
   returns trigger
   language plpgsql
   security definer
   set search_path to ''
   AS $function$
+-- Definer: the writer must not be able to write counters. Whose the row is, the policies and the foreign keys have checked
+-- already when an AFTER trigger runs.
 begin
   -- One statement decides. fast_until is within the allowance (a constraint says so), so nothing passes here that the
   -- allowance does not cover.
@@ -1489,11 +1807,38 @@ begin
 end;
 $function$;
 
-comment on function "billing"."consume_message"() is 'The hot path: one message of its owner''s day; beyond the allowance whatever billing.consume() decides.';
+comment on function "billing"."consume_public_messages"() is 'The hot path of public.messages: one message of its owner''s day; beyond the allowance whatever billing.consume() decides.';
 
-revoke all on function "billing"."consume_message"() from public;
+revoke all on function "billing"."consume_public_messages"() from public;
 
-grant execute on function "billing"."consume_message"() to "postgres";
+grant execute on function "billing"."consume_public_messages"() to "postgres";
+
+-- billing/functions/consume_public_messages_many
+
+create or replace function billing.consume_public_messages_many()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+#variable_conflict use_column
+-- Definer: the writer must not be able to write counters.
+declare
+  v_users uuid[];
+  v_quantities bigint[];
+begin
+  select array_agg(g.owner order by g.owner), array_agg(g.quantity order by g.owner) into v_users, v_quantities
+  from (select new.user_id as owner, count(*) as quantity from new_rows as new where ((new.role = 'user'::text)) group by 1) g;
+  perform billing.consume_all(v_users, v_quantities, 'message');
+  return null;
+end;
+$function$;
+
+comment on function "billing"."consume_public_messages_many"() is 'Everybody but clients: consumes for the rows of public.messages per user in one order.';
+
+revoke all on function "billing"."consume_public_messages_many"() from public;
+
+grant execute on function "billing"."consume_public_messages_many"() to "postgres";
 
 -- billing/functions/correct_usage
 
@@ -1546,6 +1891,112 @@ comment on function "billing"."correct_usage"(bigint, text) is 'For operators: t
 revoke all on function "billing"."correct_usage"(bigint, text) from public;
 
 grant execute on function "billing"."correct_usage"(bigint, text) to "postgres";
+
+-- billing/functions/create_gate_functions
+
+create or replace function billing.create_gate_functions (
+  p_gate billing.quota_gates
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  execute format(
+    'create function billing.%I() returns trigger language plpgsql security definer set search_path = '''' as %L',
+    p_gate.function_name, format($body$
+-- Definer: the writer must not be able to write counters. Whose the row is, the policies and the foreign keys have checked
+-- already when an AFTER trigger runs.
+begin
+  -- One statement decides. fast_until is within the allowance (a constraint says so), so nothing passes here that the
+  -- allowance does not cover.
+  update billing.usage_counters c
+  set used = c.used + 1
+  where c.user_id = new.%1$I
+    and c.metric_id = %2$L
+    and c.period_day = (now() at time zone 'UTC')::date
+    and c.valid_until > now()
+    and c.used < c.fast_until;
+  if not found then
+    perform billing.consume(new.%1$I, %2$L, 1);
+  end if;
+  return null;
+end;
+$body$, p_gate.owner_column, p_gate.metric_id)
+  );
+  execute format(
+    'create function billing.%I() returns trigger language plpgsql security definer set search_path = '''' as %L',
+    p_gate.function_name || '_many', format($body$
+#variable_conflict use_column
+-- Definer: the writer must not be able to write counters.
+declare
+  v_users uuid[];
+  v_quantities bigint[];
+begin
+  select array_agg(g.owner order by g.owner), array_agg(g.quantity order by g.owner) into v_users, v_quantities
+  from (select new.%I as owner, count(*) as quantity from new_rows as new where %s group by 1) g;
+  perform billing.consume_all(v_users, v_quantities, %L);
+  return null;
+end;
+$body$, p_gate.owner_column, billing.gate_condition(p_gate.table_id, p_gate.condition, 'new'), p_gate.metric_id)
+  );
+  execute format(
+    'revoke all on function billing.%I(), billing.%I() from public, anon, authenticated, service_role',
+    p_gate.function_name, p_gate.function_name || '_many'
+  );
+  execute format('comment on function billing.%I() is %L', p_gate.function_name, format(
+    'The hot path of %s: one %s of its owner''s day; beyond the allowance whatever billing.consume() decides.',
+    p_gate.table_id, p_gate.metric_id));
+  execute format('comment on function billing.%I() is %L', p_gate.function_name || '_many', format(
+    'Everybody but clients: consumes for the rows of %s per user in one order.', p_gate.table_id));
+end;
+$function$;
+
+comment on function "billing"."create_gate_functions"(billing.quota_gates) is 'Makes the two trigger functions of a table.';
+
+revoke all on function "billing"."create_gate_functions"(billing.quota_gates) from public;
+
+grant execute on function "billing"."create_gate_functions"(billing.quota_gates) to "postgres";
+
+-- billing/functions/create_gate_triggers
+
+create or replace function billing.create_gate_triggers (
+  p_gate billing.quota_gates
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  execute format(
+    'create trigger tollgate_after_insert_consume after insert on %s '
+    'for each row when (current_user = ''authenticated'' and %s) execute function billing.%I()',
+    p_gate.table_id, billing.gate_condition(p_gate.table_id, p_gate.condition, 'new'), p_gate.function_name
+  );
+  execute format(
+    'create trigger tollgate_after_insert_consume_many after insert on %s referencing new table as new_rows '
+    'for each statement when (current_user is distinct from ''authenticated'') execute function billing.%I()',
+    p_gate.table_id, p_gate.function_name || '_many'
+  );
+  -- AFTER, because it must judge the row that was written, whatever other triggers made of it.
+  execute format(
+    'create trigger tollgate_after_update_refuse after update on %s '
+    'for each row when (old.%3$I is distinct from new.%3$I%2$s) execute function billing.refuse_change()',
+    p_gate.table_id,
+    case when p_gate.condition is not null then format(
+      ' or %s is distinct from %s', billing.gate_condition(p_gate.table_id, p_gate.condition, 'old'),
+      billing.gate_condition(p_gate.table_id, p_gate.condition, 'new')
+    ) else '' end,
+    p_gate.owner_column
+  );
+end;
+$function$;
+
+comment on function "billing"."create_gate_triggers"(billing.quota_gates) is 'Puts the triggers on a table. The conditions of the first two are each other''s complement: no insert escapes both.';
+
+revoke all on function "billing"."create_gate_triggers"(billing.quota_gates) from public;
+
+grant execute on function "billing"."create_gate_triggers"(billing.quota_gates) to "postgres";
 
 -- billing/functions/creator_sums
 
@@ -1700,6 +2151,65 @@ revoke all on function "billing"."deletion_record"(billing.deletions) from publi
 
 grant execute on function "billing"."deletion_record"(billing.deletions) to "postgres";
 
+-- billing/functions/detach_quota
+
+create or replace function billing.detach_quota (
+  p_table regclass
+)
+  returns boolean
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_gate billing.quota_gates;
+begin
+  if exists (select from pg_catalog.pg_class c where c.oid = p_table) then
+    -- In the order of attach_quota().
+    execute format('lock table %s in access exclusive mode', p_table);
+  end if;
+  select * into v_gate from billing.quota_gates g where g.table_id = p_table;
+  if not found then
+    return false;
+  end if;
+  perform billing.remove_gate(v_gate);
+  return true;
+end;
+$function$;
+
+comment on function "billing"."detach_quota"(regclass) is 'Takes the gate from a table, which is as it was before; false when there was none. What was used stays used.';
+
+revoke all on function "billing"."detach_quota"(regclass) from public;
+
+grant execute on function "billing"."detach_quota"(regclass) to "postgres";
+
+-- billing/functions/dispute_action
+
+create or replace function billing.dispute_action (
+  p_dispute billing.purchase_disputes
+)
+  returns text
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select case
+    when p_dispute.transfer_state = 'none' and p_dispute.status in ('needs_response', 'under_review', 'lost') then 'reverse'
+    when p_dispute.status <> 'won' then null
+    -- We know of nothing that was taken back, but who died may have done it: Stripe knows.
+    when p_dispute.transfer_state = 'none'
+      or (p_dispute.transfer_state = 'failed' and p_dispute.reversed_minor is null) then 'settle'
+    when p_dispute.transfer_state = 'reversed' and p_dispute.reversed_minor > 0 then 'pay'
+    when p_dispute.transfer_state = 'paid_back'
+      and (select s.refunded_minor from billing.charge_state(p_dispute.charge_id) s) > p_dispute.shared_minor then 'share'
+  end;
+$function$;
+
+comment on function "billing"."dispute_action"(billing.purchase_disputes) is 'What is to be done now: reverse, settle, pay or share, see public.dispute_work(); null: nothing.';
+
+revoke all on function "billing"."dispute_action"(billing.purchase_disputes) from public;
+
+grant execute on function "billing"."dispute_action"(billing.purchase_disputes) to "postgres";
+
 -- billing/functions/emails_enabled
 
 create or replace function billing.emails_enabled()
@@ -1749,6 +2259,7 @@ begin
     'create trigger audit_log_before_truncate_refuse before truncate on billing_months.%I '
     'for each statement execute function billing.refuse_audit_change()', v_name
   );
+  execute format('alter table billing_months.%I enable always trigger audit_log_before_truncate_refuse', v_name);
   -- Attached, not created as a partition: that would lock out everybody who writes to the log.
   execute format(
     'alter table billing.audit_log attach partition billing_months.%I for values from (%L) to (%L)', v_name, v_from, v_to
@@ -2150,6 +2661,9 @@ create or replace function billing.export_query (
       'select n.id::text as key, to_jsonb(n) as data from public.notifications n where n.user_id = $1'
     when 'notification_optouts' then
       'select o.user_id::text as key, to_jsonb(o) as data from billing.notification_optouts o where o.user_id = $1'
+    when 'notification_emails' then
+      'select lpad(e.notification_id::text, 20, ''0'') as key, to_jsonb(e) - array[''lease'', ''lease_until'', ''last_error''] as data
+       from billing.notification_emails e join public.notifications n on n.id = e.notification_id and n.user_id = $1'
     when 'customers' then
       'select c.user_id::text as key, to_jsonb(c) as data from public.customers c where c.user_id = $1'
     when 'entitlements' then
@@ -2191,6 +2705,22 @@ create or replace function billing.export_query (
       -- How a sale is shared is between the platform and the creator.
       'select p.id::text as key, to_jsonb(p) - array[''fee_bps'', ''fee_minor'', ''seller_id''] as data
        from public.purchases p where p.buyer_id = $1'
+    when 'charges' then
+      'select c.id as key, to_jsonb(c) as data from billing.purchase_charges c
+       join public.purchases p on p.id = c.purchase_id and p.buyer_id = $1'
+    when 'refunds' then
+      'select r.id as key, to_jsonb(r) as data from billing.purchase_refunds r
+       join public.purchases p on p.id = r.purchase_id and p.buyer_id = $1'
+    when 'refund_requests' then
+      -- Which operator it was, and what went wrong on the way, is ours.
+      'select r.id::text as key, to_jsonb(r) - array[''requested_by'', ''last_error'', ''attempts'', ''next_attempt_at''] as data
+       from billing.refund_requests r join public.purchases p on p.id = r.purchase_id and p.buyer_id = $1'
+    when 'disputes' then
+      -- What becomes of the creator's share is between the platform and the creator.
+      'select d.id as key, jsonb_build_object(''id'', d.id, ''purchase_id'', d.purchase_id, ''charge_id'', d.charge_id,
+        ''status'', d.status, ''amount_minor'', d.amount_minor, ''currency'', d.currency, ''reason'', d.reason,
+        ''seen_at'', d.seen_at) as data from billing.purchase_disputes d
+       join public.purchases p on p.id = d.purchase_id and p.buyer_id = $1'
     when 'licences' then
       'select l.id::text as key, to_jsonb(l) as data from public.licences l where l.user_id = $1'
     when 'sellers' then
@@ -2208,9 +2738,28 @@ create or replace function billing.export_query (
         ''currency'', p.currency, ''status'', p.status, ''paid_at'', p.paid_at) as data
        from public.purchases p join public.sellers s on s.id = p.seller_id and s.user_id = $1
        where p.paid_at is not null'
+    when 'earnings' then
+      -- The account of a creator, movement by movement; a buyer is in none of them.
+      'select lpad(e.id::text, 20, ''0'') as key, jsonb_build_object(''kind'', t.kind, ''purchase_id'', t.purchase_id,
+        ''amount_minor'', e.amount_minor, ''currency'', t.currency, ''occurred_at'', t.occurred_at) as data
+       from billing.ledger_accounts a
+       join public.sellers s on s.id = a.seller_id and s.user_id = $1
+       join billing.ledger_entries e on e.account_id = a.id and a.kind = ''creator''
+       join billing.ledger_transactions t on t.id = e.transaction_id'
     when 'payouts' then
       'select o.id as key, to_jsonb(o) as data from billing.payouts o
        join public.sellers s on s.id = o.seller_id and s.user_id = $1'
+    when 'stripe_events' then
+      -- What Stripe told us, as long as we have it. Of a payment to a creator only the fact: the creator is in it.
+      'select e.id as key, jsonb_build_object(''id'', e.id, ''type'', e.type, ''created_at'', e.stripe_created_at,
+        ''contents'', case when e.purchase_id is null and not e.payload @? ''$.** ? (exists (@.transfer_data ? (@ != null))
+          || exists (@.application_fee_amount ? (@ != null)) || exists (@.application_fee_percent ? (@ != null))
+          || exists (@.on_behalf_of ? (@ != null)))'' then e.payload end) as data
+       from billing.stripe_events e
+       where e.payload is not null and (
+         e.stripe_customer_id = (select c.stripe_customer_id from public.customers c where c.user_id = $1)
+         or e.purchase_id = any (array(select p.id from public.purchases p where p.buyer_id = $1))
+         or e.stripe_account_id = (select s.stripe_account_id from public.sellers s where s.user_id = $1))'
     when 'deletion' then
       'select d.user_id::text as key, billing.deletion_record(d) as data from billing.deletions d where d.user_id = $1'
   end;
@@ -2305,16 +2854,110 @@ begin
     execute 'delete from auth.audit_log_entries e where e.payload ->> ''actor_id'' = $1 or e.payload ->> ''actor_username'' = $2'
       using p_user_id::text, p_email;
   end if;
+  -- Sign-ins that were begun, with a provider's tokens; Auth gives this table no foreign key.
+  if to_regclass('auth.flow_state') is not null then
+    execute 'delete from auth.flow_state f where f.user_id = $1' using p_user_id;
+  end if;
 exception when insufficient_privilege then
   perform billing.report_problem('auth_log_kept', p_user_id::text);
 end;
 $function$;
 
-comment on function "billing"."forget_in_auth_log"(uuid, text) is 'Removes what Auth has logged about a person, where it does.';
+comment on function "billing"."forget_in_auth_log"(uuid, text) is 'Removes what Auth has kept about a person outside their row.';
 
 revoke all on function "billing"."forget_in_auth_log"(uuid, text) from public;
 
 grant execute on function "billing"."forget_in_auth_log"(uuid, text) to "postgres";
+
+-- billing/functions/forget_in_inbox
+
+create or replace function billing.forget_in_inbox (
+  p_user_id uuid
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_customers constant text[] := array(
+    select d.stripe_customer_id from billing.deletions d where d.user_id = p_user_id
+    union select c.stripe_customer_id from public.customers c where c.user_id = p_user_id
+    -- Customers that came before: one that was removed at Stripe was replaced.
+    union select unnest(l.stripe_ids) from billing.audit_log l
+    where l.user_id = p_user_id and l.action like 'billing.customer.%'
+  );
+  v_account constant text := (select d.stripe_account_id from billing.deletions d where d.user_id = p_user_id);
+  v_purchases constant uuid[] := array(select p.id from public.purchases p where p.buyer_id = p_user_id);
+begin
+  update billing.stripe_events e set payload = null
+  where e.payload is not null and (
+    e.stripe_customer_id = any (v_customers) or e.stripe_account_id = v_account or e.purchase_id = any (v_purchases)
+  );
+end;
+$function$;
+
+comment on function "billing"."forget_in_inbox"(uuid) is 'Of a person''s events only the fact stays, also of those of a Stripe customer they had before.';
+
+revoke all on function "billing"."forget_in_inbox"(uuid) from public;
+
+grant execute on function "billing"."forget_in_inbox"(uuid) to "postgres";
+
+-- billing/functions/forget_in_problems
+
+create or replace function billing.forget_in_problems (
+  p_user_id uuid,
+  p_email   text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  -- Before anything of theirs is taken off them.
+  v_subjects constant text[] := array(
+    select d.stripe_customer_id from billing.deletions d where d.user_id = p_user_id
+    union select d.stripe_account_id from billing.deletions d where d.user_id = p_user_id
+    union select c.stripe_customer_id from public.customers c where c.user_id = p_user_id
+    union select s.id from public.subscriptions s where s.user_id = p_user_id
+    union select i.id from public.invoices i where i.user_id = p_user_id
+    union select p.id::text from public.purchases p where p.buyer_id = p_user_id
+  );
+begin
+  delete from billing.problems p where p.subject = p_user_id::text;
+  update billing.problems p set details = '{}'
+  where p.subject = any (v_subjects)
+    or p.details ->> 'stripe_customer_id' = any (v_subjects)
+    or strpos(p.details::text, p_user_id::text) > 0
+    or strpos(lower(p.details::text), lower(nullif(p_email, ''))) > 0;
+end;
+$function$;
+
+comment on function "billing"."forget_in_problems"(uuid, text) is 'Of what operators were told about a person only what kind it was and when stays.';
+
+revoke all on function "billing"."forget_in_problems"(uuid, text) from public;
+
+grant execute on function "billing"."forget_in_problems"(uuid, text) to "postgres";
+
+-- billing/functions/forget_links
+
+create or replace function billing.forget_links()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  -- Whichever there are, also those of columns to come.
+  return jsonb_populate_record(new, (
+    select jsonb_object_agg(k.name, null) from jsonb_object_keys(to_jsonb(new)) k (name) where k.name like '%\_url'
+  ));
+end;
+$function$;
+
+comment on function "billing"."forget_links"() is 'A purchase of nobody has no links: the pages at Stripe show a name and an address.';
+
+revoke all on function "billing"."forget_links"() from public;
+
+grant execute on function "billing"."forget_links"() to "postgres";
 
 -- billing/functions/forget_payload
 
@@ -2367,6 +3010,76 @@ comment on function "billing"."format_money"(numeric, text) is 'An amount in min
 revoke all on function "billing"."format_money"(numeric, text) from public;
 
 grant execute on function "billing"."format_money"(numeric, text) to "postgres";
+
+-- billing/functions/free_gate_name
+
+create or replace function billing.free_gate_name (
+  p_table regclass
+)
+  returns name
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select n.name
+  from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace s on s.oid = c.relnamespace
+  cross join lateral (
+    select (left('consume_' || s.nspname || '_' || c.relname, 48) || case when i > 1 then '_' || i else '' end)::name as name, i
+    from generate_series(1, 10000) i
+  ) n
+  where c.oid = p_table and not exists (
+    select from pg_catalog.pg_proc f
+    where f.pronamespace = 'billing'::regnamespace and f.proname in (n.name, n.name || '_many')
+  )
+  order by n.i limit 1;
+$function$;
+
+comment on function "billing"."free_gate_name"(regclass) is 'A name for the trigger functions of a table that no function has yet.';
+
+revoke all on function "billing"."free_gate_name"(regclass) from public;
+
+grant execute on function "billing"."free_gate_name"(regclass) to "postgres";
+
+-- billing/functions/gate_condition
+
+create or replace function billing.gate_condition (
+  p_table     regclass,
+  p_condition text,
+  p_row       text
+)
+  returns text
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_definition text;
+begin
+  if p_condition is null then
+    return 'true';
+  end if;
+  -- Beside a second relation Postgres prints every column with the name of its row, which is what a trigger needs. Not
+  -- new or old at once: in a view of Postgres 15 these names are taken.
+  execute format(
+    E'create temporary view tollgate_gate_probe as select (%s\n) as tollgate_condition '
+    'from %s as tollgate_gate_row cross join (select) as one', p_condition, p_table
+  );
+  v_definition := substring(
+    pg_catalog.pg_get_viewdef(to_regclass('pg_temp.tollgate_gate_probe')) from '^ SELECT (.*) AS tollgate_condition\n   FROM '
+  );
+  drop view pg_temp.tollgate_gate_probe;
+  if v_definition is null then
+    raise exception 'the condition (%) cannot be read', p_condition using errcode = 'syntax_error';
+  end if;
+  return format('(%s)', replace(v_definition, 'tollgate_gate_row.', p_row || '.'));
+end;
+$function$;
+
+comment on function "billing"."gate_condition"(regclass, text, text) is 'The condition with every column named as one of that row (new or old); true without a condition.';
+
+revoke all on function "billing"."gate_condition"(regclass, text, text) from public;
+
+grant execute on function "billing"."gate_condition"(regclass, text, text) to "postgres";
 
 -- billing/functions/given_credit_balances
 
@@ -2833,33 +3546,40 @@ revoke all on function "billing"."lock_person"(uuid) from public;
 
 grant execute on function "billing"."lock_person"(uuid) to "postgres";
 
--- billing/functions/messages_written
+-- billing/functions/lower_overage_caps
 
-create or replace function billing.messages_written()
+create or replace function billing.lower_overage_caps()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  update billing.overage_accounts a
+  set cap_minor = billing.overage_cap_maximum(a.currency), updated_at = now()
+  where a.cap_minor > billing.overage_cap_maximum(a.currency);
+  return null;
+end;
+$function$;
+
+comment on function "billing"."lower_overage_caps"() is 'A lower maximum counts at once, also for caps that were chosen before. A higher one raises nobody''s.';
+
+revoke all on function "billing"."lower_overage_caps"() from public;
+
+grant execute on function "billing"."lower_overage_caps"() to "postgres";
+
+-- billing/functions/messages_answered
+
+create or replace function billing.messages_answered()
   returns trigger
   language plpgsql
   security definer
   set search_path to ''
   AS $function$
 declare
-  v_users uuid[];
-  v_conversations uuid[];
-  v_row record;
+  v_conversations constant uuid[] := (
+    select array_agg(distinct n.conversation_id) from new_rows n where n.role = 'assistant'
+  );
 begin
-  select
-    array_agg(distinct n.user_id order by n.user_id) filter (where n.role = 'user'),
-    array_agg(distinct n.conversation_id) filter (where n.role = 'assistant')
-  into v_users, v_conversations
-  from new_rows n;
-  if v_users is not null then
-    perform billing.ensure_counters(v_users, 'message');
-    for v_row in
-      select n.user_id, count(*) as quantity from new_rows n
-      where n.role = 'user' group by n.user_id order by n.user_id
-    loop
-      perform billing.consume(v_row.user_id, 'message', v_row.quantity);
-    end loop;
-  end if;
   if v_conversations is not null then
     perform from public.conversations c
       where c.id = any (v_conversations) order by c.id for no key update;
@@ -2869,11 +3589,11 @@ begin
 end;
 $function$;
 
-comment on function "billing"."messages_written"() is 'Everybody but clients: consumes per user in one order, and dates the conversations that got an answer.';
+comment on function "billing"."messages_answered"() is 'Dates the conversations that got an answer. Clients write none.';
 
-revoke all on function "billing"."messages_written"() from public;
+revoke all on function "billing"."messages_answered"() from public;
 
-grant execute on function "billing"."messages_written"() to "postgres";
+grant execute on function "billing"."messages_answered"() to "postgres";
 
 -- billing/functions/metered_subscription
 
@@ -3285,6 +4005,26 @@ revoke all on function "billing"."notify_spending"(uuid, timestamp with time zon
 
 grant execute on function "billing"."notify_spending"(uuid, timestamp with time zone, integer, numeric, bigint, text) to "postgres";
 
+-- billing/functions/overage_cap_maximum
+
+create or replace function billing.overage_cap_maximum (
+  p_currency text
+)
+  returns bigint
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select coalesce(v.value ->> p_currency, v.value ->> 'default')::bigint
+  from (select billing.setting('overage_cap_maximum') as value) v;
+$function$;
+
+comment on function "billing"."overage_cap_maximum"(text) is 'The highest spending cap that may be chosen in a currency, in its minor units.';
+
+revoke all on function "billing"."overage_cap_maximum"(text) from public;
+
+grant execute on function "billing"."overage_cap_maximum"(text) to "postgres";
+
 -- billing/functions/overage_metrics
 
 create or replace function billing.overage_metrics (
@@ -3384,6 +4124,11 @@ create or replace function billing.overage_terms (
           select from public.overage_prices o where o.plan_id = s.plan_id and o.is_active
         ) then 'plan_without_overage'
         when not s.billable then 'subscription_not_active'
+        -- Nobody gets new credit while the bill of an earlier subscription is open. Who has it already keeps it.
+        when billing.owes_earlier_invoice(u.id, s.subscription_id) and not exists (
+          select from billing.overage_accounts a
+          where a.user_id = u.id and a.enabled and a.subscription_id = s.subscription_id
+        ) then 'unpaid_invoice'
       end as reason,
       s.subscription_id, s.plan_id,
       coalesce(
@@ -3396,11 +4141,36 @@ create or replace function billing.overage_terms (
   ) t;
 $function$;
 
-comment on function "billing"."overage_terms"(uuid) is 'Whether a user may go beyond the allowance for money, else why not (no_subscription, plan_without_overage, subscription_not_active), and of which subscription.';
+comment on function "billing"."overage_terms"(uuid) is 'Whether a user may go beyond the allowance for money, else why not (no_subscription, plan_without_overage, subscription_not_active, unpaid_invoice), and of which subscription.';
 
 revoke all on function "billing"."overage_terms"(uuid) from public;
 
 grant execute on function "billing"."overage_terms"(uuid) to "postgres";
+
+-- billing/functions/owes_earlier_invoice
+
+create or replace function billing.owes_earlier_invoice (
+  p_user_id         uuid,
+  p_subscription_id text
+)
+  returns boolean
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select exists (
+    select from public.invoices i
+    join public.subscriptions s on s.id = i.subscription_id
+    where i.user_id = p_user_id and i.subscription_id <> p_subscription_id
+      and i.status in ('open', 'uncollectible') and i.amount_paid_minor < i.amount_due_minor
+  );
+$function$;
+
+comment on function "billing"."owes_earlier_invoice"(uuid, text) is 'Whether an invoice of another subscription to a plan than this one was never paid. Licences are another matter.';
+
+revoke all on function "billing"."owes_earlier_invoice"(uuid, text) from public;
+
+grant execute on function "billing"."owes_earlier_invoice"(uuid, text) to "postgres";
 
 -- billing/functions/park_notifications
 
@@ -3871,6 +4641,10 @@ create or replace function billing.purchase_due (
       then case when p_purchase.status in ('refunded', 'lost') then now() + interval '4 minutes'
         when p_purchase.past_due_since is not null then now() + interval '1 hour'
         else greatest(p_purchase.current_period_end, now() + interval '1 hour') end end,
+    -- It is over, and a month that nobody has to pay any more can still be paid.
+    case when p_purchase.open_invoice_url is not null
+        and p_purchase.subscription_status in ('canceled', 'incomplete_expired')
+      then now() + interval '4 minutes' end,
     case when exists (
       select from billing.purchase_disputes d left join billing.dispute_statuses s on s.status = d.status
       where d.purchase_id = p_purchase.id
@@ -4462,11 +5236,15 @@ declare
   v_amount constant bigint := (p_fact ->> 'amount_minor')::bigint;
   v_fee constant bigint := coalesce((p_fact ->> 'fee_minor')::bigint, 0);
   v_account constant text := p_fact ->> 'seller_account';
+  v_currency constant text := (select p.currency from public.purchases p where p.id = p_purchase_id);
   v_posted billing.ledger_transactions;
 begin
   if (select count(*) from billing.postings(v_kind, v_amount, v_fee)) < 2 or p_fact ->> 'occurred_at' is null
     or (v_kind not in ('dispute', 'payout', 'payout_failed') and (v_amount < 0 or v_fee < 0)) then
     return 'ledger_not_understood';
+  end if;
+  if v_currency <> p_fact ->> 'currency' or v_currency <> p_fact ->> 'settlement_currency' then
+    return 'ledger_currency';
   end if;
   if v_account is not null and not exists (
     select from public.sellers s where s.id = p_seller_id and s.stripe_account_id = v_account
@@ -4484,7 +5262,7 @@ begin
 end;
 $function$;
 
-comment on function "billing"."refuse_fact"(jsonb, uuid, uuid) is 'Why a fact cannot be posted: ledger_not_understood, or ledger_mismatch with what is posted under its source or with the creator. Null: it can, or it is posted already.';
+comment on function "billing"."refuse_fact"(jsonb, uuid, uuid) is 'Why a fact cannot be posted: ledger_not_understood, ledger_currency (it was settled in another currency than the sale''s), or ledger_mismatch with what is posted under its source or with the creator. Null: it can, or it is posted already.';
 
 revoke all on function "billing"."refuse_fact"(jsonb, uuid, uuid) from public;
 
@@ -4587,24 +5365,27 @@ create or replace function billing.refuse_purchase (
   language plpgsql
   set search_path to ''
   AS $function$
+declare
+  v_held text;
 begin
   if p_listing.id is null or p_listing.status = 'draft' then
     perform billing.raise_http(404, 'listing_not_found', 'There is no such listing.');
   end if;
+  select p.status into v_held from public.purchases p
+  where p.buyer_id = p_user_id and p.listing_id = p_listing.id and p.holds and p.status <> 'open';
   if exists (
     select from public.licences l
     where l.user_id = p_user_id and l.listing_id = p_listing.id and l.status <> 'revoked'
       and (l.valid_until is null or l.valid_until > now())
-  ) or exists (
-    select from public.purchases p
-    where p.buyer_id = p_user_id and p.listing_id = p_listing.id and p.holds and p.status not in ('open', 'processing')
-  ) then
+  ) or v_held not in ('processing', 'past_due') then
     perform billing.raise_http(409, 'already_owned', 'You have bought this already.');
   end if;
-  if exists (
-    select from public.purchases p
-    where p.buyer_id = p_user_id and p.listing_id = p_listing.id and p.holds and p.status = 'processing'
-  ) then
+  if v_held = 'past_due' then
+    perform billing.raise_http(
+      409, 'licence_unpaid', 'Its renewal could not be paid. Pay it or cancel it in your library.'
+    );
+  end if;
+  if v_held = 'processing' then
     perform billing.raise_http(409, 'purchase_processing', 'Your payment for this is still being processed.');
   end if;
   if p_seller.user_id = p_user_id then
@@ -4622,7 +5403,7 @@ begin
 end;
 $function$;
 
-comment on function "billing"."refuse_purchase"(uuid, public.listings, public.sellers) is 'Refuses what cannot be bought: 404 listing_not_found (a draft too: nobody learns of it), 409 already_owned, purchase_processing, own_listing, listing_not_available, seller_paused.';
+comment on function "billing"."refuse_purchase"(uuid, public.listings, public.sellers) is 'Refuses what cannot be bought: 404 listing_not_found (a draft too: nobody learns of it), 409 already_owned, licence_unpaid (its renewal failed, and it is not cancelled), purchase_processing, own_listing, listing_not_available, seller_paused.';
 
 revoke all on function "billing"."refuse_purchase"(uuid, public.listings, public.sellers) from public;
 
@@ -4734,6 +5515,43 @@ revoke all on function "billing"."refuse_while_held"() from public;
 
 grant execute on function "billing"."refuse_while_held"() to "postgres";
 
+-- billing/functions/remove_gate
+
+create or replace function billing.remove_gate (
+  p_gate billing.quota_gates
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_name text;
+begin
+  if exists (select from pg_catalog.pg_class c where c.oid = p_gate.table_id) then
+    foreach v_name in array array[
+      'tollgate_after_insert_consume', 'tollgate_after_insert_consume_many', 'tollgate_after_update_refuse'
+    ] loop
+      if exists (select from pg_catalog.pg_trigger t where t.tgrelid = p_gate.table_id and t.tgname = v_name) then
+        execute format('drop trigger %I on %s', v_name, p_gate.table_id);
+      end if;
+    end loop;
+  end if;
+  if to_regprocedure(format('billing.%I()', p_gate.function_name)) is not null then
+    execute format('drop function billing.%I()', p_gate.function_name);
+  end if;
+  if to_regprocedure(format('billing.%I()', p_gate.function_name || '_many')) is not null then
+    execute format('drop function billing.%I()', p_gate.function_name || '_many');
+  end if;
+  delete from billing.quota_gates g where g.table_id = p_gate.table_id;
+end;
+$function$;
+
+comment on function "billing"."remove_gate"(billing.quota_gates) is 'Takes away what there is of a gate, also of one that is broken or whose table is gone.';
+
+revoke all on function "billing"."remove_gate"(billing.quota_gates) from public;
+
+grant execute on function "billing"."remove_gate"(billing.quota_gates) to "postgres";
+
 -- billing/functions/replay_event
 
 create or replace function billing.replay_event (
@@ -4810,6 +5628,32 @@ comment on function "billing"."require"(boolean, text) is 'Answers 400 invalid_r
 revoke all on function "billing"."require"(boolean, text) from public;
 
 grant execute on function "billing"."require"(boolean, text) to "postgres";
+
+-- billing/functions/retry_dispute
+
+create or replace function billing.retry_dispute (
+  p_dispute_id text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  -- The count of attempts stays: it is part of the key, and Stripe keeps a refusal under its key for a day.
+  update billing.purchase_disputes d set
+    transfer_state = case when d.reversed_minor is null then 'none' else 'reversed' end, next_attempt_at = now()
+  where d.id = p_dispute_id and d.transfer_state = 'failed';
+  if not found then
+    raise exception 'there is no dispute % that failed', p_dispute_id using errcode = 'no_data_found';
+  end if;
+end;
+$function$;
+
+comment on function "billing"."retry_dispute"(text) is 'For operators: what failed about the creator''s share of a dispute is tried once more.';
+
+revoke all on function "billing"."retry_dispute"(text) from public;
+
+grant execute on function "billing"."retry_dispute"(text) to "postgres";
 
 -- billing/functions/retry_notification
 
@@ -5421,6 +6265,34 @@ revoke all on function "billing"."stale_counters"() from public;
 
 grant execute on function "billing"."stale_counters"() to "postgres";
 
+-- billing/functions/stay_left
+
+create or replace function billing.stay_left()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  if new.user_id is null or billing.is_leaving(new.user_id) then
+    new.status := 'closed';
+    new.paused_reason := 'The creator has left.';
+  end if;
+  if new.user_id is null then
+    new.display_name := 'A former creator';
+    new.requirements := '{}';
+    new.country := null;
+  end if;
+  return new;
+end;
+$function$;
+
+comment on function "billing"."stay_left"() is 'Whoever leaves sells nothing any more, and of whoever has left there is no name, no country and nothing that Stripe wants.';
+
+revoke all on function "billing"."stay_left"() from public;
+
+grant execute on function "billing"."stay_left"() to "postgres";
+
 -- billing/functions/store_charges
 
 create or replace function billing.store_charges (
@@ -5678,6 +6550,10 @@ begin
     cancel_at_period_end = coalesce((v_subscription ->> 'cancel_at_period_end')::boolean, p.cancel_at_period_end),
     cancel_at = case when v_subscription is null then p.cancel_at
       else (v_subscription ->> 'cancel_at')::timestamptz end,
+    open_invoice_url = case when v_subscription is null then p.open_invoice_url
+      else p_snapshot -> 'open_invoice' ->> 'url' end,
+    open_minor = case when v_subscription is null then p.open_minor
+      else (p_snapshot -> 'open_invoice' ->> 'amount_minor')::bigint end,
     past_due_since = case
       when v_status in ('active', 'trialing') then null
       when v_status in ('past_due', 'unpaid') then coalesce(p.past_due_since, now())
@@ -5836,6 +6712,27 @@ comment on function "billing"."tell_credit_sale"() is 'A sale that was paid with
 revoke all on function "billing"."tell_credit_sale"() from public;
 
 grant execute on function "billing"."tell_credit_sale"() to "postgres";
+
+-- billing/functions/tell_paid_for_nobody
+
+create or replace function billing.tell_paid_for_nobody()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.report_problem('paid_after_deletion', new.id::text, jsonb_build_object(
+    'amount_minor', new.amount_minor, 'currency', new.currency, 'listing', new.listing_id
+  ));
+  return null;
+end;
+$function$;
+
+comment on function "billing"."tell_paid_for_nobody"() is 'A purchase was paid whose buyer is gone: an operator decides.';
+
+revoke all on function "billing"."tell_paid_for_nobody"() from public;
+
+grant execute on function "billing"."tell_paid_for_nobody"() to "postgres";
 
 -- billing/functions/touch_updated_at
 
@@ -6068,6 +6965,25 @@ create trigger audit_anchor_before_delete_refuse
   for each row
   execute function billing.refuse_audit_change();
 
+alter table "billing"."audit_anchor"
+  enable always trigger "audit_anchor_before_delete_refuse";
+
+create trigger audit_anchor_before_truncate_refuse
+  before truncate on billing.audit_anchor
+  for each STATEMENT
+  execute function billing.refuse_audit_change();
+
+alter table "billing"."audit_anchor"
+  enable always trigger "audit_anchor_before_truncate_refuse";
+
+create trigger audit_anchor_before_update_check
+  before update on billing.audit_anchor
+  for each row
+  execute function billing.check_audit_anchor();
+
+alter table "billing"."audit_anchor"
+  enable always trigger "audit_anchor_before_update_check";
+
 create policy "Nobody reads the anchor of the audit chain" on "billing"."audit_anchor"
   for all
   to "anon", "authenticated"
@@ -6098,10 +7014,16 @@ create trigger audit_chain_before_change_refuse
   for each row
   execute function billing.refuse_audit_change();
 
+alter table "billing"."audit_chain"
+  enable always trigger "audit_chain_before_change_refuse";
+
 create trigger audit_chain_before_truncate_refuse
   before truncate on billing.audit_chain
   for each STATEMENT
   execute function billing.refuse_audit_change();
+
+alter table "billing"."audit_chain"
+  enable always trigger "audit_chain_before_truncate_refuse";
 
 create policy "Nobody reads the audit chain" on "billing"."audit_chain"
   for all
@@ -6133,6 +7055,17 @@ create trigger audit_head_before_delete_refuse
   before delete on billing.audit_head
   for each row
   execute function billing.refuse_audit_change();
+
+alter table "billing"."audit_head"
+  enable always trigger "audit_head_before_delete_refuse";
+
+create trigger audit_head_before_truncate_refuse
+  before truncate on billing.audit_head
+  for each STATEMENT
+  execute function billing.refuse_audit_change();
+
+alter table "billing"."audit_head"
+  enable always trigger "audit_head_before_truncate_refuse";
 
 create policy "Nobody reads the head of the audit chain" on "billing"."audit_head"
   for all
@@ -6183,10 +7116,16 @@ create trigger audit_log_before_change_refuse
   for each row
   execute function billing.refuse_audit_change();
 
+alter table "billing"."audit_log"
+  enable always trigger "audit_log_before_change_refuse";
+
 create trigger audit_log_before_truncate_refuse
   before truncate on billing.audit_log
   for each STATEMENT
   execute function billing.refuse_audit_change();
+
+alter table "billing"."audit_log"
+  enable always trigger "audit_log_before_truncate_refuse";
 
 create policy "Nobody reads the audit log" on "billing"."audit_log"
   for all
@@ -6275,6 +7214,11 @@ alter table "billing"."checkout_attempts"
 
 create index checkout_attempts_lookup_key_idx on billing.checkout_attempts using btree (lookup_key);
 
+create trigger checkout_attempts_after_change_audit
+  after insert or delete or update of lookup_key, attempt, closed_at on billing.checkout_attempts
+  for each row
+  execute function billing.audit('billing.checkout', 'user_id', 'user_id', 'lookup_key,attempt,closed_at', '');
+
 create trigger checkout_attempts_before_write_refuse_leaving
   before insert or update on billing.checkout_attempts
   for each row
@@ -6342,6 +7286,43 @@ comment on column "billing"."deletions"."user_id" is 'No foreign key: the row ou
 comment on table "billing"."deletions" is 'Who asked to be deleted and how far it is. Ids and times only: it stays when the person is gone.';
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."deletions" to "postgres";
+
+-- billing/tables/deployments
+
+create table "billing"."deployments" (
+  "id"          bigint                   generated always as identity not null,
+  "deployed_at" timestamp with time zone not null default now(),
+  "version"     text                     not null,
+  "commit"      text,
+  "fingerprint" text                     not null,
+  "functions"   jsonb                    not null,
+  constraint "deployments_commit_check" check ((commit <> ''::text)),
+  constraint "deployments_fingerprint_check" check ((fingerprint ~ '^[0-9a-f]{64}$'::text)),
+  constraint "deployments_functions_check" check ((jsonb_typeof(functions) = 'object'::text)),
+  constraint "deployments_pkey" primary key (id),
+  constraint "deployments_version_check" check ((version <> ''::text))
+);
+
+alter table "billing"."deployments"
+  enable row level security;
+
+create policy "Nobody reads the deployments" on "billing"."deployments"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."deployments"."commit" is 'Git''s short name of the commit; with + when not all of it was committed.';
+
+comment on column "billing"."deployments"."fingerprint" is 'SHA-256 over every uploaded file and setting of the functions.';
+
+comment on column "billing"."deployments"."functions" is 'The version the project gave to each function, by its name.';
+
+comment on column "billing"."deployments"."version" is 'Of package.json.';
+
+comment on table "billing"."deployments" is 'One row for every time the Edge Functions were deployed by `npm run deploy`; the newest is what runs, unless somebody deployed by hand.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."deployments" to "postgres";
 
 -- billing/tables/dispute_statuses
 
@@ -6611,6 +7592,8 @@ create table "billing"."ledger_check_cursor" (
   "after"            uuid,
   "round_started_at" timestamp with time zone not null default now(),
   "updated_at"       timestamp with time zone not null default now(),
+  "platform_after"   text,
+  "platform_from"    timestamp with time zone not null default now(),
   constraint "ledger_check_cursor_is_only_check" check (is_only),
   constraint "ledger_check_cursor_pkey" primary key (is_only)
 );
@@ -6625,6 +7608,8 @@ create policy "Nobody reads where the ledger check is" on "billing"."ledger_chec
   with check (false);
 
 comment on column "billing"."ledger_check_cursor"."after" is 'The seller that was checked last; null: begin with the first.';
+
+comment on column "billing"."ledger_check_cursor"."platform_after" is 'The balance transaction of ours that was compared last; null: begin with the first since platform_from.';
 
 comment on column "billing"."ledger_check_cursor"."round_started_at" is 'When this round through all creators began.';
 
@@ -6856,6 +7841,12 @@ create index notification_emails_parked_at_idx on billing.notification_emails us
 create index notification_emails_queued_at_idx on billing.notification_emails using btree (queued_at)
   where (parked_at is null);
 
+create trigger notification_emails_after_change_audit
+  after update of parked_at on billing.notification_emails
+  for each row
+  when ((old.parked_at IS DISTINCT FROM new.parked_at))
+  execute function billing.audit('operator.notification_email', '', 'notification_id', 'parked_at', '');
+
 create policy "Nobody reads the e-mails" on "billing"."notification_emails"
   for all
   to "anon", "authenticated"
@@ -7050,6 +8041,11 @@ alter table "billing"."payouts"
 
 create index payouts_seller_id_created_at_idx on billing.payouts using btree (seller_id, created_at);
 
+create trigger payouts_after_change_audit
+  after insert or delete or update of seller_id, amount_minor, currency, status, arrival_date on billing.payouts
+  for each row
+  execute function billing.audit('billing.payout', '', 'id', 'seller_id,amount_minor,currency,status,arrival_date', 'id');
+
 create policy "Nobody reads the payouts" on "billing"."payouts"
   for all
   to "anon", "authenticated"
@@ -7145,6 +8141,11 @@ alter table "billing"."purchase_charges"
 
 create index purchase_charges_purchase_id_created_at_idx on billing.purchase_charges using btree (purchase_id, created_at);
 
+create trigger purchase_charges_after_change_audit
+  after insert or delete or update of purchase_id, amount_minor, status on billing.purchase_charges
+  for each row
+  execute function billing.audit('billing.charge', '', 'id', 'purchase_id,amount_minor,status', 'id');
+
 create policy "Nobody reads the charges" on "billing"."purchase_charges"
   for all
   to "anon", "authenticated"
@@ -7172,9 +8173,11 @@ create table "billing"."purchase_disputes" (
   "attempts"        integer                  not null default 0,
   "next_attempt_at" timestamp with time zone not null default now(),
   "last_error"      text,
+  "shared_minor"    bigint                   not null default 0,
   constraint "purchase_disputes_amount_minor_check" check ((amount_minor >= 0)),
   constraint "purchase_disputes_currency_check" check ((currency ~ '^[a-z]{3}$'::text)),
   constraint "purchase_disputes_pkey" primary key (id),
+  constraint "purchase_disputes_shared_minor_check" check ((shared_minor >= 0)),
   constraint "purchase_disputes_transfer_state_check" check ((transfer_state = ANY (ARRAY['none'::text, 'reversed'::text, 'paid_back'::text, 'failed'::text]))),
   constraint "purchase_disputes_purchase_id_fkey" foreign key (purchase_id) references public.purchases(id)
 );
@@ -7206,6 +8209,8 @@ create policy "Nobody reads the disputes" on "billing"."purchase_disputes"
   to "anon", "authenticated"
   using (false)
   with check (false);
+
+comment on column "billing"."purchase_disputes"."shared_minor" is 'Of a won dispute: how much of the payment had been refunded when what was paid again was last brought into line with it.';
 
 comment on column "billing"."purchase_disputes"."transfer_state" is 'The creator''s share: taken back while the bank holds the money, paid again when the dispute is won, or failed.';
 
@@ -7247,6 +8252,47 @@ create policy "Nobody reads the refunds" on "billing"."purchase_refunds"
 comment on table "billing"."purchase_refunds" is 'Stripe''s refunds of those charges.';
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."purchase_refunds" to "postgres";
+
+-- billing/tables/quota_gates
+
+create table "billing"."quota_gates" (
+  "table_id"      regclass                 not null,
+  "owner_column"  name                     not null,
+  "metric_id"     text                     not null,
+  "condition"     text,
+  "function_name" name                     not null,
+  "attached_at"   timestamp with time zone not null default now(),
+  constraint "quota_gates_condition_check" check ((condition <> ''::text)),
+  constraint "quota_gates_function_name_key" unique (function_name),
+  constraint "quota_gates_pkey" primary key (table_id),
+  constraint "quota_gates_metric_id_fkey" foreign key (metric_id) references public.metrics(id)
+);
+
+alter table "billing"."quota_gates"
+  enable row level security;
+
+create index quota_gates_metric_id_idx on billing.quota_gates using btree (metric_id);
+
+create trigger quota_gates_after_change_audit
+  after insert or delete or update of owner_column, metric_id, condition on billing.quota_gates
+  for each row
+  execute function billing.audit('operator.quota_gate', '', 'table_id', 'owner_column,metric_id,condition', '');
+
+create policy "Nobody reads the gates" on "billing"."quota_gates"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."quota_gates"."condition" is 'Which rows count, as it was given; null: all.';
+
+comment on column "billing"."quota_gates"."function_name" is 'The trigger function for a client''s row; the one for everybody else''s statement has "_many" behind it.';
+
+comment on column "billing"."quota_gates"."owner_column" is 'Column with the id of the user whose quota a row takes from.';
+
+comment on table "billing"."quota_gates" is 'Tables whose rows are counted; written by billing.attach_quota() alone.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."quota_gates" to "postgres";
 
 -- billing/tables/rate_buckets
 
@@ -7468,6 +8514,10 @@ create table "billing"."settings" (
     (((key <> 'grace_days'::text) OR ((jsonb_typeof(value) = 'number'::text) AND ((((value #>> '{}'::text[]))::numeric >= (0)::numeric) AND (((value #>> '{}'::text[]))::numeric <=
     (90)::numeric))))),
   constraint "settings_key_check" check ((key ~ '^[a-z][a-z0-9_]*$'::text)),
+  constraint "settings_overage_cap_maximum_is_amounts"
+    check
+    (((key <> 'overage_cap_maximum'::text) OR ((jsonb_typeof(value) = 'object'::text) AND (value ? 'default'::text) AND (NOT jsonb_path_exists(value,
+    '$.*?(((@.type() != "number" || @ < 1) || @ > 10000000) || @ != @.floor())'::jsonpath))))),
   constraint "settings_pkey" primary key (key),
   constraint "settings_platform_fee_is_bps"
     check
@@ -7484,6 +8534,12 @@ create trigger settings_after_change_audit
   after insert or delete or update of value on billing.settings
   for each row
   execute function billing.audit('operator.setting', '', 'key', 'value', '');
+
+create trigger settings_after_update_lower_overage_caps
+  after update of value on billing.settings
+  for each row
+  when ((new.key = 'overage_cap_maximum'::text))
+  execute function billing.lower_overage_caps();
 
 create trigger settings_after_update_refresh
   after update on billing.settings
@@ -7626,6 +8682,11 @@ create table "billing"."trial_uses" (
 
 alter table "billing"."trial_uses"
   enable row level security;
+
+create trigger trial_uses_after_change_audit
+  after insert or delete or update of subscription_id, used_at on billing.trial_uses
+  for each row
+  execute function billing.audit('billing.trial', 'user_id', 'user_id', 'subscription_id,used_at', 'subscription_id');
 
 create policy "Nobody reads who had a trial" on "billing"."trial_uses"
   for all
@@ -7871,6 +8932,18 @@ create index usage_outbox_pending_idx on billing.usage_outbox using btree (strip
 
 create index usage_outbox_user_id_idx on billing.usage_outbox using btree (user_id);
 
+create trigger usage_outbox_after_change_audit
+  after update of status on billing.usage_outbox
+  for each row
+  when (((old.status <> new.status) AND ((old.status = 'parked'::text) OR (new.status = 'parked'::text))))
+  execute function billing.audit('billing.usage_report', 'user_id', 'id', 'kind,status,quantity,metric_id,adjusts,parked_reason', 'stripe_customer_id');
+
+create trigger usage_outbox_after_insert_audit
+  after insert on billing.usage_outbox
+  for each row
+  when ((new.kind = 'adjustment'::text))
+  execute function billing.audit('billing.usage_correction', 'user_id', 'id', 'kind,status,quantity,metric_id,adjusts,parked_reason', 'stripe_customer_id');
+
 create policy "Nobody reads the outbox" on "billing"."usage_outbox"
   for all
   to "anon", "authenticated"
@@ -7949,6 +9022,31 @@ create view "billing"."add_ons" with (security_invoker=true) AS  SELECT l.user_i
 comment on view "billing"."add_ons" is 'By how much whose limits are raised at this moment, and until when (null: for good).';
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."add_ons" to "postgres";
+
+-- billing/views/attached_quotas
+
+create view "billing"."attached_quotas" with (security_invoker=true) AS  SELECT g.table_id AS "table",
+    g.owner_column,
+    g.metric_id AS metric,
+    g.condition,
+    g.attached_at,
+        CASE
+            WHEN (c.oid IS NULL) THEN 'table_dropped'::text
+            WHEN (NOT (EXISTS ( SELECT
+               FROM pg_attribute a
+              WHERE ((a.attrelid = c.oid) AND (a.attname = g.owner_column) AND (NOT a.attisdropped))))) THEN 'column_missing'::text
+            WHEN (( SELECT count(*) AS count
+               FROM pg_trigger t
+              WHERE ((t.tgrelid = c.oid) AND (t.tgenabled = ANY (ARRAY['O'::"char", 'A'::"char"])) AND (t.tgname = ANY (ARRAY['tollgate_after_insert_consume'::name, 'tollgate_after_insert_consume_many'::name, 'tollgate_after_update_refuse'::name])))) <> 3) THEN 'open'::text
+            WHEN (NOT c.relrowsecurity) THEN 'no_row_security'::text
+            ELSE 'attached'::text
+        END AS status
+   FROM (billing.quota_gates g
+     LEFT JOIN pg_class c ON ((c.oid = (g.table_id)::oid)));
+
+comment on view "billing"."attached_quotas" is 'Tables whose rows are counted. status: attached; open (a trigger was dropped or disabled: rows pass uncounted); no_row_security (people can write in each other''s name); column_missing (every insert fails); table_dropped.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."attached_quotas" to "postgres";
 
 -- billing/views/disputes
 
@@ -9180,14 +10278,10 @@ begin
   perform billing.require(p_limit between 1 and 1000, 'p_limit is not between 1 and 1000');
   return query
   with due as (
-    select d.id,
-      case when d.transfer_state = 'none' then 'reverse' else 'pay' end as action
+    select d.id, billing.dispute_action(d) as action
     from billing.purchase_disputes d
     join public.purchases p on p.id = d.purchase_id and p.seller_id is not null
-    where d.next_attempt_at <= now() and (
-      (d.transfer_state = 'none' and d.status in ('needs_response', 'under_review', 'lost'))
-      or (d.transfer_state = 'reversed' and d.status = 'won' and d.reversed_minor > 0)
-    )
+    where d.next_attempt_at <= now() and billing.dispute_action(d) is not null
     order by d.next_attempt_at limit p_limit
     for no key update of d skip locked
   ), leased as (
@@ -9203,11 +10297,33 @@ begin
 end;
 $function$;
 
-comment on function "public"."dispute_work"(integer) is 'What is to be done about the creator''s share of disputed payments, leased for two minutes: reverse the transfer (amount: what is disputed), or pay it again because the dispute was won (amount: what the creator lost by the reversal).';
+comment on function "public"."dispute_work"(integer) is 'What is to be done about the creator''s share of disputed payments, leased for two minutes: reverse the transfer (amount: what is disputed); settle, which is to look at Stripe for what was reversed before it was won; pay it again because it was won (amount: what the creator lost by the reversal); share, which is to take back of that what was refunded since.';
 
 revoke all on function "public"."dispute_work"(integer) from public;
 
 grant execute on function "public"."dispute_work"(integer) to "postgres", "service_role";
+
+-- public/functions/drifting_movements
+
+create or replace function public.drifting_movements (
+  p_limit integer default 20
+)
+  returns SETOF text
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select split_part(b.subject, ' ', 1) from billing.problems b
+  where b.kind = 'ledger_drift' and b.subject like 'txn\_%' and b.resolved_at is null
+  order by b.last_seen_at limit least(p_limit, 100);
+$function$;
+
+comment on function "public"."drifting_movements"(integer) is 'Balance transactions that did not agree with the ledger when they were last compared.';
+
+revoke all on function "public"."drifting_movements"(integer) from public;
+
+grant execute on function "public"."drifting_movements"(integer) to "postgres", "service_role";
 
 -- public/functions/due_purchases
 
@@ -9225,6 +10341,13 @@ begin
   update public.purchases p set status = 'expired', holds = false, due_at = null
   where p.due_at <= now() and p.status = 'open' and p.checkout_session_id is null
     and p.created_at < now() - interval '25 hours';
+  -- Given up: syncPurchase() closes the session of such a one. Every open purchase is due at some time.
+  update public.purchases p set status = 'expired', holds = false, due_at = now()
+  where p.id in (
+    select o.id from public.purchases o join public.listings l on l.id = o.listing_id
+    where o.due_at is not null and o.status = 'open' and o.checkout_session_id is not null and l.status = 'withdrawn'
+    for no key update of o skip locked
+  );
   return query
   update public.purchases p set due_at = now() + interval '4 minutes'
   where p.id in (
@@ -9237,7 +10360,7 @@ begin
 end;
 $function$;
 
-comment on function "public"."due_purchases"(integer) is 'Purchases to look at again because an event may have been lost: unsettled, renewing, disputed, being refunded. Each at most once in four minutes.';
+comment on function "public"."due_purchases"(integer) is 'Purchases to look at again because an event may have been lost: unsettled, renewing, disputed, being refunded; and those whose listing was withdrawn before they were paid, whose session is to be closed. Each at most once in four minutes.';
 
 revoke all on function "public"."due_purchases"(integer) from public;
 
@@ -9398,7 +10521,12 @@ declare
   v_deletion billing.deletions;
   v_email text;
 begin
+  -- In the order of public.apply_customer_snapshot(), which may be at it for a last event: the person comes third there.
+  perform from billing.sync_state s where s.user_id = p_user_id for update;
+  perform from public.customers c where c.user_id = p_user_id for update;
   perform billing.lock_person(p_user_id);
+  -- And in that of public.apply_seller_snapshot(): the seller before their events.
+  perform from public.sellers s where s.user_id = p_user_id for update;
   select * into v_deletion from billing.deletions d where d.user_id = p_user_id for no key update;
   if v_deletion.user_id is null or v_deletion.finished_at is not null then
     return v_deletion.finished_at is not null;
@@ -9411,22 +10539,17 @@ begin
     return false;
   end if;
   select u.email into v_email from auth.users u where u.id = p_user_id;
+  perform billing.forget_in_problems(p_user_id, v_email);
+  perform billing.forget_in_inbox(p_user_id);
   perform billing.forget_in_auth_log(p_user_id, v_email);
 
   -- Kept without the person. The pages at Stripe show a name and an address, so their links go.
   update public.invoices i set user_id = null, hosted_invoice_url = null, invoice_pdf = null where i.user_id = p_user_id;
-  update billing.stripe_events e set payload = null
-  where e.payload is not null and (
-    e.stripe_customer_id = v_deletion.stripe_customer_id
-    or e.stripe_account_id = v_deletion.stripe_account_id
-    or e.purchase_id in (select p.id from public.purchases p where p.buyer_id = p_user_id)
-  );
-  update public.purchases p set buyer_id = null, receipt_url = null where p.buyer_id = p_user_id;
+  update public.purchases p set buyer_id = null where p.buyer_id = p_user_id;
   delete from public.listing_pictures i using public.listings l, public.sellers s
   where i.listing_id = l.id and l.seller_id = s.id and s.user_id = p_user_id;
-  update public.sellers s
-  set user_id = null, display_name = 'A former creator', requirements = '{}', country = null
-  where s.user_id = p_user_id;
+  -- The name and all that is in the row goes with the id; see billing.stay_left().
+  update public.sellers s set user_id = null where s.user_id = p_user_id;
 
   -- Removed. Everything else goes with the user, by its foreign key.
   delete from public.subscriptions s where s.user_id = p_user_id;
@@ -9436,8 +10559,6 @@ begin
   delete from auth.refresh_tokens t where t.user_id::text = p_user_id::text;
   delete from auth.users u where u.id = p_user_id;
 
-  update billing.problems p set resolved_at = now()
-  where p.kind = 'deletion_failed' and p.subject = p_user_id::text and p.resolved_at is null;
   update billing.deletions d
   set steps = jsonb_build_object('erased', now()) || d.steps, last_error = null, next_attempt_at = null, finished_at = now()
   where d.user_id = p_user_id;
@@ -9858,6 +10979,36 @@ revoke all on function "public"."ledger_check_cursor"() from public;
 
 grant execute on function "public"."ledger_check_cursor"() to "postgres", "service_role";
 
+-- public/functions/ledger_sellers
+
+create or replace function public.ledger_sellers (
+  p_after uuid    default null::uuid,
+  p_limit integer default 50
+)
+  returns table (
+    seller_id uuid,
+    account   text
+  )
+  language plpgsql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(p_limit between 1 and 1000, 'p_limit is not between 1 and 1000');
+  return query
+  select s.id, s.stripe_account_id from public.sellers s
+  where s.stripe_account_id is not null and (p_after is null or s.id > p_after)
+  order by s.id limit p_limit;
+end;
+$function$;
+
+comment on function "public"."ledger_sellers"(uuid, integer) is 'A page of all creators that have an account at Stripe, by seller id.';
+
+revoke all on function "public"."ledger_sellers"(uuid, integer) from public;
+
+grant execute on function "public"."ledger_sellers"(uuid, integer) to "postgres", "service_role";
+
 -- public/functions/link_customer
 
 create or replace function public.link_customer (
@@ -9988,6 +11139,25 @@ comment on function "public"."move_ledger_check"(uuid) is 'Remembers the last cr
 revoke all on function "public"."move_ledger_check"(uuid) from public;
 
 grant execute on function "public"."move_ledger_check"(uuid) to "postgres", "service_role";
+
+-- public/functions/move_platform_check
+
+create or replace function public.move_platform_check (
+  p_after text
+)
+  returns void
+  language sql
+  security definer
+  set search_path to ''
+  AS $function$
+  update billing.ledger_check_cursor c set platform_after = p_after, updated_at = now();
+$function$;
+
+comment on function "public"."move_platform_check"(text) is 'Remembers the balance transaction of ours that was compared last.';
+
+revoke all on function "public"."move_platform_check"(text) from public;
+
+grant execute on function "public"."move_platform_check"(text) to "postgres", "service_role";
 
 -- public/functions/move_usage_check
 
@@ -10179,7 +11349,6 @@ create or replace function public.my_library()
     reference            text,
     title                text,
     description          text,
-    picture              text,
     category             text,
     kind                 text,
     seller_name          text,
@@ -10197,14 +11366,16 @@ create or replace function public.my_library()
     cancel_at_period_end boolean,
     paid_at              timestamp with time zone,
     created_at           timestamp with time zone,
-    copies               bigint
+    copies               bigint,
+    open_invoice_url     text,
+    open_minor           bigint
   )
   language sql
   stable
   security definer
   set search_path to ''
   AS $function$
-  select l.id, p.id, i.id, billing.purchase_reference(p.id), p.title, i.description, c.data, i.category, p.kind,
+  select l.id, p.id, i.id, billing.purchase_reference(p.id), p.title, i.description, i.category, p.kind,
     i.seller_name, i.status, i.version,
     -- A licence that has ended by itself, before the next snapshot says so.
     case when l.status = 'active' and l.valid_until <= now() then 'revoked' else l.status end,
@@ -10212,16 +11383,20 @@ create or replace function public.my_library()
       then (case when p.past_due_since is null then 'canceled' else 'payment_failed' end) else l.reason end,
     l.valid_until, p.status, p.amount_minor, p.refunded_minor, p.currency, p.receipt_url, p.current_period_end,
     p.cancel_at_period_end or p.cancel_at is not null, p.paid_at, p.created_at,
-    (select count(*) from public.agents a where a.user_id = p.buyer_id and a.source_listing_id = i.id)
+    (select count(*) from public.agents a where a.user_id = p.buyer_id and a.source_listing_id = i.id),
+    o.url, o.minor
   from public.purchases p
   join public.listings i on i.id = p.listing_id
   left join public.licences l on l.purchase_id = p.id
-  left join public.listing_pictures c on c.listing_id = i.id
+  -- What is left when it is over need not be paid.
+  left join lateral (
+    select p.open_invoice_url as url, p.open_minor as minor where p.status = 'past_due'
+  ) o on true
   where p.buyer_id = (select auth.uid()) and (l.id is not null or p.status = 'processing')
   order by p.created_at desc, p.id;
 $function$;
 
-comment on function "public"."my_library"() is 'What the caller has bought, newest first; also what they paid for and is still being processed (licence_id null). status and reason are the licence''s, purchase_status the payment''s; amounts in minor units; copies: clones that exist.';
+comment on function "public"."my_library"() is 'What the caller has bought, newest first; also what they paid for and is still being processed (licence_id null). status and reason are the licence''s, purchase_status the payment''s (past_due: the renewal failed; open_invoice_url is where the open_minor can be paid); amounts in minor units; copies: clones that exist. Pictures are in listing_pictures.';
 
 revoke all on function "public"."my_library"() from public;
 
@@ -10263,6 +11438,7 @@ create or replace function public.my_overage()
     'enabled', coalesce(a.enabled and a.subscription_id = t.subscription_id, false),
     'attached', exists (select from billing.metered_items i where i.subscription_id = t.subscription_id),
     'cap_minor', a.cap_minor,
+    'maximum_cap_minor', billing.overage_cap_maximum(coalesce(a.currency, t.currency)),
     'currency', coalesce(a.currency, t.currency),
     'period_start', p.p_start,
     'period_end', p.p_end,
@@ -10289,7 +11465,7 @@ create or replace function public.my_overage()
   left join lateral (select coalesce(billing.overage_spent(u.id, p.p_start), 0) as spent) s on true;
 $function$;
 
-comment on function "public"."my_overage"() is 'The caller''s usage beyond the allowance: {available, reason, enabled, attached (Stripe has the metered items), cap_minor, currency, period_start, period_end, spent_minor (rounded up), projected_minor (straight on to the end of the period, within the cap), metrics: [{metric, name, quantity, unit_amount_minor, amount_minor}], credits: {balance_minor, currency, next_expiry} or null}. Times are null before the metered items are there.';
+comment on function "public"."my_overage"() is 'The caller''s usage beyond the allowance: {available, reason, enabled, attached (Stripe has the metered items), cap_minor, maximum_cap_minor, currency, period_start, period_end, spent_minor (rounded up), projected_minor (straight on to the end of the period, within the cap), metrics: [{metric, name, quantity, unit_amount_minor, amount_minor}], credits: {balance_minor, currency, next_expiry} or null}. Times are null before the metered items are there.';
 
 revoke all on function "public"."my_overage"() from public;
 
@@ -10581,27 +11757,43 @@ declare
   v_dispute billing.purchase_disputes;
 begin
   perform billing.require(
-    coalesce(p_done, 'failed') in ('reversed', 'paid_back', 'failed'), 'p_done is none of reversed, paid_back, failed'
+    coalesce(p_done, 'failed') in ('reversed', 'paid_back', 'shared', 'failed'),
+    'p_done is none of reversed, paid_back, shared, failed'
   );
   update billing.purchase_disputes d set
-    attempts = case when p_error is null then 0 else d.attempts + 1 end,
+    attempts = case when coalesce(p_done, 'failed') = 'failed' then d.attempts + 1 else 0 end,
     last_error = left(p_error, 2000),
-    next_attempt_at = case when p_error is null then now()
+    next_attempt_at = case when p_done is not null then now()
       else now() + least(interval '1 minute' * power(2, d.attempts), interval '6 hours') end,
     transfer_state = case
-      when p_done is not null then p_done when d.attempts + 1 >= 8 then 'failed' else d.transfer_state end,
-    reversed_minor = case when p_done = 'reversed' then coalesce(p_amount_minor, d.amount_minor) else d.reversed_minor end
-  where d.id = p_dispute_id and (p_done is null or d.transfer_state <> p_done)
+      when p_done = 'shared' then d.transfer_state
+      when p_done is not null then p_done
+      when d.attempts + 1 >= 8 then 'failed' else d.transfer_state end,
+    reversed_minor = case when p_done = 'reversed' then coalesce(p_amount_minor, d.amount_minor) else d.reversed_minor end,
+    shared_minor = case when p_done = 'shared' then coalesce(p_amount_minor, d.shared_minor) else d.shared_minor end
+  where d.id = p_dispute_id and (
+    p_done is null or p_done = 'shared' or d.transfer_state <> p_done
+    -- Somebody slow had taken it back after all when it was settled.
+    or (p_done = 'reversed' and p_amount_minor > d.reversed_minor)
+  )
   returning * into v_dispute;
   if v_dispute.transfer_state = 'failed' then
     perform billing.report_problem('reversal_failed', p_dispute_id, jsonb_build_object(
       'purchase', v_dispute.purchase_id, 'amount_minor', v_dispute.amount_minor, 'error', v_dispute.last_error
     ));
+  elsif p_done is not null then
+    update billing.problems b set resolved_at = now()
+    where b.kind = 'reversal_failed' and b.subject = p_dispute_id and b.resolved_at is null;
+  end if;
+  if p_done = 'reversed' and p_error is not null then
+    perform billing.report_problem('fee_refund_failed', p_dispute_id, jsonb_build_object(
+      'purchase', v_dispute.purchase_id, 'reversed_minor', v_dispute.reversed_minor, 'error', v_dispute.last_error
+    ));
   end if;
 end;
 $function$;
 
-comment on function "public"."note_dispute_work"(text, text, text, bigint) is 'What came of it: p_done reversed (p_amount_minor: net of the fee given back, which a won dispute pays again), paid_back, or failed for good; p_done null with p_error: again later, eight times at most. failed is a problem: the platform bears it.';
+comment on function "public"."note_dispute_work"(text, text, text, bigint) is 'What came of it: p_done reversed (p_amount_minor: net of the fee given back, which a won dispute pays again; with p_error: Stripe does not give the fee back, a problem fee_refund_failed), paid_back, shared (p_amount_minor: what had been refunded of the payment), or failed for good; p_done null with p_error: again later, eight times at most. failed is a problem reversal_failed: the platform bears it.';
 
 revoke all on function "public"."note_dispute_work"(text, text, text, bigint) from public;
 
@@ -10886,6 +12078,25 @@ revoke all on function "public"."open_ledgers"() from public;
 
 grant execute on function "public"."open_ledgers"() to "postgres", "service_role";
 
+-- public/functions/platform_check_cursor
+
+create or replace function public.platform_check_cursor()
+  returns jsonb
+  language sql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+  select jsonb_build_object('after', c.platform_after, 'from', extract(epoch from c.platform_from)::bigint)
+  from billing.ledger_check_cursor c;
+$function$;
+
+comment on function "public"."platform_check_cursor"() is 'Where the comparison of our own balance goes on: {after: a balance transaction or null, from: Unix seconds}.';
+
+revoke all on function "public"."platform_check_cursor"() from public;
+
+grant execute on function "public"."platform_check_cursor"() to "postgres", "service_role";
+
 -- public/functions/platform_ledger
 
 create or replace function public.platform_ledger()
@@ -10908,6 +12119,49 @@ comment on function "public"."platform_ledger"() is 'What the accounts of each k
 revoke all on function "public"."platform_ledger"() from public;
 
 grant execute on function "public"."platform_ledger"() to "postgres", "service_role";
+
+-- public/functions/platform_movements
+
+create or replace function public.platform_movements (
+  p_movements jsonb
+)
+  returns table (
+    id           text,
+    purchase_id  uuid,
+    ledger_minor bigint
+  )
+  language plpgsql
+  stable
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.require(
+    jsonb_typeof(p_movements) = 'array' and jsonb_array_length(p_movements) <= 1000, 'p_movements is no list of at most 1000'
+  );
+  return query
+  select m.id,
+    coalesce(
+      (select t.purchase_id from billing.ledger_transactions t where t.source = m.source),
+      (select c.purchase_id from billing.purchase_charges c where c.id = any (m.parents) limit 1),
+      (select t.purchase_id from billing.ledger_transactions t where t.source = any (m.parents) limit 1),
+      (select p.id from public.purchases p where p.id = m.purchase)
+    ),
+    coalesce((
+      select sum(e.amount_minor) from billing.ledger_transactions t
+      join billing.ledger_entries e on e.transaction_id = t.id
+      join billing.ledger_accounts a on a.id = e.account_id and a.kind = 'platform' and a.currency = m.currency
+      where t.source = m.source
+    ), 0)::bigint
+  from jsonb_to_recordset(p_movements) m (id text, source text, currency text, parents text[], purchase uuid);
+end;
+$function$;
+
+comment on function "public"."platform_movements"(jsonb) is 'Of balance transactions [{id, source: what the ledger posts it under, currency, parents: payments, transfers or fees it belongs to, purchase?}]: the purchase each is of (null: none that we know) and what the ledger added to the platform for it.';
+
+revoke all on function "public"."platform_movements"(jsonb) from public;
+
+grant execute on function "public"."platform_movements"(jsonb) to "postgres", "service_role";
 
 -- public/functions/publish_listing
 
@@ -11387,13 +12641,13 @@ create or replace function public.search_listings (
   p_category text    default null::text,
   p_kind     text    default null::text,
   p_limit    integer default 24,
-  p_offset   integer default 0
+  p_offset   integer default 0,
+  p_currency text    default null::text
 )
   returns table (
     id           uuid,
     title        text,
     description  text,
-    picture      text,
     category     text,
     kind         text,
     price_minor  bigint,
@@ -11413,6 +12667,7 @@ create or replace function public.search_listings (
   AS $function$
 declare
   v_query constant tsquery := billing.search_query(p_query);
+  v_by_price constant boolean := p_sort in ('price_low', 'price_high');
 begin
   perform billing.require(
     p_sort in ('newest', 'popular', 'price_low', 'price_high', 'relevance'), 'p_sort is unknown'
@@ -11426,17 +12681,20 @@ begin
       and (v_query is null or l.search @@ v_query)
       and (p_category is null or l.category = p_category)
       and (p_kind is null or l.kind = p_kind)
+      and (p_currency is null or l.currency = p_currency)
     order by
+      case when v_by_price then l.currency end,
       case p_sort when 'price_low' then l.price_minor when 'price_high' then -l.price_minor
         when 'popular' then -l.sales_count end,
       case when p_sort = 'relevance' then ts_rank(l.search, v_query) end desc nulls last,
       l.published_at desc, l.id
     limit p_limit offset p_offset
   )
-  select p.id, p.title, p.description, c.data, p.category, p.kind, p.price_minor, p.currency, p.seller_name,
+  select p.id, p.title, p.description, p.category, p.kind, p.price_minor, p.currency, p.seller_name,
     p.sales_count, p.sales_paused, p.published_at, billing.has_licence(p.id), billing.is_listing_seller(p.id), p.total
-  from page p left join public.listing_pictures c on c.listing_id = p.id
+  from page p
   order by
+    case when v_by_price then p.currency end,
     case p_sort when 'price_low' then p.price_minor when 'price_high' then -p.price_minor
       when 'popular' then -p.sales_count end,
     case when p_sort = 'relevance' then ts_rank(p.search, v_query) end desc nulls last,
@@ -11444,11 +12702,11 @@ begin
 end;
 $function$;
 
-comment on function "public"."search_listings"(text, text, text, text, integer, integer) is 'What is published, a page of it: p_sort newest, popular, price_low, price_high (amounts as they stand, whatever the currency) or relevance. owned: the caller holds a licence; own: sells it; total: over all pages. For everybody.';
+comment on function "public"."search_listings"(text, text, text, text, integer, integer, text) is 'What is published, a page of it: p_sort newest, popular, price_low, price_high (within a currency; without p_currency one currency after the other) or relevance. owned: the caller holds a licence; own: sells it; total: over all pages. Pictures are in listing_pictures. For everybody.';
 
-revoke all on function "public"."search_listings"(text, text, text, text, integer, integer) from public;
+revoke all on function "public"."search_listings"(text, text, text, text, integer, integer, text) from public;
 
-grant execute on function "public"."search_listings"(text, text, text, text, integer, integer) to "anon", "authenticated", "postgres";
+grant execute on function "public"."search_listings"(text, text, text, text, integer, integer, text) to "anon", "authenticated", "postgres";
 
 -- public/functions/seller_ledger
 
@@ -11564,6 +12822,7 @@ create or replace function public.set_overage (
 declare
   v_user_id constant uuid := auth.uid();
   v_terms record;
+  v_maximum bigint;
 begin
   perform billing.require(v_user_id is not null, 'nobody is signed in');
   perform billing.require(p_enabled is not null, 'p_enabled is missing');
@@ -11571,18 +12830,24 @@ begin
     update billing.overage_accounts a set enabled = false, updated_at = now() where a.user_id = v_user_id;
     return public.my_overage();
   end if;
-  if p_cap_minor is null or p_cap_minor not between 1 and 10000000 then
-    perform billing.raise_http(
-      422, 'invalid_cap', 'The spending cap must be between 1 and 10000000, in the smallest unit of the currency.'
-    );
-  end if;
   -- A snapshot of this person waits, or has been.
   perform billing.lock_person(v_user_id);
   select * into strict v_terms from billing.overage_terms(v_user_id);
+  v_maximum := billing.overage_cap_maximum(v_terms.currency);
+  if p_cap_minor is null or p_cap_minor not between 1 and v_maximum then
+    perform billing.raise_http(
+      422, 'invalid_cap',
+      format('The spending cap must be between 1 and %s, in the smallest unit of the currency.', v_maximum),
+      jsonb_build_object('maximum_cap_minor', v_maximum)::text
+    );
+  end if;
   if not v_terms.available then
     perform billing.raise_http(
       403, 'overage_not_available', 'Paying beyond the allowance is not available.',
-      jsonb_build_object('reason', v_terms.reason)::text, 'It needs an active subscription to a plan that offers it.'
+      jsonb_build_object('reason', v_terms.reason)::text, case v_terms.reason
+        when 'unpaid_invoice' then 'An invoice of an earlier subscription is to be paid first.'
+        else 'It needs an active subscription to a plan that offers it.'
+      end
     );
   end if;
   insert into billing.overage_accounts as a (user_id, enabled, subscription_id, cap_minor, currency)
@@ -11600,6 +12865,82 @@ comment on function "public"."set_overage"(boolean, bigint) is 'The caller says 
 revoke all on function "public"."set_overage"(boolean, bigint) from public;
 
 grant execute on function "public"."set_overage"(boolean, bigint) to "authenticated", "postgres";
+
+-- public/functions/stripe_catalogue
+
+create or replace function public.stripe_catalogue()
+  returns jsonb
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select jsonb_build_object(
+    'plans', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'id', p.id, 'name', p.name, 'description', p.description
+      ) order by p.rank), '[]')
+      from public.plans p
+    ),
+    'prices', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'lookup_key', p.lookup_key, 'plan_id', p.plan_id, 'currency', p.currency,
+        'unit_amount_minor', p.unit_amount_minor, 'billing_interval', p.billing_interval,
+        'is_active', p.is_active, 'tiers_mode', p.tiers_mode, 'tiers', p.tiers,
+        'options', (
+          select jsonb_object_agg(o.currency, o.unit_amount_minor)
+          from public.price_currency_options o where o.lookup_key = p.lookup_key
+        )
+      ) order by p.lookup_key), '[]')
+      from public.prices p
+    ),
+    'metrics', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'id', m.id, 'name', m.name, 'meter_event_name', m.meter_event_name
+      ) order by m.id), '[]')
+      from public.metrics m where m.meter_event_name is not null
+    ),
+    -- Amounts below a cent go as text: a reader of JSON would make floats of them.
+    'overage', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'lookup_key', p.lookup_key, 'plan_id', p.plan_id, 'metric_id', p.metric_id,
+        'currency', p.currency, 'unit_amount_minor', trim_scale(p.unit_amount_minor)::text,
+        'is_active', p.is_active,
+        'options', (
+          select jsonb_object_agg(o.currency, trim_scale(o.unit_amount_minor)::text)
+          from public.overage_price_currency_options o where o.lookup_key = p.lookup_key
+        )
+      ) order by p.lookup_key), '[]')
+      from public.overage_prices p
+    ),
+    'packs', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'lookup_key', p.lookup_key, 'name', p.name, 'currency', p.currency,
+        'price_minor', p.price_minor, 'is_active', p.is_active,
+        'options', (
+          select jsonb_object_agg(o.currency, o.price_minor)
+          from public.credit_pack_currency_options o where o.lookup_key = p.lookup_key
+        )
+      ) order by p.lookup_key), '[]')
+      from public.credit_packs p
+    ),
+    'features', (
+      select coalesce(jsonb_agg(jsonb_build_object('id', f.id, 'name', f.name) order by f.rank), '[]')
+      from public.features f
+    ),
+    'plan_features', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'plan_id', pf.plan_id, 'feature_id', pf.feature_id
+      ) order by pf.plan_id, pf.feature_id), '[]')
+      from public.plan_features pf
+    )
+  );
+$function$;
+
+comment on function "public"."stripe_catalogue"() is 'The catalogue with everything that Stripe is to have of it: plans, prices, meters, metered prices, credit packs, features.';
+
+revoke all on function "public"."stripe_catalogue"() from public;
+
+grant execute on function "public"."stripe_catalogue"() to "postgres", "service_role";
 
 -- public/functions/take_rate
 
@@ -11954,6 +13295,13 @@ declare
   v_fault jsonb;
 begin
   perform billing.require(p_limit between 1 and 50000, 'p_limit is not between 1 and 50000');
+  -- Without either every comparison below says nothing.
+  if v_head.seq is null or v_anchor.seq is null then
+    return jsonb_build_object(
+      'checked', 0, 'fault', jsonb_build_object('fault', 'ends_missing'), 'next', null,
+      'head', jsonb_build_object('seq', 0, 'hash', ''), 'anchor', jsonb_build_object('seq', 0, 'retained_from', '-infinity')
+    );
+  end if;
   with page as (
     select c.*, row_number() over (order by c.seq) as place, lag(c.hash) over (order by c.seq) as previous
     from (select * from billing.audit_chain c where c.seq > v_after order by c.seq limit p_limit) c
@@ -11979,6 +13327,8 @@ begin
         or (v_head.seq = v_anchor.seq and v_head.hash <> v_anchor.hash)
         then jsonb_build_object('fault', 'head_differs', 'seq', v_head.seq)
       when p_known_seq > v_head.seq then jsonb_build_object('fault', 'end_missing', 'seq', p_known_seq)
+      -- Retention, or somebody has moved the beginning: either way the log proves nothing about it any more.
+      when p_known_seq < v_anchor.seq then jsonb_build_object('fault', 'history_forgotten', 'seq', p_known_seq)
       when p_known_seq = v_anchor.seq and p_known_hash <> encode(v_anchor.hash, 'hex')
         or exists (select from billing.audit_chain c where c.seq = p_known_seq and p_known_hash <> encode(c.hash, 'hex'))
         then jsonb_build_object('fault', 'history_differs', 'seq', p_known_seq)
@@ -12509,6 +13859,11 @@ create table "public"."features" (
 alter table "public"."features"
   enable row level security;
 
+create trigger features_after_change_audit
+  after insert or delete or update of name, rank on public.features
+  for each row
+  execute function billing.audit('operator.feature', '', 'id', 'name,rank', '');
+
 create policy "Everybody reads the features" on "public"."features"
   for select
   to "anon", "authenticated"
@@ -12649,6 +14004,11 @@ create table "public"."listing_definitions" (
 alter table "public"."listing_definitions"
   enable row level security;
 
+create trigger listing_definitions_after_change_audit
+  after insert or delete or update of version, name, instructions on public.listing_definitions
+  for each row
+  execute function billing.audit('listing.definition', '', 'listing_id', 'version,name#,instructions#', '');
+
 create policy "Sellers and licence holders read the definition" on "public"."listing_definitions"
   for select
   to "authenticated"
@@ -12674,6 +14034,11 @@ create table "public"."listing_pictures" (
 
 alter table "public"."listing_pictures"
   enable row level security;
+
+create trigger listing_pictures_after_change_audit
+  after insert or delete or update of data on public.listing_pictures
+  for each row
+  execute function billing.audit('listing.picture', '', 'listing_id', 'data#', '');
 
 create policy "Creators add pictures" on "public"."listing_pictures"
   for insert
@@ -12791,9 +14156,12 @@ create index listings_search_idx on public.listings using gin (search);
 create index listings_seller_id_idx on public.listings using btree (seller_id);
 
 create trigger listings_after_change_audit
-  after insert or delete or update of seller_id, category, kind, price_minor, currency, grants_metric_id, grants_quantity, status, version, sales_paused on public.listings
+  after insert or delete or update of seller_id,
+    category, kind, price_minor, currency, grants_metric_id, grants_quantity, status, version, sales_paused, agent_id, title, description on public.listings
   for each row
-  execute function billing.audit('listing.listing', '', 'id', 'seller_id,category,kind,price_minor,currency,grants_metric_id,grants_quantity,status,version,sales_paused', '');
+  execute function
+    billing.audit('listing.listing', '', 'id',
+    'seller_id,category,kind,price_minor,currency,grants_metric_id,grants_quantity,status,version,sales_paused,agent_id,title#,description#', '');
 
 create trigger listings_before_insert_own
   before insert on public.listings
@@ -12935,19 +14303,23 @@ create table "public"."messages" (
 alter table "public"."messages"
   enable row level security;
 
-create trigger messages_after_insert_consume_many after insert on public.messages referencing NEW table as new_rows for each STATEMENT when (
+create trigger tollgate_after_insert_consume_many after insert on public.messages referencing NEW table as new_rows for each STATEMENT when (
   (CURRENT_USER IS DISTINCT FROM 'authenticated'::name)
-) execute function billing.messages_written();
+) execute function billing.consume_public_messages_many();
 
-create trigger messages_after_insert_consume
+create trigger tollgate_after_insert_consume
   after insert on public.messages
   for each row
-  when (((new.role = 'user'::text) AND (CURRENT_USER = 'authenticated'::name)))
-  execute function billing.consume_message();
+  when (((CURRENT_USER = 'authenticated'::name) AND (new.role = 'user'::text)))
+  execute function billing.consume_public_messages();
+
+create trigger tollgate_after_insert_date after insert on public.messages referencing NEW table as new_rows for each STATEMENT when (
+  (CURRENT_USER IS DISTINCT FROM 'authenticated'::name)
+) execute function billing.messages_answered();
 
 comment on column "public"."messages"."reply_to" is 'The question this answers; one answer per question.';
 
-comment on table "public"."messages" is 'Messages of a conversation. One with role user consumes one of today''s messages of its owner in the same transaction; see billing.consume_message().';
+comment on table "public"."messages" is 'Messages of a conversation. One with role user consumes one of today''s messages of its owner in the same transaction; see billing.attached_quotas.';
 
 grant insert ("content") on table "public"."messages" to "authenticated";
 
@@ -12965,10 +14337,10 @@ grant delete, insert, select on table "public"."messages" to "service_role";
 
 create index messages_user_id_conversation_id_created_at_idx on public.messages using btree (user_id, conversation_id, created_at);
 
-create trigger messages_after_update_refuse
+create trigger tollgate_after_update_refuse
   after update on public.messages
   for each row
-  when (((old.role IS DISTINCT FROM new.role) OR (old.user_id IS DISTINCT FROM new.user_id)))
+  when (((old.user_id IS DISTINCT FROM new.user_id) OR ((old.role = 'user'::text) IS DISTINCT FROM (new.role = 'user'::text))))
   execute function billing.refuse_change();
 
 create policy "Owners ask, and only ask" on "public"."messages"
@@ -13004,6 +14376,11 @@ create table "public"."metrics" (
 
 alter table "public"."metrics"
   enable row level security;
+
+create trigger metrics_after_change_audit
+  after insert or delete or update of name, period, meter_event_name on public.metrics
+  for each row
+  execute function billing.audit('operator.metric', '', 'id', 'name,period,meter_event_name', '');
 
 create policy "Everybody reads the metrics" on "public"."metrics"
   for select
@@ -13425,6 +14802,8 @@ create table "public"."purchases" (
   "updated_at"             timestamp with time zone not null default now(),
   "credit_pack"            text,
   "credit_minor"           bigint,
+  "open_invoice_url"       text,
+  "open_minor"             bigint,
   constraint "purchases_amount_minor_check" check ((amount_minor > 0)),
   constraint "purchases_buyer_id_fkey" foreign key (buyer_id) references auth.users(id) on delete set null,
   constraint "purchases_check1" check (((seller_id IS NOT NULL) OR (fee_minor = 0))),
@@ -13437,6 +14816,7 @@ create table "public"."purchases" (
   constraint "purchases_fee_bps_check" check (((fee_bps >= 0) AND (fee_bps <= 10000))),
   constraint "purchases_kind_check" check ((kind = ANY (ARRAY['one_time'::text, 'monthly'::text]))),
   constraint "purchases_listing_id_fkey" foreign key (listing_id) references public.listings(id),
+  constraint "purchases_open_minor_check" check ((open_minor > 0)),
   constraint "purchases_payment_intent_id_key" unique (payment_intent_id),
   constraint "purchases_pkey" primary key (id),
   constraint "purchases_status_check"
@@ -13487,6 +14867,12 @@ create trigger purchases_after_paid_tell_credit
   when (((old.paid_at IS NULL) AND (new.paid_at IS NOT NULL) AND (new.kind = 'monthly'::text)))
   execute function billing.tell_credit_sale();
 
+create trigger purchases_after_paid_tell_nobody
+  after update of paid_at on public.purchases
+  for each row
+  when (((old.paid_at IS NULL) AND (new.paid_at IS NOT NULL) AND (new.buyer_id IS NULL)))
+  execute function billing.tell_paid_for_nobody();
+
 create trigger purchases_before_insert_refuse_leaving
   before insert on public.purchases
   for each row
@@ -13496,6 +14882,12 @@ create trigger purchases_before_update_touch
   before update on public.purchases
   for each row
   execute function billing.touch_updated_at();
+
+create trigger purchases_before_write_forget_links
+  before insert or update on public.purchases
+  for each row
+  when ((new.buyer_id IS NULL))
+  execute function billing.forget_links();
 
 create policy "Buyers read their purchases" on "public"."purchases"
   for select
@@ -13515,6 +14907,10 @@ comment on column "public"."purchases"."due_at" is 'When to look at it again wit
 comment on column "public"."purchases"."fee_minor" is 'Application fee of one payment; 0 for the house.';
 
 comment on column "public"."purchases"."holds" is 'Unfinished or alive: no other purchase of this listing by this buyer may begin. Of a credit pack: unfinished.';
+
+comment on column "public"."purchases"."open_invoice_url" is 'Stripe''s page of the month that waits to be paid. One that is left when the subscription is over is written off by syncPurchase().';
+
+comment on column "public"."purchases"."open_minor" is 'What that month still costs.';
 
 comment on column "public"."purchases"."past_due_since" is 'When a sync first saw that a renewal has failed. The grace runs from here.';
 
@@ -13591,9 +14987,9 @@ alter table "public"."sellers"
   enable row level security;
 
 create trigger sellers_after_change_audit
-  after insert or delete or update of user_id, stripe_account_id, status, paused_reason, country, fee_bps on public.sellers
+  after insert or delete or update of user_id, stripe_account_id, status, paused_reason, country, fee_bps, display_name on public.sellers
   for each row
-  execute function billing.audit('listing.seller', 'user_id', 'id', 'user_id,stripe_account_id,status,paused_reason,country,fee_bps', 'stripe_account_id');
+  execute function billing.audit('listing.seller', 'user_id', 'id', 'user_id,stripe_account_id,status,paused_reason,country,fee_bps,display_name#', 'stripe_account_id');
 
 create trigger sellers_after_update_listings
   after update on public.sellers
@@ -13610,6 +15006,11 @@ create trigger sellers_before_update_close
   before update on public.sellers
   for each row
   execute function billing.seller_changing();
+
+create trigger sellers_before_update_stay_left
+  before update on public.sellers
+  for each row
+  execute function billing.stay_left();
 
 create policy "Creators read their own row" on "public"."sellers"
   for select

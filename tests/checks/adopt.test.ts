@@ -12,7 +12,7 @@ import { startGateway } from "../../local/gateway.ts";
 import { startTestDatabase } from "../../local/testing.ts";
 import { JWT_SECRET, PUBLISHABLE_KEY, SANDBOX_KEY, SECRET_KEY } from "../../local/stack_options.ts";
 import { startStripeSandbox } from "../../local/stripe/server.ts";
-import { stripeClient } from "../../local/stripe_setup.ts";
+import { stripeClient } from "../../local/stripe_setup/mod.ts";
 import { Tokens } from "../../local/tokens.ts";
 import { NODE_MODULES } from "../../local/paths.ts";
 import { launchBrowser, visitor } from "../support/browser.ts";

@@ -530,14 +530,14 @@ isOneToOne: false
                   ]
                 },"purchases": {
                   Row: {
-                    "amount_minor": number,"applied_token": number,"attempt": number,"buyer_id": string | null,"cancel_at": string | null,"cancel_at_period_end": boolean,"charge_id": string | null,"checkout_session_id": string | null,"created_at": string,"credit_minor": number | null,"credit_pack": string | null,"currency": string,"current_period_end": string | null,"due_at": string | null,"fee_bps": number,"fee_minor": number,"holds": boolean,"id": string,"kind": string,"listing_id": string | null,"paid_at": string | null,"past_due_since": string | null,"payment_intent_id": string | null,"payment_status": string | null,"problem": string | null,"receipt_url": string | null,"refunded_minor": number,"seller_id": string | null,"session_status": string | null,"status": string,"stripe_customer_id": string | null,"stripe_subscription_id": string | null,"subscription_status": string | null,"title": string,"updated_at": string
+                    "amount_minor": number,"applied_token": number,"attempt": number,"buyer_id": string | null,"cancel_at": string | null,"cancel_at_period_end": boolean,"charge_id": string | null,"checkout_session_id": string | null,"created_at": string,"credit_minor": number | null,"credit_pack": string | null,"currency": string,"current_period_end": string | null,"due_at": string | null,"fee_bps": number,"fee_minor": number,"holds": boolean,"id": string,"kind": string,"listing_id": string | null,"open_invoice_url": string | null,"open_minor": number | null,"paid_at": string | null,"past_due_since": string | null,"payment_intent_id": string | null,"payment_status": string | null,"problem": string | null,"receipt_url": string | null,"refunded_minor": number,"seller_id": string | null,"session_status": string | null,"status": string,"stripe_customer_id": string | null,"stripe_subscription_id": string | null,"subscription_status": string | null,"title": string,"updated_at": string
                   }
                   ComputedFields: never
                   Insert: {
-                    "amount_minor": number,"applied_token"?: number,"attempt"?: number,"buyer_id"?: string | null,"cancel_at"?: string | null,"cancel_at_period_end"?: boolean,"charge_id"?: string | null,"checkout_session_id"?: string | null,"created_at"?: string,"credit_minor"?: number | null,"credit_pack"?: string | null,"currency": string,"current_period_end"?: string | null,"due_at"?: string | null,"fee_bps": number,"fee_minor": number,"holds"?: boolean,"id"?: string,"kind": string,"listing_id"?: string | null,"paid_at"?: string | null,"past_due_since"?: string | null,"payment_intent_id"?: string | null,"payment_status"?: string | null,"problem"?: string | null,"receipt_url"?: string | null,"refunded_minor"?: number,"seller_id"?: string | null,"session_status"?: string | null,"status"?: string,"stripe_customer_id"?: string | null,"stripe_subscription_id"?: string | null,"subscription_status"?: string | null,"title": string,"updated_at"?: string
+                    "amount_minor": number,"applied_token"?: number,"attempt"?: number,"buyer_id"?: string | null,"cancel_at"?: string | null,"cancel_at_period_end"?: boolean,"charge_id"?: string | null,"checkout_session_id"?: string | null,"created_at"?: string,"credit_minor"?: number | null,"credit_pack"?: string | null,"currency": string,"current_period_end"?: string | null,"due_at"?: string | null,"fee_bps": number,"fee_minor": number,"holds"?: boolean,"id"?: string,"kind": string,"listing_id"?: string | null,"open_invoice_url"?: string | null,"open_minor"?: number | null,"paid_at"?: string | null,"past_due_since"?: string | null,"payment_intent_id"?: string | null,"payment_status"?: string | null,"problem"?: string | null,"receipt_url"?: string | null,"refunded_minor"?: number,"seller_id"?: string | null,"session_status"?: string | null,"status"?: string,"stripe_customer_id"?: string | null,"stripe_subscription_id"?: string | null,"subscription_status"?: string | null,"title": string,"updated_at"?: string
                   }
                   Update: {
-                    "amount_minor"?: number,"applied_token"?: number,"attempt"?: number,"buyer_id"?: string | null,"cancel_at"?: string | null,"cancel_at_period_end"?: boolean,"charge_id"?: string | null,"checkout_session_id"?: string | null,"created_at"?: string,"credit_minor"?: number | null,"credit_pack"?: string | null,"currency"?: string,"current_period_end"?: string | null,"due_at"?: string | null,"fee_bps"?: number,"fee_minor"?: number,"holds"?: boolean,"id"?: string,"kind"?: string,"listing_id"?: string | null,"paid_at"?: string | null,"past_due_since"?: string | null,"payment_intent_id"?: string | null,"payment_status"?: string | null,"problem"?: string | null,"receipt_url"?: string | null,"refunded_minor"?: number,"seller_id"?: string | null,"session_status"?: string | null,"status"?: string,"stripe_customer_id"?: string | null,"stripe_subscription_id"?: string | null,"subscription_status"?: string | null,"title"?: string,"updated_at"?: string
+                    "amount_minor"?: number,"applied_token"?: number,"attempt"?: number,"buyer_id"?: string | null,"cancel_at"?: string | null,"cancel_at_period_end"?: boolean,"charge_id"?: string | null,"checkout_session_id"?: string | null,"created_at"?: string,"credit_minor"?: number | null,"credit_pack"?: string | null,"currency"?: string,"current_period_end"?: string | null,"due_at"?: string | null,"fee_bps"?: number,"fee_minor"?: number,"holds"?: boolean,"id"?: string,"kind"?: string,"listing_id"?: string | null,"open_invoice_url"?: string | null,"open_minor"?: number | null,"paid_at"?: string | null,"past_due_since"?: string | null,"payment_intent_id"?: string | null,"payment_status"?: string | null,"problem"?: string | null,"receipt_url"?: string | null,"refunded_minor"?: number,"seller_id"?: string | null,"session_status"?: string | null,"status"?: string,"stripe_customer_id"?: string | null,"stripe_subscription_id"?: string | null,"subscription_status"?: string | null,"title"?: string,"updated_at"?: string
                   }
                   Relationships: [
                     {
@@ -702,6 +702,9 @@ isOneToOne: false
               "action": string,"amount_minor": number,"attempts": number,"charge_id": string,"currency": string,"destination": string,"dispute_id": string,"purchase_id": string
             }[]
                            },
+"drifting_movements":
+{ Args: { "p_limit"?: number }; Returns: string[]
+                           },
 "due_purchases":
 { Args: { "p_limit": number }; Returns: string[]
                            },
@@ -763,6 +766,11 @@ isOneToOne: false
 "ledger_check_cursor":
 { Args: Record<PropertyKey, never>; Returns: string
                            },
+"ledger_sellers":
+{ Args: { "p_after"?: string,"p_limit"?: number }; Returns: {
+              "account": string,"seller_id": string
+            }[]
+                           },
 "link_customer":
 { Args: { "p_stripe_customer_id": string,"p_user_id": string }; Returns: string
                            },
@@ -777,6 +785,9 @@ isOneToOne: false
                            },
 "move_ledger_check":
 { Args: { "p_after"?: string }; Returns: undefined
+                           },
+"move_platform_check":
+{ Args: { "p_after": string }; Returns: undefined
                            },
 "move_usage_check":
 { Args: { "p_after": string }; Returns: undefined
@@ -794,7 +805,7 @@ isOneToOne: false
                            },
 "my_library":
 { Args: Record<PropertyKey, never>; Returns: {
-              "amount_minor": number,"cancel_at_period_end": boolean,"category": string,"copies": number,"created_at": string,"currency": string,"current_period_end": string,"description": string,"kind": string,"licence_id": string,"listing_id": string,"listing_status": string,"paid_at": string,"picture": string,"purchase_id": string,"purchase_status": string,"reason": string,"receipt_url": string,"reference": string,"refunded_minor": number,"seller_name": string,"status": string,"title": string,"valid_until": string,"version": number
+              "amount_minor": number,"cancel_at_period_end": boolean,"category": string,"copies": number,"created_at": string,"currency": string,"current_period_end": string,"description": string,"kind": string,"licence_id": string,"listing_id": string,"listing_status": string,"open_invoice_url": string,"open_minor": number,"paid_at": string,"purchase_id": string,"purchase_status": string,"reason": string,"receipt_url": string,"reference": string,"refunded_minor": number,"seller_name": string,"status": string,"title": string,"valid_until": string,"version": number
             }[]
                            },
 "my_notification_emails":
@@ -860,9 +871,17 @@ isOneToOne: false
 "open_ledgers":
 { Args: Record<PropertyKey, never>; Returns: number
                            },
+"platform_check_cursor":
+{ Args: Record<PropertyKey, never>; Returns: Json
+                           },
 "platform_ledger":
 { Args: Record<PropertyKey, never>; Returns: {
               "balance": number,"currency": string,"kind": string
+            }[]
+                           },
+"platform_movements":
+{ Args: { "p_movements": Json }; Returns: {
+              "id": string,"ledger_minor": number,"purchase_id": string
             }[]
                            },
 "publish_listing":
@@ -911,8 +930,8 @@ isOneToOne: false
 { Args: { "p_user_id": string }; Returns: undefined
                            },
 "search_listings":
-{ Args: { "p_category"?: string,"p_kind"?: string,"p_limit"?: number,"p_offset"?: number,"p_query"?: string,"p_sort"?: string }; Returns: {
-              "category": string,"currency": string,"description": string,"id": string,"kind": string,"own": boolean,"owned": boolean,"picture": string,"price_minor": number,"published_at": string,"sales_count": number,"sales_paused": boolean,"seller_name": string,"title": string,"total": number
+{ Args: { "p_category"?: string,"p_currency"?: string,"p_kind"?: string,"p_limit"?: number,"p_offset"?: number,"p_query"?: string,"p_sort"?: string }; Returns: {
+              "category": string,"currency": string,"description": string,"id": string,"kind": string,"own": boolean,"owned": boolean,"price_minor": number,"published_at": string,"sales_count": number,"sales_paused": boolean,"seller_name": string,"title": string,"total": number
             }[]
                            },
 "seller_ledger":
@@ -928,6 +947,9 @@ isOneToOne: false
                            },
 "set_overage":
 { Args: { "p_cap_minor"?: number,"p_enabled": boolean }; Returns: Json
+                           },
+"stripe_catalogue":
+{ Args: Record<PropertyKey, never>; Returns: Json
                            },
 "take_rate":
 { Args: { "p_address"?: string,"p_name": string,"p_user_id": string }; Returns: number
