@@ -2,7 +2,7 @@ import * as db from "../db.ts";
 import { AppError } from "../domain/errors.ts";
 import { type Movement, toMovement } from "../domain/movements.ts";
 import { log } from "../log.ts";
-import { callingStripe, type Stripe, stripe } from "../stripe.ts";
+import { callingStripe, isMissing, type Stripe, stripe } from "../stripe.ts";
 import { syncPurchase } from "./purchase_sync.ts";
 
 const AT_A_TIME = 100;
@@ -29,12 +29,12 @@ export interface PlatformReport {
 export async function checkPlatform(admin: db.Client, deadline: number): Promise<PlatformReport> {
   const report: PlatformReport = { movements: 0, drifts: 0 };
   const again = await db.driftingMovements(admin);
-  await checkAll(admin, await Promise.all(again.map(retrieve)), report);
+  await checkAll(admin, (await Promise.all(again.map(retrieve))).flat(), report);
   const { after, from } = await db.platformCheckCursor(admin);
   let place = after;
   if (place === null) {
     const first = await firstMovements(from);
-    for (let begin = 0; begin < first.length; begin += AT_A_TIME) {
+    for (let begin = 0; begin < first.length && Date.now() < deadline; begin += AT_A_TIME) {
       place = await checkPage(admin, first.slice(begin, begin + AT_A_TIME), report);
     }
   }
@@ -108,8 +108,14 @@ async function compare(admin: db.Client, movements: Movement[]): Promise<Differi
   });
 }
 
-function retrieve(id: string): Promise<Stripe.BalanceTransaction> {
-  return callingStripe(() => stripe().balanceTransactions.retrieve(id, { expand: ["source"] }));
+/** Nothing when Stripe does not know it any more, as after a change of accounts: what cannot be compared stays as it is. */
+async function retrieve(id: string): Promise<Stripe.BalanceTransaction[]> {
+  try {
+    return [await stripe().balanceTransactions.retrieve(id, { expand: ["source"] })];
+  } catch (error) {
+    if (isMissing(error)) return [];
+    return await callingStripe(() => Promise.reject(error));
+  }
 }
 
 /** The first ones since that second, oldest first. */
