@@ -21,6 +21,45 @@ async function control(url: string, path: string, body?: unknown, method = "POST
 }
 const get = async (url: string, path: string) => (await control(url, path, undefined, "GET")).body;
 
+Deno.test("another site's page moves no clock, makes no fault and reads nothing by another name", () =>
+  withSandbox(async ({ url }) => {
+    const now = (await get(url, "clock")).now;
+    const hostile: Record<string, string>[] = [
+      { origin: "https://evil.test" },
+      { origin: "null" },
+      { "sec-fetch-site": "cross-site" },
+      { "sec-fetch-site": "same-site", "content-type": "text/plain" },
+    ];
+    const doors: [string, unknown][] = [
+      ["clock", { seconds: 60 }],
+      ["faults", { kind: "status", status: 500, match: { path: "/v1/" }, times: 9 }],
+      ["delivery", { mode: "hold" }],
+      ["delivery/discard", { all: true }],
+    ];
+    for (const headers of hostile) {
+      for (const [path, body] of doors) {
+        const answer = await fetch(`${url}/_sandbox/${path}`, {
+          method: "POST",
+          headers,
+          body: JSON.stringify(body),
+        });
+        assert.equal(answer.status, 403, `${path}: ${await answer.text()}`);
+      }
+    }
+    assert.deepEqual((await get(url, "faults")).data, []);
+    assert.equal((await get(url, "delivery")).mode, "normal");
+    assert.ok((await get(url, "clock")).now - now < 30);
+    const { hostname, port } = new URL(url);
+    using connection = await Deno.connect({ hostname, port: Number(port) });
+    const host = `rebound.evil.test:${port}`;
+    await connection.write(new TextEncoder().encode(
+      `GET /_sandbox/deliveries HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`,
+    ));
+    const buffer = new Uint8Array(1_000);
+    const read = await connection.read(buffer);
+    assert.match(new TextDecoder().decode(buffer.subarray(0, read ?? 0)), /^HTTP\/1\.1 421/);
+  }));
+
 Deno.test("a status fault answers in Stripe's shape, so often, where it fits, and does nothing", () =>
   withSandbox(async ({ stripe, url }) => {
     const match = { method: "POST", path: "/v1/customers" };

@@ -6,6 +6,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Hono } from "hono";
+import { refusal } from "../loopback.ts";
 import { Faults } from "./control/faults.ts";
 import { Relay } from "./control/relay.ts";
 import { mountControl } from "./control/routes.ts";
@@ -62,7 +63,7 @@ function start(options: SandboxOptions): StripeSandbox {
   /** What each request may do to the connection it came by. */
   const doors = new WeakMap<Request, () => Promise<void>>();
   const app = new Hono();
-  app.use(onlyLoopback);
+  app.use(onlyOurselves);
   for (const path of ["/v1/*", "/v2/*"]) {
     app.all(path, ({ req: { raw } }) => {
       const drop = async () => await doors.get(raw)?.();
@@ -111,14 +112,18 @@ function open(port: number, server: Deno.HttpServer<Deno.NetAddr>): Relay {
   }
 }
 
-/** A page on the internet that resolves to 127.0.0.1 must not reach the sandbox (DNS rebinding). */
-async function onlyLoopback(
-  c: { req: { header(name: string): string | undefined } },
+/**
+ * A page on the internet that resolves to 127.0.0.1 (DNS rebinding) must not reach the sandbox, nor may another site's page post
+ * to what has no key: its clock, its faults, its deliveries. The pages refuse by themselves, with a page.
+ */
+async function onlyOurselves(
+  { req: { raw, path } }: { req: { raw: Request; path: string } },
   next: () => Promise<void>,
 ) {
-  const host = (c.req.header("host") ?? "").replace(/:\d+$/, "");
-  if (!["127.0.0.1", "localhost", "[::1]"].includes(host)) {
-    return new Response("Loopback only", { status: 403 });
+  const refused = refusal(raw);
+  const isControl = path.startsWith("/_sandbox/") && !path.startsWith("/_sandbox/ui/");
+  if (refused && (refused.status === 421 || isControl)) {
+    return new Response(refused.message, { status: refused.status });
   }
   await next();
 }
