@@ -1,17 +1,32 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { ROOT } from "../support/run.ts";
 import { request, signUp, sql, stack } from "../support/stack.ts";
 
+const FUNCTIONS = readdirSync(`${ROOT}supabase/functions`, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && !entry.name.startsWith("_"))
+  .map(({ name }) => name);
+
+type Refusal = { error: { code: string } };
 type Limit = { scope: "user" | "address"; burst: number };
 
 /** Tests run with limits that nobody meets; this one gives a function its own for a while. */
-async function withLimit(name: string, limit: Limit, work: () => Promise<void>): Promise<void> {
+async function withLimit(
+  name: string,
+  { scope, burst }: Limit,
+  work: () => Promise<void>,
+): Promise<void> {
   const db = sql({ max: 1 });
-  const row = { name, ...limit, period_seconds: 3600 };
+  const row = { name, scope, burst, period_seconds: 3600 };
+  const own = db`from billing.rate_limits where name = ${name} and scope = ${scope}`;
+  const before = await db`select * ${own}`;
   try {
+    await db`delete ${own}`;
     await db`insert into billing.rate_limits ${db(row)}`;
     await work();
   } finally {
-    await db`delete from billing.rate_limits where name = ${name} and scope = ${limit.scope}`;
+    await db`delete ${own}`;
+    if (before.length > 0) await db`insert into billing.rate_limits ${db(before)}`;
     await db.end();
   }
 }
@@ -42,6 +57,39 @@ Deno.test("a person who calls too often is told when to come back, and nobody el
     assert.equal((await call(other.token)).status, 200);
     assert.equal((await portal(person.token)).status, 400, "another function is not limited");
   });
+});
+
+Deno.test("every function for people is limited, before it reads what it was sent", async () => {
+  const person = await signUp("everywhere");
+  const functions: string[] = [];
+  for (const name of FUNCTIONS) {
+    const known = await request(`/functions/v1/${name}`, { token: person.token, body: [] });
+    // Those of operators, and the webhook, know no person.
+    if (known.status !== 400 || (known.body as Refusal).error.code !== "invalid_request") continue;
+    functions.push(name);
+    await withLimit(name, { scope: "user", burst: 1 }, async () => {
+      const answers = [];
+      for (let index = 0; index < 2; index++) {
+        answers.push(await request(`/functions/v1/${name}`, { token: person.token, body: "{" }));
+      }
+      assert.deepEqual(answers.map(({ status }) => status), [400, 429], name);
+      assert.equal((answers[1]?.body as Refusal).error.code, "rate_limited");
+      assert.ok(Number(answers[1]?.headers.get("retry-after")) > 0, name);
+    });
+  }
+  assert.deepEqual(functions.sort(), [
+    "checkout",
+    "credits",
+    "licence",
+    "overage",
+    "portal",
+    "privacy",
+    "purchase",
+    "reply",
+    "seller",
+    "subscription",
+    "sync",
+  ]);
 });
 
 Deno.test("an address has a limit too, which no header of the caller's own changes", async () => {
