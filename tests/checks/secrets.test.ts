@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { JWT_SECRET } from "../../local/stack_options.ts";
 import { leaksIn, secretsOf } from "../support/secrets.ts";
 import { signUp, stack } from "../support/stack.ts";
 
@@ -13,6 +14,9 @@ Deno.test("the search through the logs at the end of a run finds what should not
     "password": person.password,
     "secret key": stack().secret_key,
     "webhook secret": stack().webhook_secret,
+    "signing secret": JWT_SECRET,
+    "signing key": btoa(JWT_SECRET).replaceAll("=", ""),
+    "client secret": "pi_3Nabc_secret_abcdefgh12345678",
     "Stripe key": "sk_live_abcdefghijklmnop",
     "database password": stack().db_url,
   };

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import postgres from "postgres";
 import { PASSWORD as DATABASE_PASSWORD } from "../../local/postgres.ts";
-import { SANDBOX_KEY } from "../../local/stack_options.ts";
+import { JWT_SECRET, SANDBOX_KEY } from "../../local/stack_options.ts";
+import { Tokens } from "../../local/tokens.ts";
 import type { StackFile } from "./stack.ts";
 
 /** What must never stand in a log: a value by its name, or whatever looks like one. */
@@ -17,6 +18,7 @@ const SHAPES: Secret[] = [
   { name: "a Stripe key", value: /\b(?:sk|rk)_(?:test|live)_\w+/ },
   { name: "a secret key", value: /\bsb_secret_\w+/ },
   { name: "a webhook secret", value: /\bwhsec_\w+/ },
+  { name: "a client secret", value: /\b(?:pi|seti|cs|ek|src)_\w+_secret_\w+/ },
   { name: "a card number", value: /\b4242 ?4242 ?4242 ?4242\b/ },
   { name: "a person's address", value: /\b[\w-]+-[0-9a-f]{8}-[0-9a-f-]{27}@example\.com/ },
   { name: "a database password", value: new RegExp(`postgresql://\\w+:${DATABASE_PASSWORD}@`) },
@@ -34,6 +36,8 @@ export async function secretsOf(stack: StackFile): Promise<Secret[]> {
     return [
       { name: "the secret key", value: stack.secret_key },
       { name: "the webhook secret", value: stack.webhook_secret },
+      { name: "the secret that signs access tokens", value: JWT_SECRET },
+      { name: "the same, as a key", value: signingKey() },
       { name: "the sandbox's key", value: SANDBOX_KEY },
       { name: "the password of the tests' people", value: "correct horse battery staple" },
       ...kept.map(({ name, value }) => ({ name: `the vault's ${name}`, value })),
@@ -45,6 +49,11 @@ export async function secretsOf(stack: StackFile): Promise<Secret[]> {
   } finally {
     await db.end();
   }
+}
+
+/** As the functions' settings have it. */
+function signingKey(): string {
+  return JSON.parse(new Tokens(JWT_SECRET).privateJwks).keys[0].k;
 }
 
 /** Where a secret stands in a log. Says which, where and what is around it, never the secret itself. */
