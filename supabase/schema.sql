@@ -1675,16 +1675,89 @@ begin
     execute 'delete from auth.audit_log_entries e where e.payload ->> ''actor_id'' = $1 or e.payload ->> ''actor_username'' = $2'
       using p_user_id::text, p_email;
   end if;
+  -- Sign-ins that were begun, with a provider's tokens; Auth gives this table no foreign key.
+  if to_regclass('auth.flow_state') is not null then
+    execute 'delete from auth.flow_state f where f.user_id = $1' using p_user_id;
+  end if;
 exception when insufficient_privilege then
   perform billing.report_problem('auth_log_kept', p_user_id::text);
 end;
 $function$;
 
-comment on function "billing"."forget_in_auth_log"(uuid, text) is 'Removes what Auth has logged about a person, where it does.';
+comment on function "billing"."forget_in_auth_log"(uuid, text) is 'Removes what Auth has kept about a person outside their row.';
 
 revoke all on function "billing"."forget_in_auth_log"(uuid, text) from public;
 
 grant execute on function "billing"."forget_in_auth_log"(uuid, text) to "postgres";
+
+-- billing/functions/forget_in_inbox
+
+create or replace function billing.forget_in_inbox (
+  p_user_id uuid
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_customers constant text[] := array(
+    select d.stripe_customer_id from billing.deletions d where d.user_id = p_user_id
+    union select c.stripe_customer_id from public.customers c where c.user_id = p_user_id
+    -- Customers that came before: one that was removed at Stripe was replaced.
+    union select unnest(l.stripe_ids) from billing.audit_log l
+    where l.user_id = p_user_id and l.action like 'billing.customer.%'
+  );
+  v_account constant text := (select d.stripe_account_id from billing.deletions d where d.user_id = p_user_id);
+  v_purchases constant uuid[] := array(select p.id from public.purchases p where p.buyer_id = p_user_id);
+begin
+  update billing.stripe_events e set payload = null
+  where e.payload is not null and (
+    e.stripe_customer_id = any (v_customers) or e.stripe_account_id = v_account or e.purchase_id = any (v_purchases)
+  );
+end;
+$function$;
+
+comment on function "billing"."forget_in_inbox"(uuid) is 'Of a person''s events only the fact stays, also of those of a Stripe customer they had before.';
+
+revoke all on function "billing"."forget_in_inbox"(uuid) from public;
+
+grant execute on function "billing"."forget_in_inbox"(uuid) to "postgres";
+
+-- billing/functions/forget_in_problems
+
+create or replace function billing.forget_in_problems (
+  p_user_id uuid,
+  p_email   text
+)
+  returns void
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  -- Before anything of theirs is taken off them.
+  v_subjects constant text[] := array(
+    select d.stripe_customer_id from billing.deletions d where d.user_id = p_user_id
+    union select d.stripe_account_id from billing.deletions d where d.user_id = p_user_id
+    union select c.stripe_customer_id from public.customers c where c.user_id = p_user_id
+    union select s.id from public.subscriptions s where s.user_id = p_user_id
+    union select i.id from public.invoices i where i.user_id = p_user_id
+    union select p.id::text from public.purchases p where p.buyer_id = p_user_id
+  );
+begin
+  delete from billing.problems p where p.subject = p_user_id::text;
+  update billing.problems p set details = '{}'
+  where p.subject = any (v_subjects)
+    or p.details ->> 'stripe_customer_id' = any (v_subjects)
+    or strpos(p.details::text, p_user_id::text) > 0
+    or strpos(lower(p.details::text), lower(nullif(p_email, ''))) > 0;
+end;
+$function$;
+
+comment on function "billing"."forget_in_problems"(uuid, text) is 'Of what operators were told about a person only what kind it was and when stays.';
+
+revoke all on function "billing"."forget_in_problems"(uuid, text) from public;
+
+grant execute on function "billing"."forget_in_problems"(uuid, text) to "postgres";
 
 -- billing/functions/forget_payload
 
@@ -1712,6 +1785,25 @@ comment on function "billing"."forget_payload"() is 'Of somebody who has left on
 revoke all on function "billing"."forget_payload"() from public;
 
 grant execute on function "billing"."forget_payload"() to "postgres";
+
+-- billing/functions/forget_receipt
+
+create or replace function billing.forget_receipt()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  new.receipt_url := null;
+  return new;
+end;
+$function$;
+
+comment on function "billing"."forget_receipt"() is 'A purchase of nobody has no receipt: the page shows a name and an address.';
+
+revoke all on function "billing"."forget_receipt"() from public;
+
+grant execute on function "billing"."forget_receipt"() to "postgres";
 
 -- billing/functions/format_money
 
@@ -4688,6 +4780,34 @@ revoke all on function "billing"."stale_counters"() from public;
 
 grant execute on function "billing"."stale_counters"() to "postgres";
 
+-- billing/functions/stay_left
+
+create or replace function billing.stay_left()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to ''
+  AS $function$
+begin
+  if new.user_id is null or billing.is_leaving(new.user_id) then
+    new.status := 'closed';
+    new.paused_reason := 'The creator has left.';
+  end if;
+  if new.user_id is null then
+    new.display_name := 'A former creator';
+    new.requirements := '{}';
+    new.country := null;
+  end if;
+  return new;
+end;
+$function$;
+
+comment on function "billing"."stay_left"() is 'Whoever leaves sells nothing any more, and of whoever has left there is no name, no country and nothing that Stripe wants.';
+
+revoke all on function "billing"."stay_left"() from public;
+
+grant execute on function "billing"."stay_left"() to "postgres";
+
 -- billing/functions/store_charges
 
 create or replace function billing.store_charges (
@@ -5103,6 +5223,27 @@ comment on function "billing"."tell_credit_sale"() is 'A sale that was paid with
 revoke all on function "billing"."tell_credit_sale"() from public;
 
 grant execute on function "billing"."tell_credit_sale"() to "postgres";
+
+-- billing/functions/tell_paid_for_nobody
+
+create or replace function billing.tell_paid_for_nobody()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  perform billing.report_problem('paid_after_deletion', new.id::text, jsonb_build_object(
+    'amount_minor', new.amount_minor, 'currency', new.currency, 'listing', new.listing_id
+  ));
+  return null;
+end;
+$function$;
+
+comment on function "billing"."tell_paid_for_nobody"() is 'A purchase was paid whose buyer is gone: an operator decides.';
+
+revoke all on function "billing"."tell_paid_for_nobody"() from public;
+
+grant execute on function "billing"."tell_paid_for_nobody"() to "postgres";
 
 -- billing/functions/touch_updated_at
 
@@ -8173,22 +8314,17 @@ begin
     return false;
   end if;
   select u.email into v_email from auth.users u where u.id = p_user_id;
+  perform billing.forget_in_problems(p_user_id, v_email);
+  perform billing.forget_in_inbox(p_user_id);
   perform billing.forget_in_auth_log(p_user_id, v_email);
 
   -- Kept without the person. The pages at Stripe show a name and an address, so their links go.
   update public.invoices i set user_id = null, hosted_invoice_url = null, invoice_pdf = null where i.user_id = p_user_id;
-  update billing.stripe_events e set payload = null
-  where e.payload is not null and (
-    e.stripe_customer_id = v_deletion.stripe_customer_id
-    or e.stripe_account_id = v_deletion.stripe_account_id
-    or e.purchase_id in (select p.id from public.purchases p where p.buyer_id = p_user_id)
-  );
-  update public.purchases p set buyer_id = null, receipt_url = null where p.buyer_id = p_user_id;
+  update public.purchases p set buyer_id = null where p.buyer_id = p_user_id;
   delete from public.listing_pictures i using public.listings l, public.sellers s
   where i.listing_id = l.id and l.seller_id = s.id and s.user_id = p_user_id;
-  update public.sellers s
-  set user_id = null, display_name = 'A former creator', requirements = '{}', country = null
-  where s.user_id = p_user_id;
+  -- The name and all that is in the row goes with the id; see billing.stay_left().
+  update public.sellers s set user_id = null where s.user_id = p_user_id;
 
   -- Removed. Everything else goes with the user, by its foreign key.
   delete from public.subscriptions s where s.user_id = p_user_id;
@@ -8198,8 +8334,6 @@ begin
   delete from auth.refresh_tokens t where t.user_id::text = p_user_id::text;
   delete from auth.users u where u.id = p_user_id;
 
-  update billing.problems p set resolved_at = now()
-  where p.kind = 'deletion_failed' and p.subject = p_user_id::text and p.resolved_at is null;
   update billing.deletions d
   set steps = jsonb_build_object('erased', now()) || d.steps, last_error = null, next_attempt_at = null, finished_at = now()
   where d.user_id = p_user_id;
@@ -12114,6 +12248,12 @@ create trigger purchases_after_paid_tell_credit
   when (((old.paid_at IS NULL) AND (new.paid_at IS NOT NULL) AND (new.kind = 'monthly'::text)))
   execute function billing.tell_credit_sale();
 
+create trigger purchases_after_paid_tell_nobody
+  after update of paid_at on public.purchases
+  for each row
+  when (((old.paid_at IS NULL) AND (new.paid_at IS NOT NULL) AND (new.buyer_id IS NULL)))
+  execute function billing.tell_paid_for_nobody();
+
 create trigger purchases_before_insert_refuse_leaving
   before insert on public.purchases
   for each row
@@ -12123,6 +12263,12 @@ create trigger purchases_before_update_touch
   before update on public.purchases
   for each row
   execute function billing.touch_updated_at();
+
+create trigger purchases_before_write_forget_receipt
+  before insert or update on public.purchases
+  for each row
+  when (((new.buyer_id IS NULL) AND (new.receipt_url IS NOT NULL)))
+  execute function billing.forget_receipt();
 
 create policy "Buyers read their purchases" on "public"."purchases"
   for select
@@ -12237,6 +12383,11 @@ create trigger sellers_before_update_close
   before update on public.sellers
   for each row
   execute function billing.seller_changing();
+
+create trigger sellers_before_update_stay_left
+  before update on public.sellers
+  for each row
+  execute function billing.stay_left();
 
 create policy "Creators read their own row" on "public"."sellers"
   for select

@@ -32,6 +32,14 @@ insert into public.invoices (id, user_id, status, currency, total_minor, amount_
 values ('in_ada', 'a0000000-0000-4000-8000-000000000001', 'paid', 'usd', 2000, 0, 2000, 'https://invoice.test', now());
 select public.receive_stripe_event('evt_ada', 'customer.updated', now(), '{"email": "ada@tollgate.test"}', null, 'cus_ada');
 
+-- Bob's, hers, and one that only quotes her; and an event of the Stripe customer that she had before.
+select billing.report_problem('test_other', 'sub_x', '{"email": "bob@tollgate.test"}');
+select billing.report_problem('test_customer', 'cus_ada', '{"anything": 1}');
+select billing.report_problem('test_address', 'evt_x', '{"error": "cannot write to Ada@tollgate.test"}');
+select public.receive_stripe_event('evt_before', 'customer.updated', now(), '{"email": "ada@tollgate.test"}', null, 'cus_before');
+update public.customers set stripe_customer_id = 'cus_before' where stripe_customer_id = 'cus_ada';
+update public.customers set stripe_customer_id = 'cus_ada' where stripe_customer_id = 'cus_before';
+
 select no_plan();
 
 select throws_ok(
@@ -120,8 +128,68 @@ select results_eq(
   $$select steps ?& array['billing_ended', 'erased'], last_error, finished_at is not null from billing.deletions$$,
   $$values (true, null::text, true)$$, 'the record says what was done'
 );
-select isnt_empty(
-  $$select from billing.problems where kind = 'deletion_failed' and resolved_at is not null$$, 'and the alarm is over'
+select is_empty($$select from billing.problems where kind = 'deletion_failed'$$, 'and the alarm, which had the id in it, is gone');
+
+-- What operators were told, and what Stripe told before.
+select results_eq(
+  $$select kind, details from billing.problems where kind like 'test\_%' order by kind$$,
+  $$values ('test_address', '{}'::jsonb), ('test_customer', '{}'), ('test_other', '{"email": "bob@tollgate.test"}')$$,
+  'what operators were told about them says no more than that there was something'
+);
+select results_eq(
+  $$select id, payload is null from billing.stripe_events where id in ('evt_before', 'evt_bob') order by id$$,
+  $$values ('evt_before', true), ('evt_bob', false)$$, 'nor do events of a customer they had before'
+);
+
+-- A creator, and what Stripe goes on saying about their account and their purchases.
+insert into auth.users (id, email) values ('e0000000-0000-4000-8000-000000000001', 'dora@tollgate.test');
+select public.begin_seller('e0000000-0000-4000-8000-000000000001', 'Dora', 'DE');
+select public.link_seller_account(
+  (select id from public.sellers where user_id = 'e0000000-0000-4000-8000-000000000001'), 'acct_dora'
+);
+select public.apply_seller_snapshot('acct_dora', public.next_sync_token(), '{"transfers_status": "active"}');
+insert into public.agents (id, user_id, name, instructions) values
+  ('e1000000-0000-4000-8000-000000000001', 'e0000000-0000-4000-8000-000000000001', 'Dora', 'Be Dora.');
+insert into public.listings (id, seller_id, agent_id, title, price_minor, status, version, published_at)
+select 'e2000000-0000-4000-8000-000000000001', s.id, 'e1000000-0000-4000-8000-000000000001', 'Dora''s', 900, 'published', 1, now()
+from public.sellers s where s.stripe_account_id = 'acct_dora';
+insert into public.purchases (id, buyer_id, listing_id, kind, title, amount_minor, currency, fee_bps, fee_minor, receipt_url)
+values ('e3000000-0000-4000-8000-000000000001', 'e0000000-0000-4000-8000-000000000001',
+  'e2000000-0000-4000-8000-000000000001', 'one_time', 'x', 900, 'usd', 0, 0, 'https://receipt.test/dora');
+select public.request_deletion('e0000000-0000-4000-8000-000000000001');
+select public.apply_seller_snapshot('acct_dora', public.next_sync_token(), '{"transfers_status": "active", "display_name": "Dora D."}');
+select results_eq(
+  $$select s.status, s.paused_reason, l.status, l.sales_paused from public.sellers s join public.listings l on l.seller_id = s.id
+    where s.stripe_account_id = 'acct_dora'$$,
+  $$values ('closed', 'The creator has left.', 'withdrawn', true)$$, 'a shop that is being deleted does not open again'
+);
+select set_config('request.jwt.claims', '{"role": "authenticated", "sub": "e0000000-0000-4000-8000-000000000001"}', true),
+  set_config('request.jwt.claim.sub', 'e0000000-0000-4000-8000-000000000001', true);
+select is(
+  pg_temp.refusal($$select public.publish_listing('e2000000-0000-4000-8000-000000000001')$$) ->> 'code', 'seller_paused',
+  'nor by a token that is still good'
+);
+select set_config('request.jwt.claims', '', true), set_config('request.jwt.claim.sub', '', true);
+select public.note_deletion_step('e0000000-0000-4000-8000-000000000001', 'billing_ended');
+select ok(public.erase_person('e0000000-0000-4000-8000-000000000001', ''), 'a creator is erased');
+select public.apply_seller_snapshot('acct_dora', public.next_sync_token(),
+  '{"transfers_status": "active", "display_name": "Dora D.", "requirements": ["Dora''s passport"]}');
+select results_eq(
+  $$select s.status, s.display_name, s.requirements, s.country, l.seller_name, l.status from public.sellers s
+    join public.listings l on l.seller_id = s.id where s.stripe_account_id = 'acct_dora'$$,
+  $$values ('closed', 'A former creator', '{}'::text[], null::text, 'A former creator', 'withdrawn')$$,
+  'what Stripe says of the account afterwards brings no name back'
+);
+update public.purchases set receipt_url = 'https://receipt.test/dora', status = 'refunded'
+where id = 'e3000000-0000-4000-8000-000000000001';
+select is(
+  (select receipt_url from public.purchases where id = 'e3000000-0000-4000-8000-000000000001'), null, 'nor a receipt'
+);
+select is_empty($$select from billing.problems where kind = 'paid_after_deletion'$$, 'nothing was paid meanwhile');
+update public.purchases set paid_at = now() where id = 'e3000000-0000-4000-8000-000000000001';
+select is(
+  (select details ->> 'amount_minor' from billing.problems where kind = 'paid_after_deletion'), '900',
+  'a payment that arrives for nobody is told to an operator'
 );
 
 select * from finish();

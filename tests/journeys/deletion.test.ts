@@ -125,6 +125,19 @@ async function everything(db: postgres.Sql) {
   return { person, clock: clock.id, customer, subscription, own, seller, monthly };
 }
 
+/** The states of somebody's shop and of what is in it. */
+async function shop(db: postgres.Sql, { account }: { account: string }): Promise<string[]> {
+  const rows = await db<{ seller: string; listing: string }[]>`
+    select s.status as seller, l.status as listing from public.sellers s join public.listings l on l.seller_id = s.id
+    where s.stripe_account_id = ${account}`;
+  return [...new Set(rows.flatMap(({ seller, listing }) => [seller, listing]))];
+}
+
+async function rpcRefused(person: Person, name: string, body: unknown): Promise<[number, string]> {
+  const answer = await request(`/rest/v1/rpc/${name}`, { token: person.token, body });
+  return [answer.status, (answer.body as { code: string }).code];
+}
+
 Deno.test("whoever leaves is signed out and stays out, and nothing can be bought in their name", async (t) => {
   const db = sql({ max: 2 });
   const person = await signUp("outgoing");
@@ -211,6 +224,14 @@ Deno.test("a deleted person is gone from every table and from Stripe, and is nev
       const [row] =
         await db`select finished_at from billing.deletions where user_id = ${person.id}`;
       assert.equal(row?.["finished_at"], null);
+      assert.deepEqual(await shop(db, person), ["closed", "withdrawn"]);
+      await sandbox(`/accounts/${person.account}`, { transfers: "active" });
+      await quiet();
+      assert.deepEqual(await shop(db, person), ["closed", "withdrawn"], "nothing opens it again");
+      assert.deepEqual(
+        await rpcRefused(person, "publish_listing", { p_listing_id: own }),
+        [409, "seller_paused"],
+      );
     });
 
     await t.step("then it is finished", async () => {
@@ -225,6 +246,14 @@ Deno.test("a deleted person is gone from every table and from Stripe, and is nev
       assert.deepEqual(await mentions(db, "The leaver"), []);
       // The proof, and nothing else, still has the id; the ledger and events have Stripe's.
       assert.deepEqual(await mentions(db, person.id), PROOF);
+    });
+
+    await t.step("what Stripe goes on saying of their account brings no name back", async () => {
+      await sandbox(`/accounts/${person.account}`, { transfers: "restricted" });
+      await sandbox(`/accounts/${person.account}`, { transfers: "active" });
+      await quiet();
+      assert.deepEqual(await shop(db, person), ["closed", "withdrawn"]);
+      assert.deepEqual(await mentions(db, "The leaver"), []);
     });
 
     await t.step("what the law has us keep is there without them", async () => {
@@ -372,6 +401,23 @@ Deno.test("an invoice that cannot be paid is written off, and not tried again", 
     await advance(clock.id, later + 60 * DAY);
     const atLast = await stripe().invoices.list({ customer, limit: 100 });
     assert.deepEqual(atLast.data.map(({ attempt_count }) => attempt_count), attempts);
+  } finally {
+    await db.end();
+  }
+});
+
+Deno.test("a run goes on while there is time, however many leave at once", async () => {
+  const db = sql({ max: 1 });
+  try {
+    const people = await Promise.all(Array.from({ length: 25 }, () => signUp("crowd")));
+    await Promise.all(people.map(ask));
+    const ids = people.map(({ id }) => id);
+    await db`update billing.deletions set requested_at = requested_at - interval '8 minutes'
+      where user_id = any (${ids})`;
+    assert.ok((await work()).finished >= 25);
+    const [left] = await db<{ rows: number }[]>`
+      select count(*)::int as rows from auth.users where id = any (${ids})`;
+    assert.equal(left?.rows, 0);
   } finally {
     await db.end();
   }

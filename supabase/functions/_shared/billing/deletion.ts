@@ -36,17 +36,29 @@ export interface DeletionRun {
 export async function workDeletions(admin: db.Client): Promise<DeletionRun> {
   const run: DeletionRun = { finished: 0, waiting: 0, failed: 0 };
   const deadline = Date.now() + BUDGET_MS;
-  for (const deletion of await db.leaseDeletions(admin, AT_A_TIME)) {
-    try {
-      run[await deleteOne(admin, deletion, deadline)] += 1;
-    } catch (error) {
-      run.failed += 1;
-      const code = error instanceof AppError ? error.code : "internal_error";
-      log("error", "deletion_failed", { user_id: deletion.user_id, code });
-      await db.deletionFailed(admin, deletion.user_id, messageOf(error));
+  let leased: db.Deletion[];
+  do {
+    leased = await db.leaseDeletions(admin, AT_A_TIME);
+    for (const deletion of leased) {
+      run[await tryDeletion(admin, deletion, deadline)] += 1;
     }
-  }
+  } while (leased.length === AT_A_TIME && Date.now() < deadline);
   return run;
+}
+
+async function tryDeletion(
+  admin: db.Client,
+  deletion: db.Deletion,
+  deadline: number,
+): Promise<keyof DeletionRun> {
+  try {
+    return await deleteOne(admin, deletion, deadline);
+  } catch (error) {
+    const code = error instanceof AppError ? error.code : "internal_error";
+    log("error", "deletion_failed", { user_id: deletion.user_id, code });
+    await db.deletionFailed(admin, deletion.user_id, messageOf(error));
+    return "failed";
+  }
 }
 
 async function deleteOne(
