@@ -199,21 +199,14 @@ create or replace function billing.audit()
   set search_path to ''
   AS $function$
 declare
-  v_told constant text[] := string_to_array(tg_argv[3], ',');
   v_old constant jsonb := to_jsonb(old);
   v_new constant jsonb := to_jsonb(new);
   v_row constant jsonb := coalesce(v_new, v_old);
-  v_before jsonb;
-  v_after jsonb;
+  v_before constant jsonb := billing.audit_told(v_old, tg_argv[3], tg_argv[2]);
+  v_after constant jsonb := billing.audit_told(v_new, tg_argv[3], tg_argv[2]);
   v_user_id uuid;
   v_actor constant text := billing.audit_actor();
 begin
-  if v_old is not null then
-    select jsonb_object_agg(t.name, v_old -> t.name) into v_before from unnest(v_told) t (name);
-  end if;
-  if v_new is not null then
-    select jsonb_object_agg(t.name, v_new -> t.name) into v_after from unnest(v_told) t (name);
-  end if;
   if v_before = v_after then
     return null;
   end if;
@@ -357,16 +350,46 @@ begin
   execute format(
     'create trigger %I after insert or delete or update of %s on %s for each row execute function billing.audit(%L, %L, %L, %L, %L)',
     (select c.relname from pg_catalog.pg_class c where c.oid = p_table) || '_after_change_audit',
-    p_told, p_table, p_action, p_user, p_key, p_told, p_stripe
+    replace(p_told, '#', ''), p_table, p_action, p_user, p_key, p_told, p_stripe
   );
 end;
 $function$;
 
-comment on function "billing"."audit_table"(regclass, text, text, text, text, text) is 'Audits a table from now on; for migrations. The arguments are those of billing.audit().';
+comment on function "billing"."audit_table"(regclass, text, text, text, text, text) is 'Audits a table from now on; for migrations. The arguments are those of billing.audit(); # behind a told column: only a fingerprint.';
 
 revoke all on function "billing"."audit_table"(regclass, text, text, text, text, text) from public;
 
 grant execute on function "billing"."audit_table"(regclass, text, text, text, text, text) to "postgres";
+
+-- billing/functions/audit_told
+
+create or replace function billing.audit_told (
+  p_row  jsonb,
+  p_told text,
+  p_key  text
+)
+  returns jsonb
+  language sql
+  immutable
+  set search_path to ''
+  AS $function$
+  select jsonb_object_agg(t.name, case
+    when t.name not like '%#' then p_row -> t.name
+    -- With the key in it, so that equal texts of two rows do not look equal.
+    when p_row ->> trim('#' from t.name) is not null then to_jsonb(left(encode(sha256(convert_to(
+      (select string_agg(p_row ->> k.name, '/' order by k.place)
+        from unnest(string_to_array(p_key, ',')) with ordinality k (name, place))
+      || ' ' || (p_row ->> trim('#' from t.name)), 'UTF8')), 'hex'), 16))
+  end)
+  from unnest(string_to_array(p_told, ',')) t (name)
+  where p_row is not null;
+$function$;
+
+comment on function "billing"."audit_told"(jsonb, text, text) is 'What the log tells of a row: the listed columns; of one with # only a fingerprint, which says that a text was changed and never the text. Null: there is no row.';
+
+revoke all on function "billing"."audit_told"(jsonb, text, text) from public;
+
+grant execute on function "billing"."audit_told"(jsonb, text, text) to "postgres";
 
 -- billing/functions/best_plan
 
@@ -582,6 +605,40 @@ comment on function "billing"."charge_state"(text) is 'What became of a payment:
 revoke all on function "billing"."charge_state"(text) from public;
 
 grant execute on function "billing"."charge_state"(text) to "postgres";
+
+-- billing/functions/check_audit_anchor
+
+create or replace function billing.check_audit_anchor()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+declare
+  v_retained constant timestamptz := (
+    date_trunc('month', now() at time zone 'UTC')
+    - (billing.setting('audit_retention_months') #>> '{}')::integer * interval '1 month'
+  ) at time zone 'UTC';
+begin
+  if new.seq < old.seq or new.retained_from < old.retained_from
+    or new.retained_from > greatest(old.retained_from, v_retained)
+    or exists (
+      select from billing.audit_chain c where c.seq > old.seq and c.seq <= new.seq and c.audit_at >= new.retained_from
+    )
+    or (new.seq <> old.seq and not exists (
+      select from billing.audit_chain c where c.seq = new.seq and c.hash = new.hash
+    ))
+    or (new.seq = old.seq and new.hash <> old.hash) then
+    raise exception 'the audit log is only forgotten by its retention' using errcode = 'integrity_constraint_violation';
+  end if;
+  return new;
+end;
+$function$;
+
+comment on function "billing"."check_audit_anchor"() is 'The chain begins behind links that are older than the setting audit_retention_months, and nowhere else.';
+
+revoke all on function "billing"."check_audit_anchor"() from public;
+
+grant execute on function "billing"."check_audit_anchor"() to "postgres";
 
 -- billing/functions/check_metering
 
@@ -1119,6 +1176,7 @@ begin
     'create trigger audit_log_before_truncate_refuse before truncate on billing_months.%I '
     'for each statement execute function billing.refuse_audit_change()', v_name
   );
+  execute format('alter table billing_months.%I enable always trigger audit_log_before_truncate_refuse', v_name);
   -- Attached, not created as a partition: that would lock out everybody who writes to the log.
   execute format(
     'alter table billing.audit_log attach partition billing_months.%I for values from (%L) to (%L)', v_name, v_from, v_to
@@ -5459,6 +5517,25 @@ create trigger audit_anchor_before_delete_refuse
   for each row
   execute function billing.refuse_audit_change();
 
+alter table "billing"."audit_anchor"
+  enable always trigger "audit_anchor_before_delete_refuse";
+
+create trigger audit_anchor_before_truncate_refuse
+  before truncate on billing.audit_anchor
+  for each STATEMENT
+  execute function billing.refuse_audit_change();
+
+alter table "billing"."audit_anchor"
+  enable always trigger "audit_anchor_before_truncate_refuse";
+
+create trigger audit_anchor_before_update_check
+  before update on billing.audit_anchor
+  for each row
+  execute function billing.check_audit_anchor();
+
+alter table "billing"."audit_anchor"
+  enable always trigger "audit_anchor_before_update_check";
+
 create policy "Nobody reads the anchor of the audit chain" on "billing"."audit_anchor"
   for all
   to "anon", "authenticated"
@@ -5489,10 +5566,16 @@ create trigger audit_chain_before_change_refuse
   for each row
   execute function billing.refuse_audit_change();
 
+alter table "billing"."audit_chain"
+  enable always trigger "audit_chain_before_change_refuse";
+
 create trigger audit_chain_before_truncate_refuse
   before truncate on billing.audit_chain
   for each STATEMENT
   execute function billing.refuse_audit_change();
+
+alter table "billing"."audit_chain"
+  enable always trigger "audit_chain_before_truncate_refuse";
 
 create policy "Nobody reads the audit chain" on "billing"."audit_chain"
   for all
@@ -5524,6 +5607,17 @@ create trigger audit_head_before_delete_refuse
   before delete on billing.audit_head
   for each row
   execute function billing.refuse_audit_change();
+
+alter table "billing"."audit_head"
+  enable always trigger "audit_head_before_delete_refuse";
+
+create trigger audit_head_before_truncate_refuse
+  before truncate on billing.audit_head
+  for each STATEMENT
+  execute function billing.refuse_audit_change();
+
+alter table "billing"."audit_head"
+  enable always trigger "audit_head_before_truncate_refuse";
 
 create policy "Nobody reads the head of the audit chain" on "billing"."audit_head"
   for all
@@ -5574,10 +5668,16 @@ create trigger audit_log_before_change_refuse
   for each row
   execute function billing.refuse_audit_change();
 
+alter table "billing"."audit_log"
+  enable always trigger "audit_log_before_change_refuse";
+
 create trigger audit_log_before_truncate_refuse
   before truncate on billing.audit_log
   for each STATEMENT
   execute function billing.refuse_audit_change();
+
+alter table "billing"."audit_log"
+  enable always trigger "audit_log_before_truncate_refuse";
 
 create policy "Nobody reads the audit log" on "billing"."audit_log"
   for all
@@ -5640,6 +5740,11 @@ alter table "billing"."checkout_attempts"
   enable row level security;
 
 create index checkout_attempts_lookup_key_idx on billing.checkout_attempts using btree (lookup_key);
+
+create trigger checkout_attempts_after_change_audit
+  after insert or delete or update of lookup_key, attempt, closed_at on billing.checkout_attempts
+  for each row
+  execute function billing.audit('billing.checkout', 'user_id', 'user_id', 'lookup_key,attempt,closed_at', '');
 
 create trigger checkout_attempts_before_write_refuse_leaving
   before insert or update on billing.checkout_attempts
@@ -6087,6 +6192,12 @@ alter table "billing"."notification_emails"
 create index notification_emails_next_attempt_at_idx on billing.notification_emails using btree (next_attempt_at)
   where (parked_at is null);
 
+create trigger notification_emails_after_change_audit
+  after update of parked_at on billing.notification_emails
+  for each row
+  when ((old.parked_at IS DISTINCT FROM new.parked_at))
+  execute function billing.audit('operator.notification_email', '', 'notification_id', 'parked_at', '');
+
 create policy "Nobody reads the e-mails" on "billing"."notification_emails"
   for all
   to "anon", "authenticated"
@@ -6281,6 +6392,11 @@ alter table "billing"."payouts"
 
 create index payouts_seller_id_created_at_idx on billing.payouts using btree (seller_id, created_at);
 
+create trigger payouts_after_change_audit
+  after insert or delete or update of seller_id, amount_minor, currency, status, arrival_date on billing.payouts
+  for each row
+  execute function billing.audit('billing.payout', '', 'id', 'seller_id,amount_minor,currency,status,arrival_date', 'id');
+
 create policy "Nobody reads the payouts" on "billing"."payouts"
   for all
   to "anon", "authenticated"
@@ -6372,6 +6488,11 @@ alter table "billing"."purchase_charges"
   enable row level security;
 
 create index purchase_charges_purchase_id_created_at_idx on billing.purchase_charges using btree (purchase_id, created_at);
+
+create trigger purchase_charges_after_change_audit
+  after insert or delete or update of purchase_id, amount_minor, status on billing.purchase_charges
+  for each row
+  execute function billing.audit('billing.charge', '', 'id', 'purchase_id,amount_minor,status', 'id');
 
 create policy "Nobody reads the charges" on "billing"."purchase_charges"
   for all
@@ -6848,6 +6969,11 @@ create table "billing"."trial_uses" (
 alter table "billing"."trial_uses"
   enable row level security;
 
+create trigger trial_uses_after_change_audit
+  after insert or delete or update of subscription_id, used_at on billing.trial_uses
+  for each row
+  execute function billing.audit('billing.trial', 'user_id', 'user_id', 'subscription_id,used_at', 'subscription_id');
+
 create policy "Nobody reads who had a trial" on "billing"."trial_uses"
   for all
   to "anon", "authenticated"
@@ -7082,6 +7208,18 @@ create index usage_outbox_pending_idx on billing.usage_outbox using btree (strip
   where (status = 'pending'::text);
 
 create index usage_outbox_user_id_idx on billing.usage_outbox using btree (user_id);
+
+create trigger usage_outbox_after_change_audit
+  after update of status on billing.usage_outbox
+  for each row
+  when (((old.status <> new.status) AND ((old.status = 'parked'::text) OR (new.status = 'parked'::text))))
+  execute function billing.audit('billing.usage_report', 'user_id', 'id', 'kind,status,quantity,metric_id,adjusts,parked_reason', 'stripe_customer_id');
+
+create trigger usage_outbox_after_insert_audit
+  after insert on billing.usage_outbox
+  for each row
+  when ((new.kind = 'adjustment'::text))
+  execute function billing.audit('billing.usage_correction', 'user_id', 'id', 'kind,status,quantity,metric_id,adjusts,parked_reason', 'stripe_customer_id');
 
 create policy "Nobody reads the outbox" on "billing"."usage_outbox"
   for all
@@ -10715,6 +10853,13 @@ declare
   v_fault jsonb;
 begin
   perform billing.require(p_limit between 1 and 50000, 'p_limit is not between 1 and 50000');
+  -- Without either every comparison below says nothing.
+  if v_head.seq is null or v_anchor.seq is null then
+    return jsonb_build_object(
+      'checked', 0, 'fault', jsonb_build_object('fault', 'ends_missing'), 'next', null,
+      'head', jsonb_build_object('seq', 0, 'hash', ''), 'anchor', jsonb_build_object('seq', 0, 'retained_from', '-infinity')
+    );
+  end if;
   with page as (
     select c.*, row_number() over (order by c.seq) as place, lag(c.hash) over (order by c.seq) as previous
     from (select * from billing.audit_chain c where c.seq > v_after order by c.seq limit p_limit) c
@@ -10740,6 +10885,8 @@ begin
         or (v_head.seq = v_anchor.seq and v_head.hash <> v_anchor.hash)
         then jsonb_build_object('fault', 'head_differs', 'seq', v_head.seq)
       when p_known_seq > v_head.seq then jsonb_build_object('fault', 'end_missing', 'seq', p_known_seq)
+      -- Retention, or somebody has moved the beginning: either way the log proves nothing about it any more.
+      when p_known_seq < v_anchor.seq then jsonb_build_object('fault', 'history_forgotten', 'seq', p_known_seq)
       when p_known_seq = v_anchor.seq and p_known_hash <> encode(v_anchor.hash, 'hex')
         or exists (select from billing.audit_chain c where c.seq = p_known_seq and p_known_hash <> encode(c.hash, 'hex'))
         then jsonb_build_object('fault', 'history_differs', 'seq', p_known_seq)
@@ -11270,6 +11417,11 @@ create table "public"."features" (
 alter table "public"."features"
   enable row level security;
 
+create trigger features_after_change_audit
+  after insert or delete or update of name, rank on public.features
+  for each row
+  execute function billing.audit('operator.feature', '', 'id', 'name,rank', '');
+
 create policy "Everybody reads the features" on "public"."features"
   for select
   to "anon", "authenticated"
@@ -11410,6 +11562,11 @@ create table "public"."listing_definitions" (
 alter table "public"."listing_definitions"
   enable row level security;
 
+create trigger listing_definitions_after_change_audit
+  after insert or delete or update of version, name, instructions on public.listing_definitions
+  for each row
+  execute function billing.audit('listing.definition', '', 'listing_id', 'version,name#,instructions#', '');
+
 create policy "Sellers and licence holders read the definition" on "public"."listing_definitions"
   for select
   to "authenticated"
@@ -11435,6 +11592,11 @@ create table "public"."listing_pictures" (
 
 alter table "public"."listing_pictures"
   enable row level security;
+
+create trigger listing_pictures_after_change_audit
+  after insert or delete or update of data on public.listing_pictures
+  for each row
+  execute function billing.audit('listing.picture', '', 'listing_id', 'data#', '');
 
 create policy "Creators add pictures" on "public"."listing_pictures"
   for insert
@@ -11552,9 +11714,12 @@ create index listings_search_idx on public.listings using gin (search);
 create index listings_seller_id_idx on public.listings using btree (seller_id);
 
 create trigger listings_after_change_audit
-  after insert or delete or update of seller_id, category, kind, price_minor, currency, grants_metric_id, grants_quantity, status, version, sales_paused on public.listings
+  after insert or delete or update of seller_id,
+    category, kind, price_minor, currency, grants_metric_id, grants_quantity, status, version, sales_paused, agent_id, title, description on public.listings
   for each row
-  execute function billing.audit('listing.listing', '', 'id', 'seller_id,category,kind,price_minor,currency,grants_metric_id,grants_quantity,status,version,sales_paused', '');
+  execute function
+    billing.audit('listing.listing', '', 'id',
+    'seller_id,category,kind,price_minor,currency,grants_metric_id,grants_quantity,status,version,sales_paused,agent_id,title#,description#', '');
 
 create trigger listings_before_insert_own
   before insert on public.listings
@@ -11765,6 +11930,11 @@ create table "public"."metrics" (
 
 alter table "public"."metrics"
   enable row level security;
+
+create trigger metrics_after_change_audit
+  after insert or delete or update of name, period, meter_event_name on public.metrics
+  for each row
+  execute function billing.audit('operator.metric', '', 'id', 'name,period,meter_event_name', '');
 
 create policy "Everybody reads the metrics" on "public"."metrics"
   for select
@@ -12364,9 +12534,9 @@ alter table "public"."sellers"
   enable row level security;
 
 create trigger sellers_after_change_audit
-  after insert or delete or update of user_id, stripe_account_id, status, paused_reason, country, fee_bps on public.sellers
+  after insert or delete or update of user_id, stripe_account_id, status, paused_reason, country, fee_bps, display_name on public.sellers
   for each row
-  execute function billing.audit('listing.seller', 'user_id', 'id', 'user_id,stripe_account_id,status,paused_reason,country,fee_bps', 'stripe_account_id');
+  execute function billing.audit('listing.seller', 'user_id', 'id', 'user_id,stripe_account_id,status,paused_reason,country,fee_bps,display_name#', 'stripe_account_id');
 
 create trigger sellers_after_update_listings
   after update on public.sellers

@@ -26,6 +26,9 @@ const MEANING: Record<string, string> = {
   row_changed: "its row was changed",
   row_not_chained: "a row was slipped in",
   head_differs: "the head is not the last link: the end is missing",
+  ends_missing: "where it begins or ends is missing",
+  history_forgotten:
+    "the log begins later: it is past its retention, or somebody has moved the beginning",
   end_missing: "the end is missing: the log once was longer",
   history_differs: "the log was written anew: it does not have that head",
 };

@@ -24,5 +24,24 @@ select is_empty(
   'every function has an empty search path'
 );
 
+-- Who the caller is says their token, never an argument.
+select is_empty(
+  $$select f.oid::regprocedure, a.name from pg_proc f join pg_namespace n on n.oid = f.pronamespace
+    cross join unnest(coalesce(f.proargnames[1:f.pronargs], '{}')) a (name)
+    where n.nspname in ('public', 'billing')
+      and (has_function_privilege('authenticated', f.oid, 'execute') or has_function_privilege('anon', f.oid, 'execute'))
+      and a.name ~ '(user|buyer|owner|seller|person|customer|account|email|role|sub|actor)(_id)?$'$$,
+  'no function of a client takes an identity'
+);
+select is_empty(
+  $$select f.oid::regprocedure from pg_proc f join pg_namespace n on n.oid = f.pronamespace
+    where n.nspname in ('public', 'billing') and f.prosecdef and f.prorettype <> 'trigger'::regtype
+      and has_function_privilege('authenticated', f.oid, 'execute')
+      and f.prosrc !~ 'auth\.uid\(\)|billing\.(my_seller_id|has_licence|is_listing_seller)\('
+      -- One setting, the same for everybody.
+      and f.oid <> 'billing.grace_period()'::regprocedure$$,
+  'every definer function of a client asks who is calling'
+);
+
 select * from finish();
 rollback;

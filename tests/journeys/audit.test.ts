@@ -44,13 +44,13 @@ Deno.test("a checkout is told: for whom, by what, in which request, with Stripe'
         request_id,
         stripe_ids,
       })),
-      [{
+      ["billing.customer.created", "billing.checkout.created"].map((action) => ({
         actor: "service_role",
         on_behalf_of: person.id,
-        action: "billing.customer.created",
+        action,
         request_id: answer.headers.get("x-request-id"),
         stripe_ids: [customer?.id ?? ""],
-      }],
+      })),
     );
   } finally {
     await db.end();
@@ -70,7 +70,7 @@ Deno.test("audit:verify proves the log, and names the row that somebody changed 
   const db = sql({ max: 1 });
   try {
     const [row] = await db<{ id: number; actor: string }[]>`
-      select id::int, actor from billing.audit_log where user_id = ${person.id}`;
+      select id::int, actor from billing.audit_log where user_id = ${person.id} order by id limit 1`;
     assert.ok(row);
     const tamper = (actor: string) =>
       db.begin(async (tx) => {

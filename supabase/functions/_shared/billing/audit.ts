@@ -23,6 +23,8 @@ export async function checkAudit(
     else if (next === null) log("info", "audit_head", { ...head });
     if (fault !== null || next === null) await db.noteAuditCheck(admin, fault);
     if (fault !== null || next === null || Date.now() > until) {
+      // Only the command goes on by itself: a log this long is an operator's to prove.
+      if (next !== null) log("warn", "audit_check_incomplete", { checked, next });
       return { checked, fault, next, head, anchor };
     }
     after = next;
