@@ -1578,6 +1578,9 @@ create or replace function billing.export_query (
       'select n.id::text as key, to_jsonb(n) as data from public.notifications n where n.user_id = $1'
     when 'notification_optouts' then
       'select o.user_id::text as key, to_jsonb(o) as data from billing.notification_optouts o where o.user_id = $1'
+    when 'notification_emails' then
+      'select lpad(e.notification_id::text, 20, ''0'') as key, to_jsonb(e) - array[''lease'', ''lease_until'', ''last_error''] as data
+       from billing.notification_emails e join public.notifications n on n.id = e.notification_id and n.user_id = $1'
     when 'customers' then
       'select c.user_id::text as key, to_jsonb(c) as data from public.customers c where c.user_id = $1'
     when 'entitlements' then
@@ -1619,6 +1622,22 @@ create or replace function billing.export_query (
       -- How a sale is shared is between the platform and the creator.
       'select p.id::text as key, to_jsonb(p) - array[''fee_bps'', ''fee_minor'', ''seller_id''] as data
        from public.purchases p where p.buyer_id = $1'
+    when 'charges' then
+      'select c.id as key, to_jsonb(c) as data from billing.purchase_charges c
+       join public.purchases p on p.id = c.purchase_id and p.buyer_id = $1'
+    when 'refunds' then
+      'select r.id as key, to_jsonb(r) as data from billing.purchase_refunds r
+       join public.purchases p on p.id = r.purchase_id and p.buyer_id = $1'
+    when 'refund_requests' then
+      -- Which operator it was, and what went wrong on the way, is ours.
+      'select r.id::text as key, to_jsonb(r) - array[''requested_by'', ''last_error'', ''attempts'', ''next_attempt_at''] as data
+       from billing.refund_requests r join public.purchases p on p.id = r.purchase_id and p.buyer_id = $1'
+    when 'disputes' then
+      -- What becomes of the creator's share is between the platform and the creator.
+      'select d.id as key, jsonb_build_object(''id'', d.id, ''purchase_id'', d.purchase_id, ''charge_id'', d.charge_id,
+        ''status'', d.status, ''amount_minor'', d.amount_minor, ''currency'', d.currency, ''reason'', d.reason,
+        ''seen_at'', d.seen_at) as data from billing.purchase_disputes d
+       join public.purchases p on p.id = d.purchase_id and p.buyer_id = $1'
     when 'licences' then
       'select l.id::text as key, to_jsonb(l) as data from public.licences l where l.user_id = $1'
     when 'sellers' then
@@ -1636,9 +1655,28 @@ create or replace function billing.export_query (
         ''currency'', p.currency, ''status'', p.status, ''paid_at'', p.paid_at) as data
        from public.purchases p join public.sellers s on s.id = p.seller_id and s.user_id = $1
        where p.paid_at is not null'
+    when 'earnings' then
+      -- The account of a creator, movement by movement; a buyer is in none of them.
+      'select lpad(e.id::text, 20, ''0'') as key, jsonb_build_object(''kind'', t.kind, ''purchase_id'', t.purchase_id,
+        ''amount_minor'', e.amount_minor, ''currency'', t.currency, ''occurred_at'', t.occurred_at) as data
+       from billing.ledger_accounts a
+       join public.sellers s on s.id = a.seller_id and s.user_id = $1
+       join billing.ledger_entries e on e.account_id = a.id and a.kind = ''creator''
+       join billing.ledger_transactions t on t.id = e.transaction_id'
     when 'payouts' then
       'select o.id as key, to_jsonb(o) as data from billing.payouts o
        join public.sellers s on s.id = o.seller_id and s.user_id = $1'
+    when 'stripe_events' then
+      -- What Stripe told us, as long as we have it. Of a payment to a creator only the fact: the creator is in it.
+      'select e.id as key, jsonb_build_object(''id'', e.id, ''type'', e.type, ''created_at'', e.stripe_created_at,
+        ''contents'', case when e.purchase_id is null and not e.payload @? ''$.** ? (exists (@.transfer_data ? (@ != null))
+          || exists (@.application_fee_amount ? (@ != null)) || exists (@.application_fee_percent ? (@ != null))
+          || exists (@.on_behalf_of ? (@ != null)))'' then e.payload end) as data
+       from billing.stripe_events e
+       where e.payload is not null and (
+         e.stripe_customer_id = (select c.stripe_customer_id from public.customers c where c.user_id = $1)
+         or e.purchase_id = any (array(select p.id from public.purchases p where p.buyer_id = $1))
+         or e.stripe_account_id = (select s.stripe_account_id from public.sellers s where s.user_id = $1))'
     when 'deletion' then
       'select d.user_id::text as key, billing.deletion_record(d) as data from billing.deletions d where d.user_id = $1'
   end;
