@@ -14,6 +14,10 @@ language sql as $$
   select count(*) from generate_series(1, p_times) where public.take_rate(p_name, p_user_id, p_address) = 0;
 $$;
 
+select isnt_empty(
+  $$select from billing.rate_limits l where l.name = 'privacy' and l.scope = 'user' and l.period_seconds >= 600$$,
+  'an export, which reads everything a person has, has a limit of its own'
+);
 delete from billing.rate_buckets;
 delete from billing.rate_limits;
 insert into billing.rate_limits (name, scope, burst, period_seconds) values

@@ -23,7 +23,7 @@ async function limited(
 ): Promise<void> {
   const own = db`from billing.rate_limits where name = ${name} and scope = 'user'`;
   const before = await db`select * ${own}`;
-  const row = { name, scope: "user", burst, period_seconds: 60 };
+  const row = { name, scope: "user", burst, period_seconds: before[0]?.["period_seconds"] ?? 60 };
   try {
     await db`delete ${own}`;
     await db`insert into billing.rate_limits ${db(row)}`;
@@ -175,9 +175,9 @@ Deno.test("a thousand requests to be deleted at once are one deletion, whoever w
   const db = sql();
   const person = await signUp("thousand-goodbyes");
   const customer = await customerOf(person);
-  await limited(db, { name: "privacy", burst: 60 }, async () => {
+  await limited(db, { name: "privacy", burst: 10 }, async () => {
     const body = { action: "delete", confirm: person.email };
-    const answers = admitted(await thousand(() => asked("privacy", person, body)), 60);
+    const answers = admitted(await thousand(() => asked("privacy", person, body)), 10);
     assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([202]));
     assert.equal(new Set(answers.map(({ text }) => text)).size, 1, "one answer");
   });
