@@ -10,8 +10,7 @@ import { spawn } from "node:child_process";
 import postgres from "postgres";
 import { startStack } from "../local/stack.ts";
 import { ROOT } from "./support/run.ts";
-import { leaksIn, logFiles, secretsOf } from "./support/secrets.ts";
-import type { StackFile } from "./support/stack.ts";
+import { findLeaks } from "./support/secrets.ts";
 
 /**
  * The folders of each suite. What would be in another's way has a stack of its own: chaos leaves thousands of events that were
@@ -124,7 +123,9 @@ async function runSuite(paths: string[]): Promise<Tally> {
       TEST_STACK: description,
       TEST_ARTIFACTS: ARTIFACTS,
     });
-    const leaks = await findLeaks(printed, stack.dataDir, description);
+    // The last test, over the logs of all the others: nothing secret that this run used stands in them.
+    const { leaks, searched } = await findLeaks(printed, stack.dataDir);
+    console.log(searched);
     for (const leak of leaks) console.error(`LEAK: ${leak}`);
     return leaks.length === 0
       ? { ...tally, passed: tally.passed + 1 }
@@ -132,16 +133,6 @@ async function runSuite(paths: string[]): Promise<Tally> {
   } finally {
     await stack.stop();
   }
-}
-
-/** The last test, over the logs of all the others: nothing secret that this run used stands in them. */
-async function findLeaks(printed: string[], dataDir: string, description: string) {
-  const described: StackFile = JSON.parse(readFileSync(description, "utf8"));
-  const secrets = await secretsOf(described);
-  const logs = new Map([["the stack's output", printed.join("\n")], ...logFiles(dataDir)]);
-  const lines = [...logs.values()].reduce((sum, text) => sum + text.split("\n").length, 0);
-  console.log(`Looking for ${secrets.length} secrets in ${logs.size} logs of ${lines} lines …`);
-  return [...logs].flatMap(([name, text]) => leaksIn(name, text, secrets));
 }
 
 let tally: Tally;

@@ -162,7 +162,12 @@ declare
   v_deletion billing.deletions;
   v_email text;
 begin
+  -- In the order of public.apply_customer_snapshot(), which may be at it for a last event: the person comes third there.
+  perform from billing.sync_state s where s.user_id = p_user_id for update;
+  perform from public.customers c where c.user_id = p_user_id for update;
   perform billing.lock_person(p_user_id);
+  -- And in that of public.apply_seller_snapshot(): the seller before their events.
+  perform from public.sellers s where s.user_id = p_user_id for update;
   select * into v_deletion from billing.deletions d where d.user_id = p_user_id for no key update;
   if v_deletion.user_id is null or v_deletion.finished_at is not null then
     return v_deletion.finished_at is not null;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import postgres from "postgres";
 import { startStack } from "../../local/stack.ts";
+import { findLeaks } from "../support/secrets.ts";
 import { type Case, functionCases, type Known, rpcCases } from "../support/fuzz.ts";
 
 /**
@@ -107,6 +108,9 @@ Deno.test(`${CASES} random calls of functions and RPCs: no 5xx, no hang, no stra
     const report = [...failures].map(([door, all]) => `${door} (${all.length}): ${all[0]}`);
     assert.equal(report.join("\n"), "", `FUZZ_SEED=${SEED}`);
     assert.deepEqual(log.filter((line) => /unhandled rejection|ended unexpectedly/.test(line)), []);
+    const { leaks, searched } = await findLeaks(log, stack.dataDir);
+    console.log(`fuzz: ${searched}`);
+    assert.deepEqual(leaks, []);
   } finally {
     if (Deno.env.get("FUZZ_LOG")) {
       await Deno.writeTextFile(Deno.env.get("FUZZ_LOG") ?? "", log.join("\n"));

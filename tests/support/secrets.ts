@@ -71,8 +71,23 @@ export function leaksIn(log: string, text: string, secrets: Secret[]): string[] 
   });
 }
 
+/** What is secret and stands in what a stack has printed or written down, while it still runs. */
+export async function findLeaks(
+  printed: string[],
+  dataDir: string,
+): Promise<{ leaks: string[]; searched: string }> {
+  const described: StackFile = JSON.parse(readFileSync(join(dataDir, "stack.json"), "utf8"));
+  const secrets = await secretsOf(described);
+  const logs = new Map([["the stack's output", printed.join("\n")], ...logFiles(dataDir)]);
+  const lines = [...logs.values()].reduce((sum, text) => sum + text.split("\n").length, 0);
+  return {
+    leaks: [...logs].flatMap(([name, text]) => leaksIn(name, text, secrets)),
+    searched: `Looked for ${secrets.length} secrets in ${logs.size} logs of ${lines} lines.`,
+  };
+}
+
 /** The log files of a stack, by name. */
-export function logFiles(dataDir: string): Map<string, string> {
+function logFiles(dataDir: string): Map<string, string> {
   const folder = join(dataDir, "logs");
   const names = readdirSync(folder).filter((name) => name.endsWith(".log"));
   return new Map(names.map((name) => [name, readFileSync(join(folder, name), "utf8")]));
