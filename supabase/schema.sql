@@ -1855,6 +1855,27 @@ revoke all on function "billing"."forget_in_problems"(uuid, text) from public;
 
 grant execute on function "billing"."forget_in_problems"(uuid, text) to "postgres";
 
+-- billing/functions/forget_links
+
+create or replace function billing.forget_links()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  -- Whichever there are, also those of columns to come.
+  return jsonb_populate_record(new, (
+    select jsonb_object_agg(k.name, null) from jsonb_object_keys(to_jsonb(new)) k (name) where k.name like '%\_url'
+  ));
+end;
+$function$;
+
+comment on function "billing"."forget_links"() is 'A purchase of nobody has no links: the pages at Stripe show a name and an address.';
+
+revoke all on function "billing"."forget_links"() from public;
+
+grant execute on function "billing"."forget_links"() to "postgres";
+
 -- billing/functions/forget_payload
 
 create or replace function billing.forget_payload()
@@ -1881,25 +1902,6 @@ comment on function "billing"."forget_payload"() is 'Of somebody who has left on
 revoke all on function "billing"."forget_payload"() from public;
 
 grant execute on function "billing"."forget_payload"() to "postgres";
-
--- billing/functions/forget_receipt
-
-create or replace function billing.forget_receipt()
-  returns trigger
-  language plpgsql
-  set search_path to ''
-  AS $function$
-begin
-  new.receipt_url := null;
-  return new;
-end;
-$function$;
-
-comment on function "billing"."forget_receipt"() is 'A purchase of nobody has no receipt: the page shows a name and an address.';
-
-revoke all on function "billing"."forget_receipt"() from public;
-
-grant execute on function "billing"."forget_receipt"() to "postgres";
 
 -- billing/functions/format_money
 
@@ -12477,11 +12479,11 @@ create trigger purchases_before_update_touch
   for each row
   execute function billing.touch_updated_at();
 
-create trigger purchases_before_write_forget_receipt
+create trigger purchases_before_write_forget_links
   before insert or update on public.purchases
   for each row
-  when (((new.buyer_id IS NULL) AND (new.receipt_url IS NOT NULL)))
-  execute function billing.forget_receipt();
+  when ((new.buyer_id IS NULL))
+  execute function billing.forget_links();
 
 create policy "Buyers read their purchases" on "public"."purchases"
   for select

@@ -56,24 +56,26 @@ create trigger purchases_after_paid_tell_nobody after update of paid_at on publi
   for each row when (old.paid_at is null and new.paid_at is not null and new.buyer_id is null)
   execute function billing.tell_paid_for_nobody();
 
--- Whatever is synced later (a refund, a dispute) would bring the link to the receipt back, which shows who paid.
+-- Whatever is synced later (a refund, a dispute) would bring links back, to the receipt for one, which shows who paid.
 
-create function billing.forget_receipt() returns trigger
+create function billing.forget_links() returns trigger
 language plpgsql
 set search_path = ''
 as $$
 begin
-  new.receipt_url := null;
-  return new;
+  -- Whichever there are, also those of columns to come.
+  return jsonb_populate_record(new, (
+    select jsonb_object_agg(k.name, null) from jsonb_object_keys(to_jsonb(new)) k (name) where k.name like '%\_url'
+  ));
 end;
 $$;
 
-comment on function billing.forget_receipt() is 'A purchase of nobody has no receipt: the page shows a name and an address.';
+comment on function billing.forget_links() is 'A purchase of nobody has no links: the pages at Stripe show a name and an address.';
 
-revoke all on function billing.forget_receipt() from public, anon, authenticated, service_role;
+revoke all on function billing.forget_links() from public, anon, authenticated, service_role;
 
-create trigger purchases_before_write_forget_receipt before insert or update on public.purchases
-  for each row when (new.buyer_id is null and new.receipt_url is not null) execute function billing.forget_receipt();
+create trigger purchases_before_write_forget_links before insert or update on public.purchases
+  for each row when (new.buyer_id is null) execute function billing.forget_links();
 
 -- What an operator was told about a person stands in billing.problems under ids of theirs, with details that may quote Stripe: a
 -- receipt's link, an error with an address. And Auth keeps sign-ins that were begun, with a provider's tokens, without a foreign

@@ -16,6 +16,8 @@ where n.nspname in ('public', 'billing') and c.relkind in ('r', 'p', 'm')
   and (
     a.attname ~ '(^|_)(user|buyer|owner|person|people|member|creator|author|recipient|invitee|customer|stripe_account)(_id)?$'
     or a.attname ~ '(^|_)(on_behalf_of|email|e_mail|phone|ip|address|display_name|first_name|last_name|full_name|birthday)(_|$)'
+    -- A page at Stripe shows whose it is.
+    or a.attname ~ '_(url|pdf)$'
   );
 
 create temporary view people_tables as
@@ -128,7 +130,10 @@ insert into fates values
   ('public.customers', 'user_id', 'removed by erase_person(), or the person cannot be removed at all'),
   ('public.customers', 'stripe_customer_id', 'removed by erase_person()'),
   ('public.invoices', 'user_id', 'emptied by erase_person()'),
+  ('public.invoices', 'hosted_invoice_url', 'emptied by erase_person()'),
+  ('public.invoices', 'invoice_pdf', 'emptied by erase_person()'),
   ('public.purchases', 'stripe_customer_id', 'stays with the purchase'),
+  ('public.purchases', 'receipt_url', 'emptied by forget_links()'),
   ('public.sellers', 'display_name', 'replaced by stay_left()'),
   ('public.sellers', 'stripe_account_id', 'stays: Stripe pays out what was earned'),
   ('public.subscriptions', 'user_id', 'removed by erase_person()');

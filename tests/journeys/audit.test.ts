@@ -74,9 +74,9 @@ Deno.test("audit:verify proves the log, and names the row that somebody changed 
     assert.ok(row);
     const tamper = (actor: string) =>
       db.begin(async (tx) => {
-        await tx`alter table billing.audit_log disable trigger user`;
+        await tx`alter table billing.audit_log disable trigger audit_log_before_change_refuse`;
         await tx`update billing.audit_log set actor = ${actor} where id = ${row.id}`;
-        await tx`alter table billing.audit_log enable trigger user`;
+        await tx`alter table billing.audit_log enable always trigger audit_log_before_change_refuse`;
       });
     await tamper("user:somebody else");
     const bad = await verify();
