@@ -29,6 +29,10 @@ insert into auth.users (id, email) values
   ('a0000000-0000-4000-8000-000000000001', 'ada@tollgate.test'),
   ('b0000000-0000-4000-8000-000000000001', 'bob@tollgate.test');
 
+-- Nobody else's commit may come in between: it would wait for the head that we hold, and truncate below for it. Before anything
+-- of ours is locked.
+lock table billing.audit_log, billing.audit_chain in access exclusive mode;
+
 select no_plan();
 set constraints all immediate;
 delete from billing.problems where kind = 'audit_broken';

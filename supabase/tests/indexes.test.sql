@@ -94,7 +94,7 @@ insert into queries values
     $$select from billing.stripe_events
       where payload is not null and received_at < now() - interval '90 days'$$),
   ('overage_prices_metric_id_idx', $$select from public.overage_prices where metric_id = 'message'$$),
-  ('notifications_metric_id_idx', $$select from public.notifications where metric_id = 'message'$$),
+  ('notifications_metric_id_idx', $$select from public.notifications where metric_id = 'no_such_metric'$$),
   ('notifications_created_at_idx',
     $$select from public.notifications where created_at < now() - interval '13 months'$$),
   ('notifications_unsent_idx',

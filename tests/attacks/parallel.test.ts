@@ -45,10 +45,8 @@ async function admitted(calls: Promise<Answer[]>, burst: number): Promise<Answer
     assert.ok(Number(headers.get("retry-after")) > 0);
   }
   // One more for every part of the minute that went by meanwhile.
-  assert.ok(
-    through.length >= burst && through.length <= burst * 3,
-    `${through.length} of ${burst}`,
-  );
+  const most = Math.ceil(burst * (1 + minutes)) + 1;
+  assert.ok(through.length >= burst && through.length <= most, `${through.length} of ${most}`);
   const odd = through.filter(({ status }) => status >= 500);
   assert.deepEqual(odd.map(({ text }) => text), []);
   return through;
