@@ -177,14 +177,14 @@ async function inBrowser({ apiUrl, sitePort, siteUrl, sql }: Started): Promise<v
     import react from "@vitejs/plugin-react";
     import tailwindcss from "@tailwindcss/vite";
     await build({ root: ${
-    JSON.stringify(`${ROOT}tests/fixtures/foreign-web`)
+    JSON.stringify(`${ROOT}web/examples/parley`)
   }, configFile: false, logLevel: "error",
       plugins: [react(), tailwindcss()], build: { outDir: ${
     JSON.stringify(outDir)
   }, emptyOutDir: true } });`;
   await mustRun("node", ["--input-type=module", "--eval", script], {
     timeoutMs: 120_000,
-    env: { VITE_SUPABASE_URL: apiUrl, VITE_KEY: PUBLISHABLE_KEY },
+    env: { VITE_SUPABASE_URL: apiUrl, VITE_SUPABASE_PUBLISHABLE_KEY: PUBLISHABLE_KEY },
   });
   const site = Deno.serve(
     { port: sitePort, hostname: "127.0.0.1", onListen: () => {} },

@@ -56,6 +56,13 @@ const RULES: Rule[] = [
     may: [/^web\/src\/lib\//, /^(zod\/mini|@supabase\/supabase-js)$/],
     mayType: [/database\.types\.ts$/],
   },
+  {
+    room: "web/examples/",
+    may: [
+      /^web\/(examples\/|src\/tollgate\/index\.ts$)/,
+      /^(?!stripe|local\/|tests\/|supabase\/|web\/).*$/,
+    ],
+  },
   { room: "web/src/api/", may: [/^web\/src\/(api|lib)\//, /^zod\/mini$/] },
   {
     room: "web/",
