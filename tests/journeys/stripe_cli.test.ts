@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DELIVERIES } from "../../supabase/functions/_shared/domain/events.ts";
 import { npmBin, run } from "../support/run.ts";
+import { fund } from "../support/marketplace.ts";
 import { quiet } from "../support/sandbox.ts";
 import { eventually, sql, stack, stripe } from "../support/stack.ts";
 
@@ -54,6 +55,8 @@ const EVENT_OF: Record<string, string> = {
 Deno.test("stripe trigger succeeds; our webhook takes in what we use, and nothing else is sent to it", async (t) => {
   const home = mkdtempSync(join(tmpdir(), "tollgate-stripe-cli-"));
   const db = sql({ max: 1 });
+  // Payouts and transfers need an available balance, which refunds and disputes of other journeys may have taken.
+  await fund(10_000_000);
   try {
     for (const type of TRIGGERS) {
       await t.step(type, async () => {
