@@ -41,6 +41,7 @@ await runCommand(async () => {
     const url = deliveryUrl({
       asked: options.webhookUrl,
       projectUrl: project.url,
+      prefix: await setting("TOLLGATE_FUNCTIONS_PREFIX") ?? "",
       live: options.live,
       isSandbox: apiBase !== undefined,
     });

@@ -6,13 +6,14 @@ const THERE = "https://ref.supabase.example";
 const PATH = "/functions/v1/stripe-webhook";
 
 function url(options: Partial<Parameters<typeof deliveryUrl>[0]>) {
-  const usual = { asked: undefined, projectUrl: THERE, live: false, isSandbox: false };
+  const usual = { asked: undefined, projectUrl: THERE, prefix: "", live: false, isSandbox: false };
   return deliveryUrl({ ...usual, ...options });
 }
 
 Deno.test("Stripe delivers to the project, or where it was told to", () => {
   assert.equal(url({}), `${THERE}${PATH}`);
   assert.equal(url({ live: true }), `${THERE}${PATH}`);
+  assert.equal(url({ prefix: "tollgate-" }), `${THERE}/functions/v1/tollgate-stripe-webhook`);
   assert.equal(url({ asked: "https://hooks.example/x" }), "https://hooks.example/x");
   assert.equal(
     url({ projectUrl: HERE, asked: "https://hooks.example/x" }),

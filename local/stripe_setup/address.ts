@@ -5,14 +5,16 @@ import { SetupError } from "./steps.ts";
  * reach; a sandbox (`isSandbox`) can. Throws `SetupError` for what Stripe would not deliver to.
  */
 export function deliveryUrl(
-  { asked, projectUrl, live, isSandbox }: {
+  { asked, projectUrl, prefix, live, isSandbox }: {
     asked: string | undefined;
     projectUrl: string;
+    /** What stands before our functions' names in a project that has them under others. */
+    prefix: string;
     live: boolean;
     isSandbox: boolean;
   },
 ): string | null {
-  const text = asked ?? `${projectUrl}/functions/v1/stripe-webhook`;
+  const text = asked ?? `${projectUrl}/functions/v1/${prefix}stripe-webhook`;
   if (!URL.canParse(text)) throw new SetupError(`${text} is no address.`);
   const { protocol, hostname } = new URL(text);
   const isHere = ["localhost", "[::1]", "0.0.0.0"].includes(hostname) ||
