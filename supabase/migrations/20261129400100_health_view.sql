@@ -13,7 +13,7 @@ $$;
 comment on function billing.check_database() is 'Whether anything can be written at all.';
 
 insert into billing.health_thresholds (check_name, check_function, unit, warn, fail, hint) values
-  ('database_read_only', 'check_database', '1: yes', null, 1, 'Is the disk full? Dashboard, Database, Disk.'),
+  ('database_read_only', 'check_database', 'flag', null, 1, 'Is the disk full? Dashboard, Database, Disk.'),
   ('inbox_lag', 'check_inbox', 'seconds', 300, 1800,
     'The oldest event of Stripe that waits. Is events-drain called (cron:tollgate-drain-events), and is Stripe there?'),
   ('events_pending', 'check_inbox', 'events', 200, 1000, 'Events that wait, counted up to 1000.'),

@@ -26,11 +26,17 @@ const EXAMPLES: Record<string, string> = {
 export async function plantExamples(
   transaction: postgres.TransactionSql,
 ): Promise<Record<string, string>> {
+  // What an example inserts must not meet the numbers of the rows below.
+  await transaction.unsafe(`
+    select setval(s.name, greatest(100, nextval(s.name)))
+    from unnest(array['billing.usage_outbox', 'billing.grants', 'public.notifications']) t (name)
+    cross join lateral (select pg_get_serial_sequence(t.name, 'id')::regclass as name) s`);
   await transaction.unsafe(`
     insert into auth.users (id, email) values ('${ADA}', 'ada-of-docs@example.com'), ('${BOB}', 'bob-of-docs@example.com');
     insert into public.customers (user_id, stripe_customer_id) values ('${ADA}', 'cus_docs');
     insert into billing.stripe_events (id, type, stripe_created_at, status, next_attempt_at)
     values ('evt_docs', 'invoice.paid', now(), 'parked', null);
+    delete from billing.grants where id = 42;
     insert into billing.grants (id, user_id, plan_id, reason) overriding system value values (42, '${ADA}', 'pro', 'docs');
     delete from vault.secrets where name in ('project_url', 'secret_key');
     ${usage()} ${market()}
