@@ -48,10 +48,10 @@ Deno.test("a wrong type, and a migration that fails on an empty database, are fo
 
 Deno.test("advice of the advisors about a migration is found before anything is written", async () => {
   const bad = `${world.root}/supabase/migrations/20991231000000_bad.sql`;
-  await Deno.writeTextFile(bad, "create table public.open_to_all (id bigint primary key);\n");
+  await Deno.writeTextFile(bad, LOOSE);
   const { output, error } = await world.run();
   await Deno.remove(bad);
-  assert.match(output, /✗ proof +The advisors are not content:\n[^]*rls_disabled_in_public/);
+  assert.match(output, /✗ proof +The advisors are not content:\n[^]*function_search_path_mutable/);
   assert.ok(error);
   await assertUntouched();
 });
@@ -265,6 +265,8 @@ Deno.test("what the command line does not understand is refused with its usage",
   assert.match(outcomes[0]?.stderr ?? "", /npm run deploy -- \[--dry-run/);
 });
 
+/** A function whose search path is whoever calls it's. */
+const LOOSE = "create function public.loose() returns integer language sql as 'select 1';\n";
 /** A fault that repeats what it was sent. */
 const ECHO = JSON.stringify({ message: `cannot store ${SECRETS.STRIPE_SECRET_KEY}` });
 
