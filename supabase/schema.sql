@@ -5494,6 +5494,43 @@ comment on table "billing"."deletions" is 'Who asked to be deleted and how far i
 
 grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."deletions" to "postgres";
 
+-- billing/tables/deployments
+
+create table "billing"."deployments" (
+  "id"          bigint                   generated always as identity not null,
+  "deployed_at" timestamp with time zone not null default now(),
+  "version"     text                     not null,
+  "commit"      text,
+  "fingerprint" text                     not null,
+  "functions"   jsonb                    not null,
+  constraint "deployments_commit_check" check ((commit <> ''::text)),
+  constraint "deployments_fingerprint_check" check ((fingerprint ~ '^[0-9a-f]{64}$'::text)),
+  constraint "deployments_functions_check" check ((jsonb_typeof(functions) = 'object'::text)),
+  constraint "deployments_pkey" primary key (id),
+  constraint "deployments_version_check" check ((version <> ''::text))
+);
+
+alter table "billing"."deployments"
+  enable row level security;
+
+create policy "Nobody reads the deployments" on "billing"."deployments"
+  for all
+  to "anon", "authenticated"
+  using (false)
+  with check (false);
+
+comment on column "billing"."deployments"."commit" is 'Git''s short name of the commit; with + when not all of it was committed.';
+
+comment on column "billing"."deployments"."fingerprint" is 'SHA-256 over every uploaded file and setting of the functions.';
+
+comment on column "billing"."deployments"."functions" is 'The version the project gave to each function, by its name.';
+
+comment on column "billing"."deployments"."version" is 'Of package.json.';
+
+comment on table "billing"."deployments" is 'One row for every time the Edge Functions were deployed by `npm run deploy`; the newest is what runs, unless somebody deployed by hand.';
+
+grant delete, insert, maintain, references, select, trigger, truncate, update on table "billing"."deployments" to "postgres";
+
 -- billing/tables/dispute_statuses
 
 create table "billing"."dispute_statuses" (
