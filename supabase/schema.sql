@@ -2833,6 +2833,27 @@ revoke all on function "billing"."lock_person"(uuid) from public;
 
 grant execute on function "billing"."lock_person"(uuid) to "postgres";
 
+-- billing/functions/lower_overage_caps
+
+create or replace function billing.lower_overage_caps()
+  returns trigger
+  language plpgsql
+  set search_path to ''
+  AS $function$
+begin
+  update billing.overage_accounts a
+  set cap_minor = billing.overage_cap_maximum(a.currency), updated_at = now()
+  where a.cap_minor > billing.overage_cap_maximum(a.currency);
+  return null;
+end;
+$function$;
+
+comment on function "billing"."lower_overage_caps"() is 'A lower maximum counts at once, also for caps that were chosen before. A higher one raises nobody''s.';
+
+revoke all on function "billing"."lower_overage_caps"() from public;
+
+grant execute on function "billing"."lower_overage_caps"() to "postgres";
+
 -- billing/functions/messages_written
 
 create or replace function billing.messages_written()
@@ -3285,6 +3306,26 @@ revoke all on function "billing"."notify_spending"(uuid, timestamp with time zon
 
 grant execute on function "billing"."notify_spending"(uuid, timestamp with time zone, integer, numeric, bigint, text) to "postgres";
 
+-- billing/functions/overage_cap_maximum
+
+create or replace function billing.overage_cap_maximum (
+  p_currency text
+)
+  returns bigint
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select coalesce(v.value ->> p_currency, v.value ->> 'default')::bigint
+  from (select billing.setting('overage_cap_maximum') as value) v;
+$function$;
+
+comment on function "billing"."overage_cap_maximum"(text) is 'The highest spending cap that may be chosen in a currency, in its minor units.';
+
+revoke all on function "billing"."overage_cap_maximum"(text) from public;
+
+grant execute on function "billing"."overage_cap_maximum"(text) to "postgres";
+
 -- billing/functions/overage_metrics
 
 create or replace function billing.overage_metrics (
@@ -3384,6 +3425,11 @@ create or replace function billing.overage_terms (
           select from public.overage_prices o where o.plan_id = s.plan_id and o.is_active
         ) then 'plan_without_overage'
         when not s.billable then 'subscription_not_active'
+        -- Nobody gets new credit while the bill of an earlier subscription is open. Who has it already keeps it.
+        when billing.owes_earlier_invoice(u.id, s.subscription_id) and not exists (
+          select from billing.overage_accounts a
+          where a.user_id = u.id and a.enabled and a.subscription_id = s.subscription_id
+        ) then 'unpaid_invoice'
       end as reason,
       s.subscription_id, s.plan_id,
       coalesce(
@@ -3396,11 +3442,36 @@ create or replace function billing.overage_terms (
   ) t;
 $function$;
 
-comment on function "billing"."overage_terms"(uuid) is 'Whether a user may go beyond the allowance for money, else why not (no_subscription, plan_without_overage, subscription_not_active), and of which subscription.';
+comment on function "billing"."overage_terms"(uuid) is 'Whether a user may go beyond the allowance for money, else why not (no_subscription, plan_without_overage, subscription_not_active, unpaid_invoice), and of which subscription.';
 
 revoke all on function "billing"."overage_terms"(uuid) from public;
 
 grant execute on function "billing"."overage_terms"(uuid) to "postgres";
+
+-- billing/functions/owes_earlier_invoice
+
+create or replace function billing.owes_earlier_invoice (
+  p_user_id         uuid,
+  p_subscription_id text
+)
+  returns boolean
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select exists (
+    select from public.invoices i
+    join public.subscriptions s on s.id = i.subscription_id
+    where i.user_id = p_user_id and i.subscription_id <> p_subscription_id
+      and i.status in ('open', 'uncollectible') and i.amount_paid_minor < i.amount_due_minor
+  );
+$function$;
+
+comment on function "billing"."owes_earlier_invoice"(uuid, text) is 'Whether an invoice of another subscription to a plan than this one was never paid. Licences are another matter.';
+
+revoke all on function "billing"."owes_earlier_invoice"(uuid, text) from public;
+
+grant execute on function "billing"."owes_earlier_invoice"(uuid, text) to "postgres";
 
 -- billing/functions/park_notifications
 
@@ -7468,6 +7539,10 @@ create table "billing"."settings" (
     (((key <> 'grace_days'::text) OR ((jsonb_typeof(value) = 'number'::text) AND ((((value #>> '{}'::text[]))::numeric >= (0)::numeric) AND (((value #>> '{}'::text[]))::numeric <=
     (90)::numeric))))),
   constraint "settings_key_check" check ((key ~ '^[a-z][a-z0-9_]*$'::text)),
+  constraint "settings_overage_cap_maximum_is_amounts"
+    check
+    (((key <> 'overage_cap_maximum'::text) OR ((jsonb_typeof(value) = 'object'::text) AND (value ? 'default'::text) AND (NOT jsonb_path_exists(value,
+    '$.*?(((@.type() != "number" || @ < 1) || @ > 10000000) || @ != @.floor())'::jsonpath))))),
   constraint "settings_pkey" primary key (key),
   constraint "settings_platform_fee_is_bps"
     check
@@ -7484,6 +7559,12 @@ create trigger settings_after_change_audit
   after insert or delete or update of value on billing.settings
   for each row
   execute function billing.audit('operator.setting', '', 'key', 'value', '');
+
+create trigger settings_after_update_lower_overage_caps
+  after update of value on billing.settings
+  for each row
+  when ((new.key = 'overage_cap_maximum'::text))
+  execute function billing.lower_overage_caps();
 
 create trigger settings_after_update_refresh
   after update on billing.settings
@@ -10263,6 +10344,7 @@ create or replace function public.my_overage()
     'enabled', coalesce(a.enabled and a.subscription_id = t.subscription_id, false),
     'attached', exists (select from billing.metered_items i where i.subscription_id = t.subscription_id),
     'cap_minor', a.cap_minor,
+    'maximum_cap_minor', billing.overage_cap_maximum(coalesce(a.currency, t.currency)),
     'currency', coalesce(a.currency, t.currency),
     'period_start', p.p_start,
     'period_end', p.p_end,
@@ -10289,7 +10371,7 @@ create or replace function public.my_overage()
   left join lateral (select coalesce(billing.overage_spent(u.id, p.p_start), 0) as spent) s on true;
 $function$;
 
-comment on function "public"."my_overage"() is 'The caller''s usage beyond the allowance: {available, reason, enabled, attached (Stripe has the metered items), cap_minor, currency, period_start, period_end, spent_minor (rounded up), projected_minor (straight on to the end of the period, within the cap), metrics: [{metric, name, quantity, unit_amount_minor, amount_minor}], credits: {balance_minor, currency, next_expiry} or null}. Times are null before the metered items are there.';
+comment on function "public"."my_overage"() is 'The caller''s usage beyond the allowance: {available, reason, enabled, attached (Stripe has the metered items), cap_minor, maximum_cap_minor, currency, period_start, period_end, spent_minor (rounded up), projected_minor (straight on to the end of the period, within the cap), metrics: [{metric, name, quantity, unit_amount_minor, amount_minor}], credits: {balance_minor, currency, next_expiry} or null}. Times are null before the metered items are there.';
 
 revoke all on function "public"."my_overage"() from public;
 
@@ -11564,6 +11646,7 @@ create or replace function public.set_overage (
 declare
   v_user_id constant uuid := auth.uid();
   v_terms record;
+  v_maximum bigint;
 begin
   perform billing.require(v_user_id is not null, 'nobody is signed in');
   perform billing.require(p_enabled is not null, 'p_enabled is missing');
@@ -11571,18 +11654,24 @@ begin
     update billing.overage_accounts a set enabled = false, updated_at = now() where a.user_id = v_user_id;
     return public.my_overage();
   end if;
-  if p_cap_minor is null or p_cap_minor not between 1 and 10000000 then
-    perform billing.raise_http(
-      422, 'invalid_cap', 'The spending cap must be between 1 and 10000000, in the smallest unit of the currency.'
-    );
-  end if;
   -- A snapshot of this person waits, or has been.
   perform billing.lock_person(v_user_id);
   select * into strict v_terms from billing.overage_terms(v_user_id);
+  v_maximum := billing.overage_cap_maximum(v_terms.currency);
+  if p_cap_minor is null or p_cap_minor not between 1 and v_maximum then
+    perform billing.raise_http(
+      422, 'invalid_cap',
+      format('The spending cap must be between 1 and %s, in the smallest unit of the currency.', v_maximum),
+      jsonb_build_object('maximum_cap_minor', v_maximum)::text
+    );
+  end if;
   if not v_terms.available then
     perform billing.raise_http(
       403, 'overage_not_available', 'Paying beyond the allowance is not available.',
-      jsonb_build_object('reason', v_terms.reason)::text, 'It needs an active subscription to a plan that offers it.'
+      jsonb_build_object('reason', v_terms.reason)::text, case v_terms.reason
+        when 'unpaid_invoice' then 'An invoice of an earlier subscription is to be paid first.'
+        else 'It needs an active subscription to a plan that offers it.'
+      end
     );
   end if;
   insert into billing.overage_accounts as a (user_id, enabled, subscription_id, cap_minor, currency)

@@ -3,7 +3,7 @@ import PostalMime from "postal-mime";
 import { SMTPServer } from "smtp-server";
 import { z } from "zod";
 import { Hono } from "hono";
-import { refusal } from "../stripe/pages/guard.ts";
+import { refusal } from "../loopback.ts";
 import { inboxPage, messagePage } from "./pages.ts";
 
 /**

@@ -13,7 +13,7 @@ select is((pg_temp.refusal('select public.set_overage(true, 1000)') ->> 'status'
 select is(
   public.my_overage() - 'metrics',
   '{"available": false, "reason": "no_subscription", "enabled": false, "attached": false, "cap_minor": null,
-    "currency": "usd", "period_start": null, "period_end": null, "spent_minor": 0, "projected_minor": 0, "credits": null}',
+    "maximum_cap_minor": 10000000, "currency": "usd", "period_start": null, "period_end": null, "spent_minor": 0, "projected_minor": 0, "credits": null}',
   'and is told so'
 );
 reset role;
@@ -47,7 +47,7 @@ select is((pg_temp.refusal('select public.set_overage(true)') ->> 'status')::int
 select is(
   public.set_overage(true, 10) - 'metrics' - 'projected_minor',
   jsonb_build_object(
-    'available', true, 'reason', null, 'enabled', true, 'attached', true, 'cap_minor', 10, 'currency', 'usd',
+    'available', true, 'reason', null, 'enabled', true, 'attached', true, 'cap_minor', 10, 'maximum_cap_minor', 10000000, 'currency', 'usd',
     'period_start', pg_temp.month(), 'period_end', pg_temp.month(1), 'spent_minor', 0, 'credits', null
   ),
   'a cap of ten cents, in the period of the metered items'

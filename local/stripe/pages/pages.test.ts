@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { filled, readCard } from "./fields.ts";
 import { money, priceText } from "./format.ts";
-import { policy, refusal, webUrl } from "./guard.ts";
+import { refusal } from "../../loopback.ts";
+import { policy, webUrl } from "./guard.ts";
 import { Flashes, Once } from "./memory.ts";
 
 const post = (headers: Record<string, string>, url = "http://127.0.0.1:12111/c/pay/cs_1") =>

@@ -197,7 +197,7 @@ const EXPLANATIONS: Record<string, Explanation> = {
   },
   invalid_cap: {
     title: "This spending cap cannot be used",
-    advice: "Choose an amount above zero and not more than a hundred thousand.",
+    advice: "Choose an amount above zero, and a smaller one if this is above what can be chosen.",
   },
   invalid_range: {
     title: "This range cannot be shown",

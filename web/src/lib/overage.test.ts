@@ -16,6 +16,7 @@ const overage: Overage = {
   enabled: true,
   attached: true,
   capMinor: 10,
+  maximumCapMinor: 10_000_000,
   currency: "usd",
   periodStart: Date.UTC(2026, 10, 22),
   periodEnd: Date.UTC(2026, 11, 22),
@@ -107,11 +108,13 @@ Deno.test("how many a cap pays for is not one too few for a float", () => {
 });
 
 Deno.test("a cap begins at the plan's price for a month", () => {
-  equal(suggestedCap(price, 1, 100), 1500);
-  equal(suggestedCap(price, 3, 100), 4500);
-  equal(suggestedCap(yearly, 1, 100), 1300);
-  equal(suggestedCap(null, 1, 100), 2000);
-  equal(suggestedCap({ ...price, amountMinor: 0 }, 1, 100), 100);
+  equal(suggestedCap(price, 1, 100, 10_000_000), 1500);
+  equal(suggestedCap(price, 3, 100, 10_000_000), 4500);
+  equal(suggestedCap(yearly, 1, 100, 10_000_000), 1300);
+  equal(suggestedCap(null, 1, 100, 10_000_000), 2000);
+  equal(suggestedCap({ ...price, amountMinor: 0 }, 1, 100, 10_000_000), 100);
+  equal(suggestedCap(price, 3, 100, 4000), 4000);
+  equal(suggestedCap(null, 1, 100, 1500), 1500);
 });
 
 Deno.test("credit pays for usage and never for the plan", () => {

@@ -27,6 +27,8 @@ export interface Overage {
   /** Stripe has the metered items: what is used can be billed. */
   attached: boolean;
   capMinor: number | null;
+  /** The highest cap that may be chosen. */
+  maximumCapMinor: number;
   currency: string;
   periodStart: number | null;
   periodEnd: number | null;
@@ -50,9 +52,6 @@ export function metricOf(overage: Overage, metric: string): OverageMetric | null
   return overage.metrics.find((row) => row.metric === metric) ?? null;
 }
 
-/** The spending limit by what the server takes: one to ten million minor units. */
-export const MAX_CAP_MINOR = 10_000_000;
-
 /** Floats add up to a little less or more; the smallest price is far above this. */
 const TINY = 1e-6;
 
@@ -74,11 +73,16 @@ export function unitsWithin(capMinor: number, unitMinor: number): number {
 }
 
 /** What a cap begins with: the plan's price for a month, in whole units of the currency. */
-export function suggestedCap(price: Price | null, quantity: number, majorMinor: number): number {
-  if (!price) return 20 * majorMinor;
+export function suggestedCap(
+  price: Price | null,
+  quantity: number,
+  majorMinor: number,
+  maximumMinor: number,
+): number {
+  if (!price) return Math.min(maximumMinor, 20 * majorMinor);
   const monthly = costOf(price, Math.max(1, quantity)) / (price.interval === "year" ? 12 : 1);
   const whole = Math.ceil(monthly / majorMinor) * majorMinor;
-  return Math.min(MAX_CAP_MINOR, Math.max(majorMinor, whole));
+  return Math.min(maximumMinor, Math.max(majorMinor, whole));
 }
 
 export interface Bill {
@@ -124,6 +128,8 @@ const REASONS: Record<string, string> = {
   no_subscription: "Pay as you go comes with a paid plan.",
   plan_without_overage: "Your plan has no prices for use beyond its allowance.",
   subscription_not_active: "Pay as you go waits until your subscription is active and paid.",
+  unpaid_invoice:
+    "An invoice of an earlier subscription is still open. Pay it first, among your invoices.",
 };
 
 /** Why it is not available, in a sentence. */

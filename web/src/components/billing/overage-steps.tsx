@@ -11,7 +11,7 @@ import {
   moneyInput,
   parseMoney,
 } from "../../lib/money.ts";
-import { MAX_CAP_MINOR, type Overage, suggestedCap, unitsWithin } from "../../lib/overage.ts";
+import { type Overage, suggestedCap, unitsWithin } from "../../lib/overage.ts";
 import { nounOf } from "../../lib/plans.ts";
 import { ErrorNotice } from "../notice.tsx";
 import { OveragePrices } from "../overage-prices.tsx";
@@ -35,7 +35,12 @@ export function OverageSteps({ onAsk }: AskProps) {
     );
   }
   const major = minorUnitsPerMajor(overage.currency);
-  const suggested = suggestedCap(price, entitlements?.subscription?.quantity ?? 1, major);
+  const suggested = suggestedCap(
+    price,
+    entitlements?.subscription?.quantity ?? 1,
+    major,
+    overage.maximumCapMinor,
+  );
   return <CapForm overage={overage} suggested={suggested} onAsk={onAsk} />;
 }
 
@@ -52,7 +57,7 @@ function CapForm({ overage, suggested, onAsk }: CapFormProps) {
   const [text, setText] = useState(() => moneyInput(overage.capMinor ?? suggested, currency));
   const [isChecked, setChecked] = useState(false);
   const cap = parseMoney(text, currency);
-  const problem = problemOf(cap, currency);
+  const problem = problemOf(cap, overage);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     setChecked(true);
@@ -111,7 +116,7 @@ function periodText({ periodEnd }: Overage): string {
   return periodEnd === null ? "" : ` (this one ends on ${formatDate(periodEnd)})`;
 }
 
-function problemOf(cap: number | null, currency: string): string | null {
+function problemOf(cap: number | null, { currency, maximumCapMinor }: Overage): string | null {
   const major = minorUnitsPerMajor(currency);
   if (cap === null) {
     return `Enter an amount, such as ${moneyInput(20 * major, currency)}${
@@ -119,8 +124,8 @@ function problemOf(cap: number | null, currency: string): string | null {
     }.`;
   }
   if (cap < 1) return "The cap must be above zero.";
-  return cap > MAX_CAP_MINOR
-    ? `The cap can be ${formatMoney(MAX_CAP_MINOR, currency)} at most.`
+  return cap > maximumCapMinor
+    ? `The cap can be ${formatMoney(maximumCapMinor, currency)} at most.`
     : null;
 }
 
