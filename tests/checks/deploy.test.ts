@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { readProjectConfig } from "../../local/config.ts";
+import { exists } from "../../local/util.ts";
 import { SECRETS, startWorld, type World, writeSecrets } from "../support/deploy.ts";
 import { type Project, REF } from "../support/management_shapes.ts";
 import { mustRun, ROOT } from "../support/run.ts";
@@ -73,7 +74,10 @@ Deno.test("a second run changes nothing", async () => {
   const before = await everything();
   const { output, error } = await world.run();
   assert.equal(error, null, output);
-  for (const step of STEPS) assert.match(output, new RegExp(`^– ${step} +skipped: `, "m"));
+  // Health is asked every time.
+  for (const step of STEPS.filter((name) => name !== "health")) {
+    assert.match(output, new RegExp(`^– ${step} +skipped: `, "m"));
+  }
   assert.deepEqual(world.api.writes(), []);
   assert.deepEqual(await everything(), before);
 });
@@ -170,6 +174,30 @@ Deno.test("a preview branch gets a deployment of its own, found by its name, and
     select name, decrypted_secret as value from vault.decrypted_secrets order by name`;
   assert.deepEqual(rows.map(({ value }) => value), [world.api.url, branch.secretKey]);
   assert.deepEqual(await everything(), before);
+});
+
+Deno.test("at the end the function health is asked, and what it finds wrong is told", async () => {
+  const functions = `${world.root}/supabase/functions`;
+  if (!(await exists(`${functions}/health/index.ts`))) {
+    await Deno.mkdir(`${functions}/health`);
+    await Deno.writeTextFile(`${functions}/health/index.ts`, "export default {};\n");
+    await Deno.writeTextFile(
+      `${world.root}/supabase/config.toml`,
+      '\n[functions.health]\nverify_jwt = false\nimport_map = "./functions/deno.json"\n',
+      { append: true },
+    );
+  }
+  const { output, error } = await world.run();
+  assert.equal(error, null, output);
+  assert.match(output, /✓ health +done: health says ok/);
+  const vault = { check_name: "vault_secrets", status: "fail", hint: "Store them." };
+  world.api.project.health = { status: 503, body: { status: "fail", checks: [vault] } };
+  const failing = await world.run();
+  assert.match(
+    failing.output,
+    /✗ health +It is deployed, but health says fail\n +fail vault_secrets: Store them\./,
+  );
+  assert.match(failing.error ?? "", /Stopped at health\. Done: .*jobs, advisors\./);
 });
 
 Deno.test("the door of npm knows the command", async () => {
