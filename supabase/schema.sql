@@ -1148,6 +1148,24 @@ revoke all on function "billing"."check_gate_table"(regclass) from public;
 
 grant execute on function "billing"."check_gate_table"(regclass) to "postgres";
 
+-- billing/functions/check_gates
+
+create or replace function billing.check_gates()
+  returns SETOF billing.health_finding
+  language sql
+  stable
+  set search_path to ''
+  AS $function$
+  select 'quota_gates', count(*), min(q.attached_at), string_agg(q."table" || ': ' || q.status, ', ' order by q."table")
+  from billing.attached_quotas q where q.status <> 'attached';
+$function$;
+
+comment on function "billing"."check_gates"() is 'Tables that were attached to a quota and whose rows are not, or not safely, counted.';
+
+revoke all on function "billing"."check_gates"() from public;
+
+grant execute on function "billing"."check_gates"() to "postgres";
+
 -- billing/functions/check_hold
 
 create or replace function billing.check_hold()

@@ -79,6 +79,7 @@ insert into told (name, section, left_out) values
   ('public.sellers', 'sellers', null),
   ('public.subscriptions', 'subscriptions', null),
   ('billing.drifts', null, 'what our copy said wrongly for a while; the right thing is in its own section'),
+  ('billing.held_usage', null, 'a part of overage_usage, while a backup is taken up'),
   ('billing.plan_changes', null, 'when a worker of ours was at work'),
   ('billing.reconcile_queue', null, 'when a worker of ours will be at work'),
   ('billing.sync_state', null, 'when a worker of ours was at work');
@@ -121,6 +122,7 @@ insert into fates values
   ('billing.deletions', 'stripe_customer_id', 'stays: it keeps late events without contents'),
   ('billing.deletions', 'stripe_account_id', 'stays, likewise'),
   ('billing.drifts', 'stripe_customer_id', 'removed by erase_person()'),
+  ('billing.held_usage', 'stripe_customer_id', 'stays with the ledger, until the backup is taken up'),
   ('billing.overage_usage', 'stripe_customer_id', 'stays: the ledger belongs to the customer, who is gone at Stripe'),
   ('billing.reconcile_queue', 'stripe_customer_id', 'removed by erase_person()'),
   ('billing.stripe_events', 'stripe_customer_id', 'stays; the contents are removed by forget_in_inbox()'),
@@ -133,6 +135,7 @@ insert into fates values
   ('public.invoices', 'hosted_invoice_url', 'emptied by erase_person()'),
   ('public.invoices', 'invoice_pdf', 'emptied by erase_person()'),
   ('public.purchases', 'stripe_customer_id', 'stays with the purchase'),
+  ('public.purchases', 'open_invoice_url', 'emptied by forget_links()'),
   ('public.purchases', 'receipt_url', 'emptied by forget_links()'),
   ('public.sellers', 'display_name', 'replaced by stay_left()'),
   ('public.sellers', 'stripe_account_id', 'stays: Stripe pays out what was earned'),
