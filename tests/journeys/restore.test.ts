@@ -13,7 +13,7 @@ import {
   publish,
 } from "../support/marketplace.ts";
 import { mustRun, ROOT, run } from "../support/run.ts";
-import { quiet, sandbox } from "../support/sandbox.ts";
+import { operator, quiet, sandbox } from "../support/sandbox.ts";
 import { eventually, type Person, request, signUp, stripe } from "../support/stack.ts";
 import { entitlements, refused as refusedChange } from "../support/subscription.ts";
 import {
@@ -327,4 +327,7 @@ Deno.test("a customer or a sale is bound to nobody who is not theirs", async () 
     body: { since: new Date().toISOString() },
   });
   assert.equal(asUser.status, 401);
+  for (const since of ["8799-02-13T23:24:00Z", "1969-12-31T23:59:59Z", "yesterday"]) {
+    assert.equal((await operator("restored", { since })).status, 400, since);
+  }
 });

@@ -2,8 +2,11 @@ import { z } from "zod";
 import { adoptSince } from "../_shared/billing/restored.ts";
 import { secretFunction } from "../_shared/http.ts";
 
+/** Stripe takes no time before 1970, nor one that its clock does not know. */
+const isPast = (at: string) => Date.parse(at) >= 0 && Date.parse(at) <= Date.now();
+
 const body = z.strictObject({
-  since: z.iso.datetime({ offset: true }),
+  since: z.iso.datetime({ offset: true }).refine(isPast, "must be in the past"),
   after: z.string().regex(/^(customers|sessions):\w*$/, "must be a next of this function")
     .optional(),
 });
