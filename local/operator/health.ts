@@ -4,7 +4,13 @@
  */
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { OperatorError, operatorProject, runCommand } from "./project.ts";
+import {
+  askFunction,
+  OperatorError,
+  operatorProject,
+  type Project,
+  runCommand,
+} from "./project.ts";
 
 const check = z.object({
   check_name: z.string(),
@@ -23,7 +29,7 @@ const SIGNS = { ok: "✓", warn: "!", fail: "✗" } as const;
 await runCommand(async () => {
   const { values } = parseArgs({ args: Deno.args, options: { all: { type: "boolean" } } });
   const project = await operatorProject();
-  const { status, checks } = await read(project.url, project.secretKey);
+  const { status, checks } = await read(project);
   const shown = values.all ? checks : checks.filter((one) => one.status !== "ok");
   for (const line of shown.flatMap(lines)) console.log(line);
   const count = (of: Check["status"]) => checks.filter((one) => one.status === of).length;
@@ -35,15 +41,11 @@ await runCommand(async () => {
   return status === "fail" ? 2 : 0;
 });
 
-async function read(url: string, secretKey: string): Promise<z.infer<typeof answer>> {
-  const response = await fetch(`${url}/functions/v1/health`, { headers: { apikey: secretKey } })
-    .catch(() => {
-      throw new OperatorError(`${url} cannot be reached.`);
-    });
-  const text = await response.text();
+async function read(project: Project): Promise<z.infer<typeof answer>> {
+  const { status, text } = await askFunction(project, "health");
   const body = answer.safeParse(parsed(text));
   if (body.success) return body.data;
-  throw new OperatorError(`health answered ${response.status}: ${text.slice(0, 300)}`);
+  throw new OperatorError(`health answered ${status}: ${text.slice(0, 300)}`);
 }
 
 function parsed(text: string): unknown {

@@ -56,7 +56,6 @@ function isDryRun(): boolean {
   const { values } = parseArgs({
     args: Deno.args,
     options: { "dry-run": { type: "boolean" }, apply: { type: "boolean" } },
-    strict: false,
   });
   const dryRun = values["dry-run"] === true;
   if (dryRun === (values["apply"] === true)) {

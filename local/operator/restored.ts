@@ -36,7 +36,7 @@ const takenOver = z.array(z.object({
 }));
 
 /** What is all right; the rest is for the operator. */
-const FINE = ["linked", "known", "recreated", "expired", "equal", "under_way"];
+const FINE = ["linked", "known", "foreign", "recreated", "expired", "equal", "under_way"];
 const RECONCILE_ROUNDS = 500;
 const FIRST_SELLER = "00000000-0000-0000-0000-000000000000";
 
@@ -59,11 +59,14 @@ await runCommand(async () => {
 
 function sinceWhen(): string {
   const { values } = parseArgs({ args: Deno.args, options: { since: { type: "string" } } });
-  const time = new Date(values.since ?? "");
-  if (Number.isNaN(time.getTime())) {
-    throw new OperatorError("Say --since=<time of the backup>, e.g. --since=2026-11-20T03:00:00Z.");
+  // Before anything is touched. Without a zone it would be read in this machine's.
+  const since = z.iso.datetime({ offset: true }).safeParse(values.since);
+  if (!since.success || new Date(since.data) > new Date()) {
+    throw new OperatorError(
+      "Say --since=<time of the backup>, in the past and with its zone, e.g. --since=2026-11-20T03:00:00Z.",
+    );
   }
-  return time.toISOString();
+  return new Date(since.data).toISOString();
 }
 
 function add(sum: Record<string, number>, more: Record<string, number>): void {
@@ -111,13 +114,19 @@ async function refresh(project: Project): Promise<number> {
     after = page.next;
   } while (after !== null);
   console.log(`Snapshots: ${customers} customers, ${differences} differences repaired`);
-  for (let round = 0; round < RECONCILE_ROUNDS; round++) {
-    const answer = reconciled.parse(await callFunction(project, "reconcile", {}));
-    if (answer.finished) break;
-    await new Promise((resolve) => setTimeout(resolve, answer.busy ? 5_000 : 500));
-  }
+  failed += await reconcile(project);
   await callFunction(project, "marketplace-sync", {});
   return failed;
+}
+
+/** Answers how many customers could not be read. */
+async function reconcile(project: Project): Promise<number> {
+  for (let round = 0; round < RECONCILE_ROUNDS; round++) {
+    const answer = reconciled.parse(await callFunction(project, "reconcile", {}));
+    if (answer.finished) return answer.failed ?? 0;
+    await new Promise((resolve) => setTimeout(resolve, answer.busy ? 5_000 : 500));
+  }
+  throw new OperatorError("reconcile did not come to its end. Run the same command again.");
 }
 
 async function checkUsage(project: Project): Promise<number> {

@@ -2,6 +2,7 @@
  * `npm run usage:check`: compares what was used beyond allowances with what was reported and with what Stripe counted, for every
  * customer, metric and billing period, and prints what is not equal. Exit code 0: no drift; 2: there is some.
  */
+import { parseArgs } from "node:util";
 import { z } from "zod";
 import { callFunction, operatorProject, runCommand } from "./project.ts";
 
@@ -25,6 +26,7 @@ const page = z.object({
 type Difference = z.infer<typeof page>["differences"][number];
 
 await runCommand(async () => {
+  parseArgs({ args: Deno.args });
   const project = await operatorProject();
   console.log(`Checking the usage of every customer of ${project.url}`);
   const differences: Difference[] = [];

@@ -66,10 +66,13 @@ export type CatalogueRows = z.infer<typeof catalogueRows>;
 
 /** Asks a project for its catalogue, with its secret key. Throws `SetupError` with the project's own words. */
 export async function readRows(
-  project: { url: string; secretKey: string },
+  project: { url: string; secretKey: string; schema?: string },
 ): Promise<CatalogueRows> {
   const client = createClient(project.url, project.secretKey, {
     auth: { persistSession: false, autoRefreshToken: false },
+    db: { schema: project.schema ?? "public" },
+    // The secret key would go along to wherever it leads.
+    global: { fetch: (input, init) => fetch(input, { ...init, redirect: "error" }) },
   });
   const { data, error } = await client.rpc("stripe_catalogue");
   if (error) throw new SetupError(`${project.url} did not answer its catalogue: ${error.message}`);

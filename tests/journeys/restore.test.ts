@@ -327,6 +327,15 @@ Deno.test("a customer or a sale is bound to nobody who is not theirs", async () 
     body: { since: new Date().toISOString() },
   });
   assert.equal(asUser.status, 401);
+  await stripe().customers.create({ metadata: { user_id: "4711" } });
+  const { body } = await operator("restored", {
+    since: new Date(Date.now() - 60_000).toISOString(),
+  });
+  const { customers } = body as { customers: Record<string, number> };
+  assert.ok(
+    customers["foreign"] === 1 && customers["failed"] === undefined,
+    "somebody else's customer",
+  );
   for (const since of ["8799-02-13T23:24:00Z", "1969-12-31T23:59:59Z", "yesterday"]) {
     assert.equal((await operator("restored", { since })).status, 400, since);
   }

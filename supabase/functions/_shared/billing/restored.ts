@@ -1,4 +1,5 @@
 import * as db from "../db.ts";
+import { uuidOf } from "../domain/events.ts";
 import { type LostSale, lostSale } from "../domain/purchase.ts";
 import { AppError } from "../domain/errors.ts";
 import { log } from "../log.ts";
@@ -10,7 +11,7 @@ const BUDGET_MS = 40_000;
 const AT_A_TIME = 100;
 
 export interface Adopted {
-  /** How many customers were `linked`, are `known`, have `no_user` or an `other_customer`. */
+  /** How many customers were `linked`, are `known` or `foreign`, have `no_user` or an `other_customer`, or `failed`. */
   customers: Record<string, number>;
   /** How many sales were `recreated`, are `known`, `lost`, `expired` or `failed`. */
   purchases: Record<string, number>;
@@ -54,11 +55,23 @@ async function customersPage(
   for (const { id, metadata } of data) {
     const user = metadata["user_id"];
     if (user === undefined) continue;
-    const outcome = await db.adoptCustomer(admin, user, id);
-    count(customers, outcome);
-    if (outcome !== "known") log("warn", "customer_adopted", { customer: id, outcome });
+    count(customers, await adoptCustomer(admin, user, id));
   }
   return has_more ? `customers:${data.at(-1)?.id}` : null;
+}
+
+/** Others may write a `user_id` of their own into what they make in the same account: it leads to nobody here. */
+async function adoptCustomer(admin: db.Client, user: string, customer: string): Promise<string> {
+  if (uuidOf(user) === null) return "foreign";
+  try {
+    const outcome = await db.adoptCustomer(admin, user, customer);
+    if (outcome !== "known") log("warn", "customer_adopted", { customer, outcome });
+    return outcome;
+  } catch (error) {
+    const code = error instanceof AppError ? error.code : "internal_error";
+    log("error", "customer_not_adopted", { customer, code });
+    return "failed";
+  }
 }
 
 async function sessionsPage(

@@ -207,7 +207,8 @@ function purchaseIdIn(metadata: unknown): string | null {
   return isRecord(metadata) ? uuidOf(metadata["purchase_id"]) : null;
 }
 
-function uuidOf(value: unknown): string | null {
+/** An id of ours, or null: what others wrote into metadata may be anything. */
+export function uuidOf(value: unknown): string | null {
   const isUuid = typeof value === "string" &&
     /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value);
   return isUuid ? value : null;
