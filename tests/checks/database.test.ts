@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type postgres from "postgres";
 import { mustRun, npmBin, ROOT } from "../support/run.ts";
 import { sql, stack } from "../support/stack.ts";
 
@@ -19,6 +20,39 @@ async function supabase(...args: string[]): Promise<string> {
     });
   } finally {
     rmSync(home, { recursive: true, force: true });
+  }
+}
+
+/** Ends a transaction whose work is not to stay. */
+class Undo extends Error {
+  constructor(readonly found: boolean) {
+    super("undo");
+  }
+}
+
+/** Runs the query if its plan names the index. A scan counts also in a transaction that is undone. */
+async function scans(db: postgres.ISql, index: string, query: string): Promise<boolean> {
+  const plan = await db.unsafe(`explain ${query}`);
+  if (!new RegExp(`\\b${index}\\b`).test(JSON.stringify(plan))) return false;
+  await db.unsafe(query);
+  return true;
+}
+
+async function dropRivals(db: postgres.ISql, index: string): Promise<void> {
+  const rivals = await db<{ name: string; table: string; constraint: string | null }[]>`
+    select r.indexrelid::regclass::text as name, r.indrelid::regclass::text as table,
+      quote_ident(c.conname) as constraint
+    from pg_index i join pg_class n on n.oid = i.indexrelid
+    join pg_index r on r.indrelid = i.indrelid and r.indexrelid <> i.indexrelid
+    left join pg_constraint c on c.conindid = r.indexrelid and c.conrelid = r.indrelid
+    where n.relname = ${index}
+      and not exists (select from pg_inherits h where h.inhrelid = r.indexrelid)`;
+  for (const { name, table, constraint } of rivals) {
+    await db.unsafe(
+      constraint === null
+        ? `drop index ${name}`
+        : `alter table ${table} drop constraint ${constraint} cascade`,
+    );
   }
 }
 
@@ -46,9 +80,17 @@ async function scanEveryIndex(): Promise<void> {
         : `select 1 from ${table} where ${column} is not null and (${
           predicate ?? "true"
         }) order by ${column}`;
-      const plan = await db.unsafe(`explain ${query}`);
-      assert.match(JSON.stringify(plan), new RegExp(name), `${name} does not serve: ${query}`);
-      await db.unsafe(query);
+      if (await scans(db, name, query)) continue;
+      // Of two that could serve, statistics choose. So it is asked again without the others, which come back at once.
+      const served = await db.begin(async (transaction) => {
+        await dropRivals(transaction, name);
+        const found = await scans(transaction, name, query);
+        throw new Undo(found);
+      }).catch((error: unknown) => {
+        if (error instanceof Undo) return error.found;
+        throw error;
+      });
+      assert.ok(served, `${name} does not serve: ${query}`);
     }
     await db`select pg_stat_force_next_flush()`;
   } finally {
