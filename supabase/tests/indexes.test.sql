@@ -45,7 +45,7 @@ begin
     from pg_index i
     join pg_class t on t.oid = i.indrelid and t.relkind = 'r'
     join pg_index r on r.indrelid = i.indrelid and r.indexrelid <> i.indexrelid
-    left join pg_constraint c on c.conindid = r.indexrelid and c.conrelid = r.indrelid
+    left join pg_constraint c on c.conindid = r.indexrelid and c.contype in ('p', 'u', 'x')
     where i.indexrelid::regclass::text ~ format('(^|\.)%s$', p_index)
   loop
     if v_rival.conname is null then

@@ -44,7 +44,7 @@ async function dropRivals(db: postgres.ISql, index: string): Promise<void> {
       quote_ident(c.conname) as constraint
     from pg_index i join pg_class n on n.oid = i.indexrelid
     join pg_index r on r.indrelid = i.indrelid and r.indexrelid <> i.indexrelid
-    left join pg_constraint c on c.conindid = r.indexrelid and c.conrelid = r.indrelid
+    left join pg_constraint c on c.conindid = r.indexrelid and c.contype in ('p', 'u', 'x')
     where n.relname = ${index}
       and not exists (select from pg_inherits h where h.inhrelid = r.indexrelid)`;
   for (const { name, table, constraint } of rivals) {
