@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { parse } from "smol-toml";
 import { listFiles } from "./files.ts";
+import { planRemoval } from "./remove.ts";
 import { rewriteSql, rewriteTypeScript } from "./rewrite.ts";
-import { versionsAfter } from "./target.ts";
+import { openTarget, versionsAfter } from "./target.ts";
 import { adopt, picture, put, withForeignProject } from "./testing.ts";
 
 const CHECKOUT = "supabase/functions/checkout/index.ts";
@@ -187,6 +188,31 @@ for (const [what, path, content, expected] of CLASHES) {
   });
 }
 
+Deno.test("names in the manifest that the command would not take are refused, and nothing is done", async () => {
+  await withForeignProject(async (root) => {
+    await adopt(root);
+    const path = "supabase/tollgate.json";
+    const manifest = JSON.parse(await Deno.readTextFile(`${root}/${path}`));
+    const wrong = [
+      ...["public", "auth", "storage", "pg_catalog", "information_schema", "billing", ""],
+      ...["x cascade; drop schema auth", "x\n", "X", "a".repeat(41)],
+    ].map((schema) => ({ schema }));
+    for (const names of [...wrong, { prefix: "../" }, { prefix: "x" }]) {
+      await put(root, path, JSON.stringify({ ...manifest, ...names }));
+      const target = await openTarget(root);
+      const refused =
+        /tollgate\.json of the project cannot be read: (.|\n)*is no (name|prefix) that/;
+      const [options, what] = [{ dropData: true, now: new Date() }, JSON.stringify(names)];
+      await assert.rejects(planRemoval(target, options), refused, what);
+    }
+    const before = await picture(root);
+    const { code, text } = await adopt(root, "--remove", "--drop-data");
+    assert.equal(code, 1, text);
+    assert.doesNotMatch(text, /\n +at /);
+    assert.deepEqual(await picture(root), before);
+  });
+});
+
 Deno.test("a prefix gives our functions other names, everywhere", async () => {
   await withForeignProject(async (root) => {
     await put(root, CHECKOUT, "// its own\n");
@@ -214,6 +240,7 @@ Deno.test("what is no project, and what is no name, is refused in a sentence", a
         [`${root}/nowhere`],
         ["/tmp"],
         [root, "--schema=public"],
+        [root, "--schema=pg_tollgate"],
         [root, "--schema=Billing;drop"],
         [root, "--prefix=no"],
         [root, "--drop-data"],

@@ -9,7 +9,7 @@ import {
   readManifest,
 } from "./manifest.ts";
 import { type Ours, readOurs } from "./ours.ts";
-import type { Naming } from "./rewrite.ts";
+import { isPrefix, isSchemaName, type Naming } from "./rewrite.ts";
 import { findClashes, type Target, versionsAfter } from "./target.ts";
 
 export interface Wishes {
@@ -39,7 +39,6 @@ interface Desired {
 }
 
 const DEFAULTS: Naming = { schema: "tollgate", prefix: "" };
-const RESERVED = ["public", "auth", "storage", "extensions", "billing", "billing_months", "vault"];
 
 /** What would be done to the project; refuses, naming everything that is in the way, before anything is done. */
 export async function planAdoption(target: Target, wishes: Wishes): Promise<Adoption> {
@@ -85,13 +84,13 @@ function namingOf({ schema, prefix }: Wishes, manifest: Manifest | null): Naming
         "--remove it first to give it others.",
     );
   }
-  if (!/^[a-z][a-z0-9_]{0,39}$/.test(naming.schema) || RESERVED.includes(naming.schema)) {
+  if (!isSchemaName(naming.schema)) {
     throw new OperatorError(
       `--schema ${naming.schema}: a name of its own, in small letters, digits and underscores. ` +
-        "What is in public is the application's.",
+        "What is in public is the application's, and Supabase and Postgres have theirs.",
     );
   }
-  if (!/^([a-z][a-z0-9-]{0,30}-)?$/.test(naming.prefix)) {
+  if (!isPrefix(naming.prefix)) {
     throw new OperatorError(
       `--prefix ${naming.prefix}: small letters, digits and a hyphen behind.`,
     );

@@ -1,12 +1,14 @@
 import { z } from "zod";
 import { OperatorError } from "../project.ts";
 import { readExact } from "./files.ts";
+import { isPrefix, isSchemaName } from "./rewrite.ts";
 
 /** What we put into another project, kept there: so that it can be renewed, and taken out again without touching anything else. */
 const manifest = z.strictObject({
   tollgate: z.string(),
-  schema: z.string(),
-  prefix: z.string(),
+  // Anybody who may write to the project may have written it, and --remove makes SQL and paths of it.
+  schema: z.string().refine(isSchemaName, "is no name that --schema takes"),
+  prefix: z.string().refine(isPrefix, "is no prefix that --prefix takes"),
   /** Below `supabase/`, with the hash of what was written. */
   files: z.array(z.strictObject({
     path: z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$)).+$/, "leaves the folder"),
