@@ -188,6 +188,63 @@ for (const [what, path, content, expected] of CLASHES) {
   });
 }
 
+Deno.test("nothing is written or deleted through a symbolic link", async () => {
+  await withForeignProject(async (root) => {
+    const outside = await Deno.realPath(await Deno.makeTempDir({ prefix: "tollgate-outside-" }));
+    try {
+      await put(outside, "migrations/x.sql", "select 1;\n");
+      const places = [
+        ["supabase/tollgate.json", "nowhere.json"],
+        ["supabase/migrations", "migrations"],
+        ["supabase/functions", "functions"],
+        ["supabase/functions/checkout", "checkout"],
+        ["supabase/functions/_tollgate", "nowhere"],
+        ["supabase/config.toml", "config.toml"],
+        ["supabase", "supabase"],
+      ];
+      for (const adopted of [false, true]) {
+        if (adopted) assert.equal((await adopt(root)).code, 0);
+        for (const [path = "", target = ""] of places) {
+          const [aside, link] = [`${root}/aside`, `${root}/${path}`];
+          const moved = await Deno.rename(link, aside).then(() => true, () => false);
+          if (moved && target !== "migrations") await copy(aside, `${outside}/${target}`);
+          await Deno.symlink(`${outside}/${target}`, link);
+          const before = await picture(outside);
+          for (const args of [[], ["--remove"]]) {
+            const { code, text } = await adopt(root, ...args);
+            assert.equal(code, 1, `${path} ${args}: ${text}`);
+            assert.doesNotMatch(text, /\n +at /);
+            if (adopted) assert.match(text, new RegExp(`links.*\n  ${path}\n`));
+          }
+          assert.deepEqual(await picture(outside), before, path);
+          await Deno.remove(link);
+          if (moved) await Deno.rename(aside, link);
+        }
+      }
+    } finally {
+      await Deno.remove(outside, { recursive: true });
+    }
+  });
+});
+
+async function copy(from: string, to: string): Promise<void> {
+  if (!(await Deno.stat(from)).isDirectory) return await Deno.copyFile(from, to);
+  for (const path of await listFiles(from)) {
+    await put(to, path, await Deno.readFile(`${from}/${path}`));
+  }
+}
+
+Deno.test("a link in the place of a function is a clash, and not in the way of another name", async () => {
+  await withForeignProject(async (root) => {
+    await Deno.symlink(`${root}/nowhere`, `${root}/supabase/functions/checkout`);
+    const { code, text } = await adopt(root);
+    assert.equal(code, 1);
+    assert.match(text, /is in the way:\n +the function checkout\n/);
+    const other = await adopt(root, "--prefix=pay-");
+    assert.equal(other.code, 0, other.text);
+  });
+});
+
 Deno.test("names in the manifest that the command would not take are refused, and nothing is done", async () => {
   await withForeignProject(async (root) => {
     await adopt(root);

@@ -10,7 +10,7 @@ import {
 } from "./manifest.ts";
 import { type Ours, readOurs } from "./ours.ts";
 import { isPrefix, isSchemaName, type Naming } from "./rewrite.ts";
-import { findClashes, type Target, versionsAfter } from "./target.ts";
+import { findClashes, refuseLinks, type Target, versionsAfter } from "./target.ts";
 
 export interface Wishes {
   schema: string | undefined;
@@ -47,6 +47,10 @@ export async function planAdoption(target: Target, wishes: Wishes): Promise<Adop
   const ours = await readOurs(naming);
   if (manifest === null) refuse("is in the way", await findClashes(target, ours, naming));
   const desired = desiredFiles(target, ours, manifest, wishes.now);
+  await refuseLinks(
+    target.root,
+    [...desired, ...manifest?.files ?? []].map(({ path }) => `supabase/${path}`),
+  );
   const changes = await compare(target, desired, manifest);
   const { edits, text: config } = withOurs(target, ours, naming, manifest);
   const kept = config === target.config;

@@ -3,7 +3,7 @@ import { undoEdits } from "./config.ts";
 import { downMigration } from "./down.ts";
 import { hashOf, readExact, removeEmptyFolders } from "./files.ts";
 import { MANIFEST, readManifest } from "./manifest.ts";
-import { type Target, versionsAfter } from "./target.ts";
+import { refuseLinks, type Target, versionsAfter } from "./target.ts";
 
 export interface Removal {
   /** Below `supabase/`. */
@@ -27,6 +27,8 @@ export async function planRemoval(
   if (!manifest) {
     throw new OperatorError(`There is no supabase/${MANIFEST}: Tollgate is not in this project.`);
   }
+  const paths = [...manifest.files.map(({ path }) => path), ...manifest.folders];
+  await refuseLinks(target.root, paths.map((path) => `supabase/${path}`));
   const [files, kept]: [string[], string[]] = [[], []];
   for (const { path, sha256 } of manifest.files) {
     const present = await readExact(`${supabase}/${path}`);
