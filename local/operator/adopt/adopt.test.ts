@@ -4,7 +4,7 @@ import { listFiles } from "./files.ts";
 import { planRemoval } from "./remove.ts";
 import { rewriteSql, rewriteTypeScript } from "./rewrite.ts";
 import { openTarget, versionsAfter } from "./target.ts";
-import { adopt, picture, put, withForeignProject } from "./testing.ts";
+import { adopt, adoptFrom, picture, put, withForeignProject } from "./testing.ts";
 
 const CHECKOUT = "supabase/functions/checkout/index.ts";
 
@@ -311,6 +311,14 @@ Deno.test("what is no project, and what is no name, is refused in a sentence", a
       assert.match(text, /^✗ /m);
       assert.doesNotMatch(text, /\n +at /);
     }
+  });
+});
+
+Deno.test("a path is that of the folder in which the command was called", async () => {
+  await withForeignProject(async (root) => {
+    const { code, text } = await adoptFrom(`${root}/supabase`, "..", "--dry-run");
+    assert.equal(code, 0, text);
+    assert.match(text, /create +supabase\/functions\/checkout/);
   });
 });
 
