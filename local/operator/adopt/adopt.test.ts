@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { parse } from "smol-toml";
-import { listFiles } from "./files.ts";
+import { applyAdoption, planAdoption } from "./adopt.ts";
+import { hashOf, listFiles } from "./files.ts";
 import { planRemoval } from "./remove.ts";
 import { rewriteSql, rewriteTypeScript } from "./rewrite.ts";
 import { openTarget, versionsAfter } from "./target.ts";
@@ -127,6 +128,54 @@ Deno.test("what an interrupted run left is finished by the next one", async () =
     assert.equal((await adopt(root)).code, 0);
     assert.deepEqual(await picture(root), whole);
   });
+});
+
+/** Stops after so many changes, as if the machine had. */
+async function interrupted(root: string, count: (all: number) => number): Promise<void> {
+  const target = await openTarget(root);
+  const wishes = { schema: undefined, prefix: undefined, now: new Date(), tollgate: "1" };
+  const plan = await planAdoption(target, wishes);
+  const changes = plan.changes.filter(({ change }) => change !== "keep");
+  await applyAdoption(target, { ...plan, changes: changes.slice(0, count(changes.length)) });
+}
+
+Deno.test("an update that was interrupted anywhere is finished by the next one", async () => {
+  await withForeignProject(async (root) => {
+    await adopt(root);
+    const whole = await picture(root);
+    const path = "supabase/tollgate.json";
+    const manifest = JSON.parse(await Deno.readTextFile(`${root}/${path}`));
+    const old = "// of an older Tollgate\n";
+    for (let done = 0; done < 3; done++) {
+      const files = structuredClone(manifest.files);
+      for (const file of files) {
+        if (`supabase/${file.path}` === CHECKOUT) file.sha256 = await hashOf(old);
+      }
+      files.push({ path: "functions/_tollgate/gone.ts", sha256: await hashOf(old) });
+      await put(root, CHECKOUT, old);
+      await put(root, "supabase/functions/_tollgate/gone.ts", old);
+      await put(root, path, JSON.stringify({ ...manifest, files }));
+      await interrupted(root, () => done);
+      await interrupted(root, () => 0);
+      const { code, text } = await adopt(root);
+      assert.equal(code, 0, text);
+      assert.deepEqual(await picture(root), whole, `${done}`);
+    }
+  });
+});
+
+Deno.test("what was interrupted the first time is finished, or taken back", async () => {
+  for (const finish of [true, false]) {
+    await withForeignProject(async (root) => {
+      const before = await picture(root);
+      await interrupted(root, (all) => all - 20);
+      if (finish) assert.equal((await adopt(root)).code, 0);
+      const { code, text } = await adopt(root, "--remove");
+      assert.equal(code, 0, text);
+      const after = Object.entries(await picture(root)).filter(([path]) => !/_remove_/.test(path));
+      assert.deepEqual(Object.fromEntries(after), before);
+    });
+  }
 });
 
 Deno.test("a newer Tollgate brings its new migrations behind everything that is there", async () => {
