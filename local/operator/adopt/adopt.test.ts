@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { parse } from "smol-toml";
-import { listFiles } from "./files.ts";
+import { applyAdoption, planAdoption } from "./adopt.ts";
+import { hashOf, listFiles } from "./files.ts";
+import { planRemoval } from "./remove.ts";
 import { rewriteSql, rewriteTypeScript } from "./rewrite.ts";
-import { versionsAfter } from "./target.ts";
-import { adopt, picture, put, withForeignProject } from "./testing.ts";
+import { openTarget, versionsAfter } from "./target.ts";
+import { adopt, adoptFrom, picture, put, withForeignProject } from "./testing.ts";
 
 const CHECKOUT = "supabase/functions/checkout/index.ts";
 
@@ -128,6 +130,54 @@ Deno.test("what an interrupted run left is finished by the next one", async () =
   });
 });
 
+/** Stops after so many changes, as if the machine had. */
+async function interrupted(root: string, count: (all: number) => number): Promise<void> {
+  const target = await openTarget(root);
+  const wishes = { schema: undefined, prefix: undefined, now: new Date(), tollgate: "1" };
+  const plan = await planAdoption(target, wishes);
+  const changes = plan.changes.filter(({ change }) => change !== "keep");
+  await applyAdoption(target, { ...plan, changes: changes.slice(0, count(changes.length)) });
+}
+
+Deno.test("an update that was interrupted anywhere is finished by the next one", async () => {
+  await withForeignProject(async (root) => {
+    await adopt(root);
+    const whole = await picture(root);
+    const path = "supabase/tollgate.json";
+    const manifest = JSON.parse(await Deno.readTextFile(`${root}/${path}`));
+    const old = "// of an older Tollgate\n";
+    for (let done = 0; done < 3; done++) {
+      const files = structuredClone(manifest.files);
+      for (const file of files) {
+        if (`supabase/${file.path}` === CHECKOUT) file.sha256 = await hashOf(old);
+      }
+      files.push({ path: "functions/_tollgate/gone.ts", sha256: await hashOf(old) });
+      await put(root, CHECKOUT, old);
+      await put(root, "supabase/functions/_tollgate/gone.ts", old);
+      await put(root, path, JSON.stringify({ ...manifest, files }));
+      await interrupted(root, () => done);
+      await interrupted(root, () => 0);
+      const { code, text } = await adopt(root);
+      assert.equal(code, 0, text);
+      assert.deepEqual(await picture(root), whole, `${done}`);
+    }
+  });
+});
+
+Deno.test("what was interrupted the first time is finished, or taken back", async () => {
+  for (const finish of [true, false]) {
+    await withForeignProject(async (root) => {
+      const before = await picture(root);
+      await interrupted(root, (all) => all - 20);
+      if (finish) assert.equal((await adopt(root)).code, 0);
+      const { code, text } = await adopt(root, "--remove");
+      assert.equal(code, 0, text);
+      const after = Object.entries(await picture(root)).filter(([path]) => !/_remove_/.test(path));
+      assert.deepEqual(Object.fromEntries(after), before);
+    });
+  }
+});
+
 Deno.test("a newer Tollgate brings its new migrations behind everything that is there", async () => {
   await withForeignProject(async (root) => {
     await adopt(root);
@@ -187,6 +237,88 @@ for (const [what, path, content, expected] of CLASHES) {
   });
 }
 
+Deno.test("nothing is written or deleted through a symbolic link", async () => {
+  await withForeignProject(async (root) => {
+    const outside = await Deno.realPath(await Deno.makeTempDir({ prefix: "tollgate-outside-" }));
+    try {
+      await put(outside, "migrations/x.sql", "select 1;\n");
+      const places = [
+        ["supabase/tollgate.json", "nowhere.json"],
+        ["supabase/migrations", "migrations"],
+        ["supabase/functions", "functions"],
+        ["supabase/functions/checkout", "checkout"],
+        ["supabase/functions/_tollgate", "nowhere"],
+        ["supabase/config.toml", "config.toml"],
+        ["supabase", "supabase"],
+      ];
+      for (const adopted of [false, true]) {
+        if (adopted) assert.equal((await adopt(root)).code, 0);
+        for (const [path = "", target = ""] of places) {
+          const [aside, link] = [`${root}/aside`, `${root}/${path}`];
+          const moved = await Deno.rename(link, aside).then(() => true, () => false);
+          if (moved && target !== "migrations") await copy(aside, `${outside}/${target}`);
+          await Deno.symlink(`${outside}/${target}`, link);
+          const before = await picture(outside);
+          for (const args of [[], ["--remove"]]) {
+            const { code, text } = await adopt(root, ...args);
+            assert.equal(code, 1, `${path} ${args}: ${text}`);
+            assert.doesNotMatch(text, /\n +at /);
+            if (adopted) assert.match(text, new RegExp(`links.*\n  ${path}\n`));
+          }
+          assert.deepEqual(await picture(outside), before, path);
+          await Deno.remove(link);
+          if (moved) await Deno.rename(aside, link);
+        }
+      }
+    } finally {
+      await Deno.remove(outside, { recursive: true });
+    }
+  });
+});
+
+async function copy(from: string, to: string): Promise<void> {
+  if (!(await Deno.stat(from)).isDirectory) return await Deno.copyFile(from, to);
+  for (const path of await listFiles(from)) {
+    await put(to, path, await Deno.readFile(`${from}/${path}`));
+  }
+}
+
+Deno.test("a link in the place of a function is a clash, and not in the way of another name", async () => {
+  await withForeignProject(async (root) => {
+    await Deno.symlink(`${root}/nowhere`, `${root}/supabase/functions/checkout`);
+    const { code, text } = await adopt(root);
+    assert.equal(code, 1);
+    assert.match(text, /is in the way:\n +the function checkout\n/);
+    const other = await adopt(root, "--prefix=pay-");
+    assert.equal(other.code, 0, other.text);
+  });
+});
+
+Deno.test("names in the manifest that the command would not take are refused, and nothing is done", async () => {
+  await withForeignProject(async (root) => {
+    await adopt(root);
+    const path = "supabase/tollgate.json";
+    const manifest = JSON.parse(await Deno.readTextFile(`${root}/${path}`));
+    const wrong = [
+      ...["public", "auth", "storage", "pg_catalog", "information_schema", "billing", ""],
+      ...["x cascade; drop schema auth", "x\n", "X", "a".repeat(41)],
+    ].map((schema) => ({ schema }));
+    for (const names of [...wrong, { prefix: "../" }, { prefix: "x" }]) {
+      await put(root, path, JSON.stringify({ ...manifest, ...names }));
+      const target = await openTarget(root);
+      const refused =
+        /tollgate\.json of the project cannot be read: (.|\n)*is no (name|prefix) that/;
+      const [options, what] = [{ dropData: true, now: new Date() }, JSON.stringify(names)];
+      await assert.rejects(planRemoval(target, options), refused, what);
+    }
+    const before = await picture(root);
+    const { code, text } = await adopt(root, "--remove", "--drop-data");
+    assert.equal(code, 1, text);
+    assert.doesNotMatch(text, /\n +at /);
+    assert.deepEqual(await picture(root), before);
+  });
+});
+
 Deno.test("a prefix gives our functions other names, everywhere", async () => {
   await withForeignProject(async (root) => {
     await put(root, CHECKOUT, "// its own\n");
@@ -214,6 +346,7 @@ Deno.test("what is no project, and what is no name, is refused in a sentence", a
         [`${root}/nowhere`],
         ["/tmp"],
         [root, "--schema=public"],
+        [root, "--schema=pg_tollgate"],
         [root, "--schema=Billing;drop"],
         [root, "--prefix=no"],
         [root, "--drop-data"],
@@ -227,6 +360,14 @@ Deno.test("what is no project, and what is no name, is refused in a sentence", a
       assert.match(text, /^✗ /m);
       assert.doesNotMatch(text, /\n +at /);
     }
+  });
+});
+
+Deno.test("a path is that of the folder in which the command was called", async () => {
+  await withForeignProject(async (root) => {
+    const { code, text } = await adoptFrom(`${root}/supabase`, "..", "--dry-run");
+    assert.equal(code, 0, text);
+    assert.match(text, /create +supabase\/functions\/checkout/);
   });
 });
 

@@ -1,16 +1,20 @@
+import { writeAtomically } from "../../util.ts";
 import { OperatorError } from "../project.ts";
-import { applyEdits, editsFor, undoEdits } from "./config.ts";
+import { applyEdits, editsFor } from "./config.ts";
 import { hashOf, missingFolders, readExact } from "./files.ts";
 import {
+  knownFiles,
   MANIFEST,
   type Manifest,
   type ManifestFile,
   manifestText,
   readManifest,
+  statesOf,
+  withoutOurs,
 } from "./manifest.ts";
 import { type Ours, readOurs } from "./ours.ts";
-import type { Naming } from "./rewrite.ts";
-import { findClashes, type Target, versionsAfter } from "./target.ts";
+import { isPrefix, isSchemaName, type Naming } from "./rewrite.ts";
+import { findClashes, refuseLinks, type Target, versionsAfter } from "./target.ts";
 
 export interface Wishes {
   schema: string | undefined;
@@ -30,6 +34,8 @@ export interface Adoption {
   naming: Naming;
   changes: Change[];
   folders: string[];
+  /** The manifest while files are written: it knows what was there as well as what will be. */
+  during: string | null;
 }
 
 interface Desired {
@@ -39,7 +45,6 @@ interface Desired {
 }
 
 const DEFAULTS: Naming = { schema: "tollgate", prefix: "" };
-const RESERVED = ["public", "auth", "storage", "extensions", "billing", "billing_months", "vault"];
 
 /** What would be done to the project; refuses, naming everything that is in the way, before anything is done. */
 export async function planAdoption(target: Target, wishes: Wishes): Promise<Adoption> {
@@ -48,27 +53,39 @@ export async function planAdoption(target: Target, wishes: Wishes): Promise<Adop
   const ours = await readOurs(naming);
   if (manifest === null) refuse("is in the way", await findClashes(target, ours, naming));
   const desired = desiredFiles(target, ours, manifest, wishes.now);
+  await refuseLinks(
+    target.root,
+    [...desired, ...knownFiles(manifest).values()].map(({ path }) => `supabase/${path}`),
+  );
   const changes = await compare(target, desired, manifest);
   const { edits, text: config } = withOurs(target, ours, naming, manifest);
   const kept = config === target.config;
   changes.push({ path: "config.toml", change: kept ? "keep" : "update", text: config });
   const folders = await missingFolders(target.supabase, desired.map(({ path }) => path));
-  const text = manifestText({
+  const next: Manifest = {
     tollgate: wishes.tollgate,
     ...naming,
     files: await Promise.all(desired.map((file) => recorded(file, manifest))),
     folders: [...new Set([...manifest?.folders ?? [], ...folders])].sort(),
     config: edits,
-  });
+  };
+  const text = manifestText(next);
   const present = await readExact(`${target.supabase}/${MANIFEST}`);
   const change = present === null ? "create" : present === text ? "keep" : "update";
-  // First, so that whoever is interrupted can be gone on with, or taken back.
-  return { naming, changes: [{ path: MANIFEST, change, text }, ...changes], folders };
+  const writes = change !== "keep" && changes.some((one) => one.change !== "keep");
+  const previous = manifest ? statesOf(manifest) : [{ files: [], config: [] }];
+  return {
+    naming,
+    changes: [...changes, { path: MANIFEST, change, text }],
+    folders,
+    // So that whoever is interrupted can go on, or take it back.
+    during: writes ? manifestText({ ...next, previous }) : null,
+  };
 }
 
 /** config.toml with ours in it, from what it is without. */
 function withOurs(target: Target, ours: Ours, { schema }: Naming, manifest: Manifest | null) {
-  const base = manifest ? undoEdits(target.config, manifest.config) : target.config;
+  const base = manifest ? withoutOurs(target.config, manifest) : target.config;
   if (base === null) throw refusal("was changed since", ["our part of supabase/config.toml"]);
   const edits = editsFor(base, { schema, functions: ours.functions });
   return { edits, text: applyEdits(base, edits) };
@@ -85,13 +102,13 @@ function namingOf({ schema, prefix }: Wishes, manifest: Manifest | null): Naming
         "--remove it first to give it others.",
     );
   }
-  if (!/^[a-z][a-z0-9_]{0,39}$/.test(naming.schema) || RESERVED.includes(naming.schema)) {
+  if (!isSchemaName(naming.schema)) {
     throw new OperatorError(
       `--schema ${naming.schema}: a name of its own, in small letters, digits and underscores. ` +
-        "What is in public is the application's.",
+        "What is in public is the application's, and Supabase and Postgres have theirs.",
     );
   }
-  if (!/^([a-z][a-z0-9-]{0,30}-)?$/.test(naming.prefix)) {
+  if (!isPrefix(naming.prefix)) {
     throw new OperatorError(
       `--prefix ${naming.prefix}: small letters, digits and a hyphen behind.`,
     );
@@ -129,14 +146,14 @@ async function compare(
 ): Promise<Change[]> {
   const changes: Change[] = [];
   const [taken, edited]: [string[], string[]] = [[], []];
-  const known = new Map(manifest?.files.map((file) => [file.path, file]));
+  const known = knownFiles(manifest);
   for (const { path, text, source } of desired) {
     const present = await readExact(`${supabase}/${path}`);
     const before = known.get(path);
     if (present === null) changes.push({ path, change: "create", text });
     else if (present === text) changes.push({ path, change: "keep", text });
     else if (!before) taken.push(`the file supabase/${path}`);
-    else if (await hashOf(present) !== before.sha256) edited.push(`supabase/${path}`);
+    else if (!before.hashes.has(await hashOf(present))) edited.push(`supabase/${path}`);
     // A migration that may have run stays what it was; what is new comes in a new one.
     else {changes.push({
         path,
@@ -145,11 +162,11 @@ async function compare(
       });}
   }
   const wanted = new Set(desired.map(({ path }) => path));
-  for (const { path, sha256, source } of known.values()) {
+  for (const { path, hashes, source } of known.values()) {
     if (wanted.has(path) || source !== undefined) continue;
     const present = await readExact(`${supabase}/${path}`);
     if (present === null) continue;
-    if (await hashOf(present) === sha256) changes.push({ path, change: "delete", text: "" });
+    if (hashes.has(await hashOf(present))) changes.push({ path, change: "delete", text: "" });
     else edited.push(`supabase/${path}`);
   }
   refuse("is in the way", taken);
@@ -176,7 +193,9 @@ function refusal(why: string, what: string[]): OperatorError {
   return new OperatorError(`Nothing was done. In the project ${why}:\n${list}`);
 }
 
-export async function applyAdoption(target: Target, { changes, folders }: Adoption): Promise<void> {
+export async function applyAdoption(target: Target, adoption: Adoption): Promise<void> {
+  const { changes, folders, during } = adoption;
+  if (during !== null) await writeAtomically(`${target.supabase}/${MANIFEST}`, during, 0o644);
   for (const folder of folders) await Deno.mkdir(`${target.supabase}/${folder}`);
   for (const { path, change, text } of changes) {
     if (change === "delete") await Deno.remove(`${target.supabase}/${path}`);

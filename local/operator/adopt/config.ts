@@ -18,7 +18,8 @@ export interface Wanted {
   functions: string[];
 }
 
-const BEGIN = "# Tollgate: what `npm run adopt` put here, and takes out again with --remove.";
+export const BEGIN =
+  "# Tollgate: what `npm run adopt` put here, and takes out again with --remove.";
 const END = "# Tollgate ends here.";
 const DEFAULT_SCHEMAS = ["public", "graphql_public"];
 

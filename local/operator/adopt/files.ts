@@ -25,11 +25,40 @@ export async function listFiles(folder: string, prefix = ""): Promise<string[]> 
   return found.sort();
 }
 
+/** Names of folders in it. A link may be one, wherever it leads. */
 export async function listFolders(folder: string): Promise<string[]> {
   if (!(await exists(folder))) return [];
   const found: string[] = [];
-  for await (const entry of Deno.readDir(folder)) if (entry.isDirectory) found.push(entry.name);
+  for await (const entry of Deno.readDir(folder)) {
+    if (entry.isDirectory || entry.isSymlink) found.push(entry.name);
+  }
   return found.sort();
+}
+
+/** Those of these paths below a folder, and of the folders on the way, that are symbolic links, also ones that lead nowhere. */
+export async function linksAmong(root: string, paths: string[]): Promise<string[]> {
+  const steps = new Set(paths.flatMap((path) => {
+    const parts = path.split("/");
+    return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
+  }));
+  const links: string[] = [];
+  for (const step of [...steps].sort()) {
+    // What is behind a link is not ours to look at.
+    if (links.some((link) => step.startsWith(`${link}/`))) continue;
+    if (await isLink(`${root}/${step}`)) links.push(step);
+  }
+  return links;
+}
+
+async function isLink(path: string): Promise<boolean> {
+  try {
+    return (await Deno.lstat(path)).isSymlink;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return false;
+    }
+    throw error;
+  }
 }
 
 /** Folders that these files need and that are not there, the outermost first. */

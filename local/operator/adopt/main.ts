@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { ROOT } from "../../paths.ts";
+import { absolute } from "../deploy/options.ts";
 import { OperatorError, runCommand } from "../project.ts";
 import { type Adoption, applyAdoption, planAdoption } from "./adopt.ts";
 import { applyRemoval, planRemoval, type Removal } from "./remove.ts";
@@ -15,7 +16,7 @@ const USAGE =
 
 await runCommand(async () => {
   const { path, values } = readArguments();
-  const target = await openTarget(path);
+  const target = await openTarget(absolute(path));
   const dryRun = values["dry-run"] === true;
   if (values.remove) {
     const removal = await planRemoval(target, {

@@ -1,9 +1,8 @@
 import { OperatorError } from "../project.ts";
-import { undoEdits } from "./config.ts";
 import { downMigration } from "./down.ts";
 import { hashOf, readExact, removeEmptyFolders } from "./files.ts";
-import { MANIFEST, readManifest } from "./manifest.ts";
-import { type Target, versionsAfter } from "./target.ts";
+import { knownFiles, MANIFEST, readManifest, withoutOurs } from "./manifest.ts";
+import { refuseLinks, type Target, versionsAfter } from "./target.ts";
 
 export interface Removal {
   /** Below `supabase/`. */
@@ -27,14 +26,16 @@ export async function planRemoval(
   if (!manifest) {
     throw new OperatorError(`There is no supabase/${MANIFEST}: Tollgate is not in this project.`);
   }
+  const paths = [...knownFiles(manifest).keys(), ...manifest.folders];
+  await refuseLinks(target.root, paths.map((path) => `supabase/${path}`));
   const [files, kept]: [string[], string[]] = [[], []];
-  for (const { path, sha256 } of manifest.files) {
+  for (const { path, hashes } of knownFiles(manifest).values()) {
     const present = await readExact(`${supabase}/${path}`);
     if (present === null) continue;
-    if (await hashOf(present) === sha256) files.push(path);
+    if (hashes.has(await hashOf(present))) files.push(path);
     else kept.push(path);
   }
-  const versions = manifest.files.flatMap(({ path, source }) =>
+  const versions = [...knownFiles(manifest).values()].flatMap(({ path, source }) =>
     source === undefined ? [] : /^migrations\/(\d+)_/.exec(path)?.[1] ?? []
   ).sort();
   const newest = [...target.versions, ...versions].sort().at(-1) ?? null;
@@ -43,7 +44,7 @@ export async function planRemoval(
     files,
     kept,
     folders: manifest.folders,
-    config: undoEdits(target.config, manifest.config),
+    config: withoutOurs(target.config, manifest),
     down: {
       path: `migrations/${version}_remove_tollgate.sql`,
       text: downMigration(manifest.schema, options),

@@ -9,6 +9,23 @@ export interface Naming {
   prefix: string;
 }
 
+/** Supabase's, Postgres's and our private ones: making ours there would mix them, and taking ours out would take them along. */
+const RESERVED = new Set([
+  ...["public", "auth", "storage", "realtime", "extensions", "vault", "graphql", "graphql_public"],
+  ...["cron", "net", "pgbouncer", "pgmq", "pgmq_public", "pgsodium", "pgsodium_masks", "pgtle"],
+  ...["supabase_functions", "supabase_migrations", "information_schema", "postgrest"],
+  ...["billing", "billing_months"],
+]);
+
+/** It stands in SQL as it is, so nothing that would have to be quoted. */
+export function isSchemaName(name: string): boolean {
+  return /^[a-z][a-z0-9_]{0,39}$/.test(name) && !name.startsWith("pg_") && !RESERVED.has(name);
+}
+
+export function isPrefix(prefix: string): boolean {
+  return /^([a-z][a-z0-9-]{0,30}-)?$/.test(prefix);
+}
+
 /** What our functions share; the CLI deploys no folder with an underscore before its name. */
 export const SHARED = "_tollgate";
 

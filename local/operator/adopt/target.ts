@@ -2,7 +2,8 @@ import { exists } from "../../util.ts";
 import { SUPABASE } from "../../paths.ts";
 import { OperatorError } from "../project.ts";
 import { parseConfig } from "./config.ts";
-import { listFiles, listFolders, readExact } from "./files.ts";
+import { linksAmong, listFiles, listFolders, readExact } from "./files.ts";
+import { MANIFEST } from "./manifest.ts";
 import type { Ours } from "./ours.ts";
 import { type Naming, SHARED } from "./rewrite.ts";
 
@@ -21,6 +22,8 @@ export async function openTarget(path: string): Promise<Target> {
     throw new OperatorError(`${path} is not there.`);
   });
   const supabase = `${root}/supabase`;
+  const ways = ["config.toml", MANIFEST, "functions", "migrations"];
+  await refuseLinks(root, ["supabase", ...ways.map((way) => `supabase/${way}`)]);
   const config = await readExact(`${supabase}/config.toml`);
   if (config === null) {
     throw new OperatorError(
@@ -33,6 +36,16 @@ export async function openTarget(path: string): Promise<Target> {
   const migrations = await listFiles(`${supabase}/migrations`);
   const versions = migrations.flatMap((name) => /^(\d+)_[^/]*\.sql$/.exec(name)?.[1] ?? []);
   return { root, supabase, config, versions: versions.sort() };
+}
+
+/** We write and delete in the project, and a link may lead out of it. */
+export async function refuseLinks(root: string, paths: string[]): Promise<void> {
+  const links = await linksAmong(root, paths);
+  if (links.length === 0) return;
+  throw new OperatorError(
+    "Nothing was done. Symbolic links, through which nothing is written or deleted, are where ours would be:\n" +
+      links.map((link) => `  ${link}`).join("\n"),
+  );
 }
 
 /** Everything of the project that has a name we need, in sentences. */

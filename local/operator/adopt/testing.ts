@@ -52,13 +52,18 @@ export interface Run {
 
 /** The command as `npm run adopt -- …` runs it. */
 export async function adopt(...args: string[]): Promise<Run> {
+  return await adoptFrom(Deno.cwd(), ...args);
+}
+
+/** The same, called in this folder: npm goes to that of package.json and says where it was. */
+export async function adoptFrom(folder: string, ...args: string[]): Promise<Run> {
   return await run(Deno.execPath(), [
     "run",
     "-A",
     "--no-check",
     `${LOCAL}/operator/adopt/main.ts`,
     ...args,
-  ], {});
+  ], { INIT_CWD: folder });
 }
 
 /** The official CLI, in the project, on this database. */
