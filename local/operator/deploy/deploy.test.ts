@@ -8,6 +8,8 @@ import { redactor } from "./redact.ts";
 import { problemsWithSecrets, readSettings } from "./settings.ts";
 import { line } from "./steps/secrets.ts";
 import { healthStep } from "./steps/health.ts";
+import { readOptions } from "./options.ts";
+import { findTarget, otherProject } from "./target.ts";
 
 const SECRETS = {
   STRIPE_SECRET_KEY: "sk_test_abc",
@@ -122,6 +124,36 @@ Deno.test("a database's password leaves its URL, and a URL of another project is
     checkSameProject(url.replace(other, ref), ref);
   }
   checkSameProject("postgresql://postgres@127.0.0.1:5432/postgres", ref);
+});
+
+Deno.test("the address of another project, left over in somebody's shell, is refused by both names", async () => {
+  const [ref, other] = ["abcdefghijklmnopqrst", "zzzzzzzzzzzzzzzzzzzz"];
+  const cli = {
+    run: () => Promise.reject(new Error("not asked for")),
+    json: () => Promise.resolve([{ ref, name: "chat", status: "ACTIVE_HEALTHY" }]),
+  };
+  const find = async (url: string | undefined, ...args: string[]) => {
+    const options = readOptions([`--project-ref=${ref}`, ...args]);
+    assert.ok(options);
+    const { access } = await readSettings(null, url === undefined ? {} : { SUPABASE_URL: url });
+    return (await findTarget(cli, options, access)).url;
+  };
+  await assert.rejects(find(`https://${other}.supabase.co/`), (error) => {
+    assert.ok(error instanceof OperatorError);
+    for (const part of [ref, other, "unset", "--project-url"]) {
+      assert.ok(error.message.includes(part), error.message);
+    }
+    return true;
+  });
+  await assert.rejects(find(undefined, `--project-url=https://${other}.supabase.co`), /belongs to/);
+  const own = `https://${ref}.supabase.co`;
+  assert.equal(await find(undefined), own);
+  assert.equal(await find(`${own}/`), own);
+  assert.equal(await find("https://api.example.com"), "https://api.example.com");
+  assert.equal(await find(`https://${other}.supabase.co`, `--project-url=${own}`), own);
+  // Then the key beside it is not taken either.
+  assert.equal(otherProject(`https://${other}.supabase.co`, ref), other);
+  assert.equal(otherProject("", ref), null);
 });
 
 Deno.test("a value is handed to the CLI as it is, or not at all", () => {
