@@ -265,6 +265,28 @@ Deno.test("what the command line does not understand is refused with its usage",
   assert.match(outcomes[0]?.stderr ?? "", /npm run deploy -- \[--dry-run/);
 });
 
+Deno.test("a file of secrets that is not there is our own sentence, also through npm: Node takes the flag for its own", async () => {
+  for (const flags of [["--env-file", "no-such.env"], ["--env-file=no-such.env"]]) {
+    const { code, stdout, stderr } = await run(
+      "npm",
+      ["run", "--silent", "deploy", "--", ...flags, "--dry-run"],
+    );
+    assert.equal(code, 1, stdout + stderr);
+    assert.match(stderr, /^✗ .*no-such\.env is not there\.$/m);
+  }
+});
+
+Deno.test("every script of package.json is handed to a command that there is, with flags that are not Node's", async () => {
+  const { scripts } = JSON.parse(await Deno.readTextFile(`${ROOT}package.json`));
+  const door = await Deno.readTextFile(`${ROOT}local/bootstrap.mjs`);
+  const ours = Object.entries<string>(scripts).filter(([, line]) => line.includes("bootstrap.mjs"));
+  assert.ok(ours.length > 10);
+  for (const [name, line] of ours) {
+    assert.equal(line, `node -- local/bootstrap.mjs ${name}`);
+    assert.match(door, new RegExp(`^ {2}"?${name}"?: \\[`, "m"));
+  }
+});
+
 /** A function whose search path is whoever calls it's. */
 const LOOSE = "create function public.loose() returns integer language sql as 'select 1';\n";
 /** A fault that repeats what it was sent. */
