@@ -34,8 +34,12 @@ await runCommand(async () => {
   const key = await secretKey(options.live);
   const project = await operatorProject();
   const apiBase = await setting("STRIPE_API_BASE");
+  if (apiBase !== undefined) checkApiBase(apiBase, options.live);
   const stripe = stripeClient(key, apiBase);
-  const where = `${options.live ? "LIVE" : "test"} account of ${key.slice(0, 8)}…${key.slice(-4)}`;
+  const account = `${options.live ? "LIVE" : "test"} account of ${key.slice(0, 8)}…${
+    key.slice(-4)
+  }`;
+  const where = apiBase === undefined ? account : `${account} at ${apiBase}`;
   console.log(`Stripe: ${where}\nCatalogue of ${project.url}\n`);
   return await understood(async () => {
     const url = deliveryUrl({
@@ -104,6 +108,16 @@ async function secretKey(live: boolean): Promise<string> {
     throw new OperatorError("--live is for a live key; STRIPE_SECRET_KEY is one for tests.");
   }
   return key;
+}
+
+/** A setting left over from tests would send a live key elsewhere, and the account that takes money would stay as it was. */
+function checkApiBase(apiBase: string, live: boolean): void {
+  if (!URL.canParse(apiBase)) throw new OperatorError("STRIPE_API_BASE is no URL.");
+  if (live) {
+    throw new OperatorError(
+      `STRIPE_API_BASE (${apiBase}) is not Stripe itself: unset it for --live.`,
+    );
+  }
 }
 
 /** What Stripe, the project or the rows refuse is a sentence. Stripe's own words never have the key in them. */

@@ -49,6 +49,7 @@ Deno.test("an empty account is set up in one run; its secrets are printed once a
     const before = everything(dataDir);
     const dry = await setup(env, "--dry-run", `--webhook-url=${HOOK}`);
     assert.equal(dry.code, 2, dry.stderr);
+    assert.ok(dry.stdout.startsWith(`Stripe: test account of sk_test_…0001 at ${sandbox.url}\n`));
     assert.match(dry.stdout, /\+ price +pro_monthly +\$15\.00 a month, €14\.00, £12\.00/);
     assert.match(dry.stdout, /\+ webhook +connect/);
     assert.doesNotMatch(dry.stdout, /whsec_/);
@@ -119,13 +120,13 @@ Deno.test("a live account is set up only when it is meant", () =>
       assert.doesNotMatch(refused.stdout + refused.stderr, new RegExp(key));
     }
     assert.deepEqual(everything(dataDir), before);
-    const dry = await setup(env, "--dry-run", "--live", `--webhook-url=${HOOK}`);
-    assert.equal(dry.code, 2, dry.stderr);
-    assert.match(dry.stdout, /^Stripe: LIVE account of sk_live_…0001/);
-    assert.doesNotMatch(dry.stdout, new RegExp(LIVE_KEY));
-    const meant = await setup(env, "--live", `--webhook-url=${HOOK}`);
-    assert.equal(meant.code, 0, meant.stderr);
-    assert.notDeepEqual(everything(dataDir), before);
+    // Meant for Stripe itself, and not for whoever else speaks its API.
+    for (const args of [["--live"], ["--live", "--dry-run"]]) {
+      const elsewhere = await setup(env, ...args, `--webhook-url=${HOOK}`);
+      assert.equal(elsewhere.code, 1, elsewhere.stdout);
+      assert.match(elsewhere.stderr, /STRIPE_API_BASE \(http:\S+\) is not Stripe itself: unset it/);
+    }
+    assert.deepEqual(everything(dataDir), before);
   }));
 
 Deno.test("whatever is not clear is refused before anything is asked of Stripe", () =>
@@ -136,6 +137,7 @@ Deno.test("whatever is not clear is refused before anything is asked of Stripe",
       [{ ...env, STRIPE_SECRET_KEY: "" }, [], /STRIPE_SECRET_KEY is not set/],
       [{ ...env, STRIPE_SECRET_KEY: "pk_test_1" }, [], /no secret key of Stripe's/],
       [env, ["--yes"], /--yes/],
+      [{ ...env, STRIPE_API_BASE: "elsewhere" }, [], /STRIPE_API_BASE is no URL/],
       [env, ["--webhook-url=http://project.example/hook"], /by https only/],
       [env, ["--webhook-url=hook"], /no address/],
       [{ ...env, SUPABASE_SECRET_KEY: "sb_secret_wrong" }, [], /did not answer its catalogue/],
@@ -160,6 +162,8 @@ Deno.test("the account of Stripe itself gets no endpoint that would deliver to t
   }, "--live");
   assert.equal(local.code, 1);
   assert.match(local.stderr, /cannot deliver to this machine/);
+  assert.match(local.stdout, /^Stripe: LIVE account of sk_live_…0001\n/);
+  assert.doesNotMatch(local.stdout + local.stderr, new RegExp(LIVE_KEY));
 });
 
 async function checkout(person: Person) {
