@@ -1,11 +1,11 @@
 /**
  * `npm run stripe:setup [-- --dry-run] [--live] [--webhook-url=<https://…>]`: puts the project's catalogue into the Stripe account
- * of `STRIPE_SECRET_KEY` (environment or `.env`), with the portal's configurations and everything that delivers events. Prints a
+ * of `STRIPE_SECRET_KEY` (environment or `.env`; without it and `SUPABASE_URL` the running stack's sandbox), with the portal's configurations and everything that delivers events. Prints a
  * plan, then does it. Never deletes. Exit code 0: nothing to do, or done; 2: `--dry-run` found something to do; 1: refused.
  */
 import { parseArgs } from "node:util";
 import Stripe from "stripe";
-import { ZodError } from "zod";
+import { z, ZodError } from "zod";
 import {
   deliveryUrl,
   markShown,
@@ -16,7 +16,10 @@ import {
   SetupError,
   stripeClient,
 } from "../stripe_setup/mod.ts";
+import { SANDBOX_KEY } from "../stack_options.ts";
 import { planText, secretsText } from "../stripe_setup/report.ts";
+import { readSettings } from "../env.ts";
+import { readTextIfAny } from "../util.ts";
 import { OperatorError, operatorProject, runCommand, setting } from "./project.ts";
 
 interface Options {
@@ -25,21 +28,27 @@ interface Options {
   webhookUrl: string | undefined;
 }
 
+const running = z.object({ stripe_url: z.url() });
+
 const UNREACHABLE =
   "! Stripe cannot reach a project on this machine: no endpoints. `stripe listen --forward-to` stands in for them,\n" +
   "  or say with --webhook-url where it can.";
 
 await runCommand(async () => {
   const options = readOptions();
-  const key = await secretKey(options.live);
+  const sandbox = options.live ? null : await sandboxOfRunningStack();
+  const key = sandbox === null ? await secretKey(options.live) : SANDBOX_KEY;
   const project = await operatorProject();
-  const apiBase = await setting("STRIPE_API_BASE");
+  const apiBase = sandbox ?? await setting("STRIPE_API_BASE");
   if (apiBase !== undefined) checkApiBase(apiBase, options.live);
   const stripe = stripeClient(key, apiBase);
   const account = `${options.live ? "LIVE" : "test"} account of ${key.slice(0, 8)}…${
     key.slice(-4)
   }`;
-  const where = apiBase === undefined ? account : `${account} at ${apiBase}`;
+  const at = apiBase === undefined ? "" : ` at ${apiBase}`;
+  const where = sandbox === null
+    ? `${account}${at}`
+    : `the sandbox of the running stack${at}, since STRIPE_SECRET_KEY is not set`;
   console.log(`Stripe: ${where}\nCatalogue of ${project.url}\n`);
   return await understood(async () => {
     const url = deliveryUrl({
@@ -89,6 +98,19 @@ function readOptions(): Options {
   } catch (error) {
     throw new OperatorError(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** Where the sandbox of `npm start` is, when neither Stripe nor a project was named and that stack has one; else null. */
+async function sandboxOfRunningStack(): Promise<string | null> {
+  const naming = ["STRIPE_SECRET_KEY", "STRIPE_API_BASE", "SUPABASE_URL", "SUPABASE_SECRET_KEY"];
+  for (const name of naming) if (await setting(name) !== undefined) return null;
+  const { dataDir } = await readSettings({ ...Deno.env.toObject(), STRIPE_WEBHOOK_SECRET: "" });
+  const stack = await readTextIfAny(`${dataDir}/stack.json`) ??
+    await readTextIfAny(`${dataDir}-supabase/stack.json`);
+  if (stack === null) return null;
+  const { stripe_url } = running.parse(JSON.parse(stack));
+  // A stack on a Stripe account of somebody's own has no sandbox.
+  return new URL(stripe_url).hostname === "127.0.0.1" ? stripe_url : null;
 }
 
 /** A live key must be meant, and so must a test key: nobody is to believe they have set up the account that takes money. */

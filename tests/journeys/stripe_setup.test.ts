@@ -166,6 +166,33 @@ Deno.test("the account of Stripe itself gets no endpoint that would deliver to t
   assert.doesNotMatch(local.stdout + local.stderr, new RegExp(LIVE_KEY));
 });
 
+Deno.test("without a key and a project it is the running stack with its sandbox, and it says so", async () => {
+  const env = {
+    STRIPE_SECRET_KEY: "",
+    STRIPE_API_BASE: "",
+    SUPABASE_URL: "",
+    SUPABASE_SECRET_KEY: "",
+    TOLLGATE_DATA_DIR: dirname(Deno.env.get("TEST_STACK") ?? ""),
+  };
+  const here = await setup(env, "--dry-run");
+  // Other tests may have left rows of their own.
+  assert.ok([0, 2].includes(here.code), here.stderr);
+  const { stripe_url, api_url } = stack();
+  const head = `Stripe: the sandbox of the running stack at ${stripe_url}, since STRIPE_SECRET_KEY`;
+  assert.ok(here.stdout.startsWith(head), here.stdout);
+  assert.ok(here.stdout.includes(`Catalogue of ${api_url}\n`));
+  const refusals: [Record<string, string>, string[]][] = [
+    [env, ["--live"]],
+    [{ ...env, SUPABASE_URL: api_url }, []],
+    [{ ...env, TOLLGATE_DATA_DIR: "/nowhere" }, []],
+  ];
+  for (const [settings, args] of refusals) {
+    const refused = await setup(settings, "--dry-run", ...args);
+    assert.equal(refused.code, 1, refused.stdout);
+    assert.match(refused.stderr, /STRIPE_SECRET_KEY is not set/);
+  }
+});
+
 async function checkout(person: Person) {
   return await request("/functions/v1/checkout", {
     token: person.token,
