@@ -64,18 +64,19 @@ await runCommand(async () => {
     console.log(planText(plan));
     if (url === null) console.log(UNREACHABLE);
     if (options.dryRun) return plan.changes.length > 0 ? 2 : 0;
-    await apply(stripe, plan);
+    await apply(stripe, plan, project.url);
     return 0;
   });
 });
 
-async function apply(stripe: Stripe, plan: Plan): Promise<void> {
+async function apply(stripe: Stripe, plan: Plan, projectUrl: string): Promise<void> {
   if (plan.changes.length === 0) return;
   const { secrets } = await plan.apply();
   console.log(`\n✓ ${plan.changes.length} done.`);
   if (secrets.length === 0) return;
   // Of the environment alone: what .env has are this machine's own.
-  console.log(secretsText(secrets, Deno.env.get("STRIPE_WEBHOOK_SECRET")?.trim() || undefined));
+  const present = Deno.env.get("STRIPE_WEBHOOK_SECRET")?.trim() || undefined;
+  console.log(secretsText(secrets, present, projectUrl));
   // Only now: whoever is killed before has not seen them, and the next run asks for them again.
   await markShown(stripe, secrets);
 }
