@@ -24,7 +24,7 @@ Deno.test("everything that is wrong is said at once, and nothing is written", as
   );
   const { output, error } = await world.run(`--env-file=${envFile}`);
   await undo();
-  assert.match(output, /✗ secrets +STRIPE_WEBHOOK_SECRET: .*\n +SITE_URL: must be https/);
+  assert.match(output, /✗ secrets +STRIPE_WEBHOOK_SECRET is missing .*\n +SITE_URL: must be https/);
   assert.match(output, /✗ functions +supabase\/functions\/sync\/index\.ts: left-pad is not in/);
   assert.match(output, /sync: Module not found .*nowhere\.ts/);
   assert.match(error ?? "", /^2 of the checks failed\. Nothing was changed\.$/);

@@ -21,14 +21,14 @@ Deno.test("what the functions would refuse is refused before it is set, by name 
   const preview = { preview: false, beforeStripe: false };
   assert.deepEqual(problemsWithSecrets(SECRETS, preview), []);
   const cases: [Record<string, string>, RegExp][] = [
-    [{ STRIPE_SECRET_KEY: "" }, /^STRIPE_SECRET_KEY: /],
+    [{ STRIPE_SECRET_KEY: "" }, /^STRIPE_SECRET_KEY is missing \(environment or --env-file\)$/],
     [{ STRIPE_SECRET_KEY: "pk_live_abc" }, /^STRIPE_SECRET_KEY: must be a Stripe secret key$/],
     [{ STRIPE_WEBHOOK_SECRET: "whsec_a,nonsense" }, /^STRIPE_WEBHOOK_SECRET.*whsec_$/],
     [{ SITE_URL: "http://chat.example.com" }, /^SITE_URL: must be https$/],
     [{ SITE_URL: "http://localhost:3000" }, /^SITE_URL: must be https$/],
     [{ ALLOWED_ORIGINS: "https://a.test,http://b.test" }, /^ALLOWED_ORIGINS: must be https$/],
-    [{ SMTP_URL: "smtps://u:p@smtp.example.com:465" }, /^EMAIL_FROM: /],
-    [{ EMAIL_FROM: "a@example.com" }, /^SMTP_URL: /],
+    [{ SMTP_URL: "smtps://u:p@smtp.example.com:465" }, /^EMAIL_FROM is missing \(/],
+    [{ EMAIL_FROM: "a@example.com" }, /^SMTP_URL is missing \(/],
     [{ STRIPE_API_BASE: "http://127.0.0.1:12111" }, /^STRIPE_API_BASE: is this machine/],
     [{ CLIENT_ADDRESS_HEADER: "x y" }, /^CLIENT_ADDRESS_HEADER: /],
   ];
@@ -58,6 +58,14 @@ Deno.test("before Stripe's side is made its webhooks have no secret yet; a wrong
   assert.equal(problemsWithSecrets(rest, { ...first, beforeStripe: false }).length, 1);
   const wrong = { ...rest, STRIPE_WEBHOOK_SECRET: "nonsense" };
   assert.equal(problemsWithSecrets(wrong, first).length, 1);
+});
+
+Deno.test("what was not given is called missing, each once", () => {
+  assert.deepEqual(
+    problemsWithSecrets({}, { preview: false, beforeStripe: false }).toSorted(),
+    ["SITE_URL", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"]
+      .map((name) => `${name} is missing (environment or --env-file)`),
+  );
 });
 
 Deno.test("every setting of the functions is asked for", () => {
