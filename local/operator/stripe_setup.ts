@@ -50,7 +50,7 @@ await runCommand(async () => {
     ? `${account}${at}`
     : `the sandbox of the running stack${at}, since STRIPE_SECRET_KEY is not set`;
   console.log(`Stripe: ${where}\nCatalogue of ${project.url}\n`);
-  return await understood(async () => {
+  return await understood(async (changing) => {
     const url = deliveryUrl({
       asked: options.webhookUrl,
       projectUrl: project.url,
@@ -64,6 +64,7 @@ await runCommand(async () => {
     console.log(planText(plan));
     if (url === null) console.log(UNREACHABLE);
     if (options.dryRun) return plan.changes.length > 0 ? 2 : 0;
+    if (plan.changes.length > 0) changing();
     await apply(stripe, plan, project.url);
     return 0;
   });
@@ -143,15 +144,22 @@ function checkApiBase(apiBase: string, live: boolean): void {
   }
 }
 
-/** What Stripe, the project or the rows refuse is a sentence. Stripe's own words never have the key in them. */
-async function understood<T>(work: () => Promise<T>): Promise<T> {
+/**
+ * What Stripe, the project or the rows refuse is a sentence. Stripe's own words never have the key in them. The work says when it
+ * begins to change something.
+ */
+async function understood<T>(work: (changing: () => void) => Promise<T>): Promise<T> {
+  let isChanging = false;
   try {
-    return await work();
+    return await work(() => isChanging = true);
   } catch (error) {
     if (error instanceof Stripe.errors.StripeError) {
-      throw new OperatorError(
-        `Stripe refused: ${error.message} What was done stays; start again to go on.`,
-      );
+      const isReached = !(error instanceof Stripe.errors.StripeConnectionError);
+      const what = isReached ? "Stripe refused" : "Stripe cannot be reached";
+      const rest = isChanging
+        ? "What was done stays; start again to go on."
+        : "Nothing was changed.";
+      throw new OperatorError(`${what}: ${error.message} ${rest}`);
     }
     if (error instanceof ZodError) {
       throw new OperatorError(

@@ -152,6 +152,28 @@ Deno.test("whatever is not clear is refused before anything is asked of Stripe",
     assert.deepEqual(everything(dataDir), before);
   }));
 
+Deno.test("a run that only looked, or could not connect, does not say that something was done", async () => {
+  // Nobody answers at port 9.
+  const env = { STRIPE_SECRET_KEY: TEST_KEY, STRIPE_API_BASE: "http://127.0.0.1:9" };
+  for (const args of [["--dry-run"], []]) {
+    const { code, stdout, stderr } = await setup(env, `--webhook-url=${HOOK}`, ...args);
+    assert.equal(code, 1, stdout);
+    assert.match(stderr, /^✗ Stripe cannot be reached: .* Nothing was changed\.$/m);
+    assert.doesNotMatch(stderr, /What was done stays/);
+  }
+});
+
+Deno.test("what was done before Stripe refused stays, and that is said", () =>
+  withAccount(TEST_KEY, async ({ sandbox, env }) => {
+    const client = stripeClient(TEST_KEY, sandbox.url);
+    for (let n = 0; n < 16; n++) {
+      await client.webhookEndpoints.create({ url: `${HOOK}/${n}`, enabled_events: ["*"] });
+    }
+    const { code, stderr } = await setup(env, `--webhook-url=${HOOK}`);
+    assert.equal(code, 1);
+    assert.match(stderr, /Stripe refused: .*maximum of 16.* What was done stays; start again/);
+  }));
+
 Deno.test("the account of Stripe itself gets no endpoint that would deliver to this machine", async () => {
   // Nobody answers there; the refusal shows how far it came. Without an API base it would be Stripe's own.
   const { api_url } = stack();
