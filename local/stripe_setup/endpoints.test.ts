@@ -145,10 +145,23 @@ Deno.test("an endpoint more than Stripe takes is refused, and nothing is half ma
 Deno.test("the line that sets the secrets throws none away", () => {
   const shown = (name: string) => ({ name, id: "we_1", path: "", secret: `whsec_${name}` });
   const all = ["accounts", "meters", "connect", "webhook"].map(shown);
+  const here = "http://127.0.0.1:54321";
   assert.match(
-    secretsText(all, "whsec_before"),
-    / STRIPE_WEBHOOK_SECRET='whsec_webhook,whsec_connect,whsec_meters,whsec_accounts'\n?$/,
+    secretsText(all, "whsec_before", here),
+    / STRIPE_WEBHOOK_SECRET='whsec_webhook,whsec_connect,whsec_meters,whsec_accounts'\n/,
   );
-  assert.match(secretsText([shown("meters")], "whsec_before"), /='whsec_before,whsec_meters'/);
-  assert.match(secretsText([shown("meters")], undefined), /='<what is set now>,whsec_meters'/);
+  const one = [shown("meters")];
+  assert.match(secretsText(one, "whsec_before", here), /='whsec_before,whsec_meters'\n/);
+  assert.match(secretsText(one, undefined, here), /='<what is set now>,whsec_meters'\n/);
+});
+
+Deno.test("the line that sets the secrets names the project, and where else they belong", () => {
+  const secrets = [{ name: "meters", id: "we_1", path: "", secret: "whsec_meters" }];
+  const ref = "abcdefghijklmnopqrst";
+  const hosted = secretsText(secrets, "whsec_before", `https://${ref}.supabase.co`);
+  assert.match(hosted, new RegExp(`whsec_meters' --project-ref ${ref}\n`));
+  assert.match(hosted, /the env file of `npm run deploy`/);
+  for (const url of ["https://api.example.com", `https://${ref}.supabase.co.example.com`]) {
+    assert.doesNotMatch(secretsText(secrets, "whsec_before", url), /--project-ref/);
+  }
 });

@@ -41,20 +41,28 @@ function line(
 
 /**
  * The line that sets the signing secrets. `present`: those that are set already, as far as this machine knows; setting the name
- * anew would otherwise throw them away.
+ * anew would otherwise throw them away. The project is named where its address does: the CLI may be linked to another.
  */
-export function secretsText(secrets: Shown[], present: string | undefined): string {
+export function secretsText(
+  secrets: Shown[],
+  present: string | undefined,
+  projectUrl: string,
+): string {
   const made = ENDPOINTS.flatMap(({ mark }) =>
     secrets.filter(({ name }) => name === mark).map(({ secret }) => secret)
   );
   const isAll = made.length === ENDPOINTS.length;
   const before = isAll ? [] : [present ?? "<what is set now>"];
   const value = [...before, ...made].join(",");
+  const ref = /^https:\/\/([a-z]{20})\.supabase\.co(?:\/|$)/.exec(projectUrl)?.[1];
+  const project = ref === undefined ? "" : ` --project-ref ${ref}`;
   return [
     "",
     "Stripe shows these signing secrets this once. Set them now:",
     "",
-    `  npx supabase secrets set STRIPE_WEBHOOK_SECRET='${value}'`,
+    `  npx supabase secrets set STRIPE_WEBHOOK_SECRET='${value}'${project}`,
+    "",
+    "The same STRIPE_WEBHOOK_SECRET='…' belongs into the env file of `npm run deploy`, which sets what stands there.",
     ...(isAll || present !== undefined ? [] : [
       "",
       "It replaces the whole list: put what is set now in front, or the events of the other endpoints are refused.",

@@ -24,7 +24,7 @@ Deno.test("everything that is wrong is said at once, and nothing is written", as
   );
   const { output, error } = await world.run(`--env-file=${envFile}`);
   await undo();
-  assert.match(output, /✗ secrets +STRIPE_WEBHOOK_SECRET: .*\n +SITE_URL: must be https/);
+  assert.match(output, /✗ secrets +STRIPE_WEBHOOK_SECRET is missing .*\n +SITE_URL: must be https/);
   assert.match(output, /✗ functions +supabase\/functions\/sync\/index\.ts: left-pad is not in/);
   assert.match(output, /sync: Module not found .*nowhere\.ts/);
   assert.match(error ?? "", /^2 of the checks failed\. Nothing was changed\.$/);
@@ -263,6 +263,28 @@ Deno.test("what the command line does not understand is refused with its usage",
     assert.match(stderr, /^✗ /);
   }
   assert.match(outcomes[0]?.stderr ?? "", /npm run deploy -- \[--dry-run/);
+});
+
+Deno.test("a file of secrets that is not there is our own sentence, also through npm: Node takes the flag for its own", async () => {
+  for (const flags of [["--env-file", "no-such.env"], ["--env-file=no-such.env"]]) {
+    const { code, stdout, stderr } = await run(
+      "npm",
+      ["run", "--silent", "deploy", "--", ...flags, "--dry-run"],
+    );
+    assert.equal(code, 1, stdout + stderr);
+    assert.match(stderr, /^✗ .*no-such\.env is not there\.$/m);
+  }
+});
+
+Deno.test("every script of package.json is handed to a command that there is, with flags that are not Node's", async () => {
+  const { scripts } = JSON.parse(await Deno.readTextFile(`${ROOT}package.json`));
+  const door = await Deno.readTextFile(`${ROOT}local/bootstrap.mjs`);
+  const ours = Object.entries<string>(scripts).filter(([, line]) => line.includes("bootstrap.mjs"));
+  assert.ok(ours.length > 10);
+  for (const [name, line] of ours) {
+    assert.equal(line, `node -- local/bootstrap.mjs ${name}`);
+    assert.match(door, new RegExp(`^ {2}"?${name}"?: \\[`, "m"));
+  }
 });
 
 /** A function whose search path is whoever calls it's. */

@@ -49,6 +49,7 @@ Deno.test("an empty account is set up in one run; its secrets are printed once a
     const before = everything(dataDir);
     const dry = await setup(env, "--dry-run", `--webhook-url=${HOOK}`);
     assert.equal(dry.code, 2, dry.stderr);
+    assert.ok(dry.stdout.startsWith(`Stripe: test account of sk_test_…0001 at ${sandbox.url}\n`));
     assert.match(dry.stdout, /\+ price +pro_monthly +\$15\.00 a month, €14\.00, £12\.00/);
     assert.match(dry.stdout, /\+ webhook +connect/);
     assert.doesNotMatch(dry.stdout, /whsec_/);
@@ -119,13 +120,13 @@ Deno.test("a live account is set up only when it is meant", () =>
       assert.doesNotMatch(refused.stdout + refused.stderr, new RegExp(key));
     }
     assert.deepEqual(everything(dataDir), before);
-    const dry = await setup(env, "--dry-run", "--live", `--webhook-url=${HOOK}`);
-    assert.equal(dry.code, 2, dry.stderr);
-    assert.match(dry.stdout, /^Stripe: LIVE account of sk_live_…0001/);
-    assert.doesNotMatch(dry.stdout, new RegExp(LIVE_KEY));
-    const meant = await setup(env, "--live", `--webhook-url=${HOOK}`);
-    assert.equal(meant.code, 0, meant.stderr);
-    assert.notDeepEqual(everything(dataDir), before);
+    // Meant for Stripe itself, and not for whoever else speaks its API.
+    for (const args of [["--live"], ["--live", "--dry-run"]]) {
+      const elsewhere = await setup(env, ...args, `--webhook-url=${HOOK}`);
+      assert.equal(elsewhere.code, 1, elsewhere.stdout);
+      assert.match(elsewhere.stderr, /STRIPE_API_BASE \(http:\S+\) is not Stripe itself: unset it/);
+    }
+    assert.deepEqual(everything(dataDir), before);
   }));
 
 Deno.test("whatever is not clear is refused before anything is asked of Stripe", () =>
@@ -136,6 +137,7 @@ Deno.test("whatever is not clear is refused before anything is asked of Stripe",
       [{ ...env, STRIPE_SECRET_KEY: "" }, [], /STRIPE_SECRET_KEY is not set/],
       [{ ...env, STRIPE_SECRET_KEY: "pk_test_1" }, [], /no secret key of Stripe's/],
       [env, ["--yes"], /--yes/],
+      [{ ...env, STRIPE_API_BASE: "elsewhere" }, [], /STRIPE_API_BASE is no URL/],
       [env, ["--webhook-url=http://project.example/hook"], /by https only/],
       [env, ["--webhook-url=hook"], /no address/],
       [{ ...env, SUPABASE_SECRET_KEY: "sb_secret_wrong" }, [], /did not answer its catalogue/],
@@ -150,6 +152,28 @@ Deno.test("whatever is not clear is refused before anything is asked of Stripe",
     assert.deepEqual(everything(dataDir), before);
   }));
 
+Deno.test("a run that only looked, or could not connect, does not say that something was done", async () => {
+  // Nobody answers at port 9.
+  const env = { STRIPE_SECRET_KEY: TEST_KEY, STRIPE_API_BASE: "http://127.0.0.1:9" };
+  for (const args of [["--dry-run"], []]) {
+    const { code, stdout, stderr } = await setup(env, `--webhook-url=${HOOK}`, ...args);
+    assert.equal(code, 1, stdout);
+    assert.match(stderr, /^✗ Stripe cannot be reached: .* Nothing was changed\.$/m);
+    assert.doesNotMatch(stderr, /What was done stays/);
+  }
+});
+
+Deno.test("what was done before Stripe refused stays, and that is said", () =>
+  withAccount(TEST_KEY, async ({ sandbox, env }) => {
+    const client = stripeClient(TEST_KEY, sandbox.url);
+    for (let n = 0; n < 16; n++) {
+      await client.webhookEndpoints.create({ url: `${HOOK}/${n}`, enabled_events: ["*"] });
+    }
+    const { code, stderr } = await setup(env, `--webhook-url=${HOOK}`);
+    assert.equal(code, 1);
+    assert.match(stderr, /Stripe refused: .*maximum of 16.* What was done stays; start again/);
+  }));
+
 Deno.test("the account of Stripe itself gets no endpoint that would deliver to this machine", async () => {
   // Nobody answers there; the refusal shows how far it came. Without an API base it would be Stripe's own.
   const { api_url } = stack();
@@ -160,6 +184,35 @@ Deno.test("the account of Stripe itself gets no endpoint that would deliver to t
   }, "--live");
   assert.equal(local.code, 1);
   assert.match(local.stderr, /cannot deliver to this machine/);
+  assert.match(local.stdout, /^Stripe: LIVE account of sk_live_…0001\n/);
+  assert.doesNotMatch(local.stdout + local.stderr, new RegExp(LIVE_KEY));
+});
+
+Deno.test("without a key and a project it is the running stack with its sandbox, and it says so", async () => {
+  const env = {
+    STRIPE_SECRET_KEY: "",
+    STRIPE_API_BASE: "",
+    SUPABASE_URL: "",
+    SUPABASE_SECRET_KEY: "",
+    TOLLGATE_DATA_DIR: dirname(Deno.env.get("TEST_STACK") ?? ""),
+  };
+  const here = await setup(env, "--dry-run");
+  // Other tests may have left rows of their own.
+  assert.ok([0, 2].includes(here.code), here.stderr);
+  const { stripe_url, api_url } = stack();
+  const head = `Stripe: the sandbox of the running stack at ${stripe_url}, since STRIPE_SECRET_KEY`;
+  assert.ok(here.stdout.startsWith(head), here.stdout);
+  assert.ok(here.stdout.includes(`Catalogue of ${api_url}\n`));
+  const refusals: [Record<string, string>, string[]][] = [
+    [env, ["--live"]],
+    [{ ...env, SUPABASE_URL: api_url }, []],
+    [{ ...env, TOLLGATE_DATA_DIR: "/nowhere" }, []],
+  ];
+  for (const [settings, args] of refusals) {
+    const refused = await setup(settings, "--dry-run", ...args);
+    assert.equal(refused.code, 1, refused.stdout);
+    assert.match(refused.stderr, /STRIPE_SECRET_KEY is not set/);
+  }
 });
 
 async function checkout(person: Person) {

@@ -8,6 +8,8 @@ import { redactor } from "./redact.ts";
 import { problemsWithSecrets, readSettings } from "./settings.ts";
 import { line } from "./steps/secrets.ts";
 import { healthStep } from "./steps/health.ts";
+import { readOptions } from "./options.ts";
+import { findTarget, otherProject } from "./target.ts";
 
 const SECRETS = {
   STRIPE_SECRET_KEY: "sk_test_abc",
@@ -19,14 +21,14 @@ Deno.test("what the functions would refuse is refused before it is set, by name 
   const preview = { preview: false, beforeStripe: false };
   assert.deepEqual(problemsWithSecrets(SECRETS, preview), []);
   const cases: [Record<string, string>, RegExp][] = [
-    [{ STRIPE_SECRET_KEY: "" }, /^STRIPE_SECRET_KEY: /],
+    [{ STRIPE_SECRET_KEY: "" }, /^STRIPE_SECRET_KEY is missing \(environment or --env-file\)$/],
     [{ STRIPE_SECRET_KEY: "pk_live_abc" }, /^STRIPE_SECRET_KEY: must be a Stripe secret key$/],
     [{ STRIPE_WEBHOOK_SECRET: "whsec_a,nonsense" }, /^STRIPE_WEBHOOK_SECRET.*whsec_$/],
     [{ SITE_URL: "http://chat.example.com" }, /^SITE_URL: must be https$/],
     [{ SITE_URL: "http://localhost:3000" }, /^SITE_URL: must be https$/],
     [{ ALLOWED_ORIGINS: "https://a.test,http://b.test" }, /^ALLOWED_ORIGINS: must be https$/],
-    [{ SMTP_URL: "smtps://u:p@smtp.example.com:465" }, /^EMAIL_FROM: /],
-    [{ EMAIL_FROM: "a@example.com" }, /^SMTP_URL: /],
+    [{ SMTP_URL: "smtps://u:p@smtp.example.com:465" }, /^EMAIL_FROM is missing \(/],
+    [{ EMAIL_FROM: "a@example.com" }, /^SMTP_URL is missing \(/],
     [{ STRIPE_API_BASE: "http://127.0.0.1:12111" }, /^STRIPE_API_BASE: is this machine/],
     [{ CLIENT_ADDRESS_HEADER: "x y" }, /^CLIENT_ADDRESS_HEADER: /],
   ];
@@ -56,6 +58,14 @@ Deno.test("before Stripe's side is made its webhooks have no secret yet; a wrong
   assert.equal(problemsWithSecrets(rest, { ...first, beforeStripe: false }).length, 1);
   const wrong = { ...rest, STRIPE_WEBHOOK_SECRET: "nonsense" };
   assert.equal(problemsWithSecrets(wrong, first).length, 1);
+});
+
+Deno.test("what was not given is called missing, each once", () => {
+  assert.deepEqual(
+    problemsWithSecrets({}, { preview: false, beforeStripe: false }).toSorted(),
+    ["SITE_URL", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"]
+      .map((name) => `${name} is missing (environment or --env-file)`),
+  );
 });
 
 Deno.test("every setting of the functions is asked for", () => {
@@ -122,6 +132,36 @@ Deno.test("a database's password leaves its URL, and a URL of another project is
     checkSameProject(url.replace(other, ref), ref);
   }
   checkSameProject("postgresql://postgres@127.0.0.1:5432/postgres", ref);
+});
+
+Deno.test("the address of another project, left over in somebody's shell, is refused by both names", async () => {
+  const [ref, other] = ["abcdefghijklmnopqrst", "zzzzzzzzzzzzzzzzzzzz"];
+  const cli = {
+    run: () => Promise.reject(new Error("not asked for")),
+    json: () => Promise.resolve([{ ref, name: "chat", status: "ACTIVE_HEALTHY" }]),
+  };
+  const find = async (url: string | undefined, ...args: string[]) => {
+    const options = readOptions([`--project-ref=${ref}`, ...args]);
+    assert.ok(options);
+    const { access } = await readSettings(null, url === undefined ? {} : { SUPABASE_URL: url });
+    return (await findTarget(cli, options, access)).url;
+  };
+  await assert.rejects(find(`https://${other}.supabase.co/`), (error) => {
+    assert.ok(error instanceof OperatorError);
+    for (const part of [ref, other, "unset", "--project-url"]) {
+      assert.ok(error.message.includes(part), error.message);
+    }
+    return true;
+  });
+  await assert.rejects(find(undefined, `--project-url=https://${other}.supabase.co`), /belongs to/);
+  const own = `https://${ref}.supabase.co`;
+  assert.equal(await find(undefined), own);
+  assert.equal(await find(`${own}/`), own);
+  assert.equal(await find("https://api.example.com"), "https://api.example.com");
+  assert.equal(await find(`https://${other}.supabase.co`, `--project-url=${own}`), own);
+  // Then the key beside it is not taken either.
+  assert.equal(otherProject(`https://${other}.supabase.co`, ref), other);
+  assert.equal(otherProject("", ref), null);
 });
 
 Deno.test("a value is handed to the CLI as it is, or not at all", () => {

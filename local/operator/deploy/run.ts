@@ -18,7 +18,7 @@ import { jobsStep } from "./steps/jobs.ts";
 import { pushStep } from "./steps/push.ts";
 import { secretsStep } from "./steps/secrets.ts";
 import { vaultStep } from "./steps/vault.ts";
-import { findTarget, type Target } from "./target.ts";
+import { findTarget, otherProject, type Target } from "./target.ts";
 
 /** What surrounds a deployment; the tests have their own. */
 export interface Surroundings {
@@ -225,7 +225,9 @@ function keyOf(
 ): () => Promise<string> {
   let known: Promise<string> | undefined;
   const find = async () => {
-    if (access.secretKey && branch === null) return access.secretKey;
+    // One that stands beside another project's address is that project's.
+    const isTheirs = otherProject(access.projectUrl ?? "", target.ref) !== null;
+    if (access.secretKey && branch === null && !isTheirs) return access.secretKey;
     const answer = await cli.json(["projects", "api-keys", "--reveal", `--remote=${target.ref}`]);
     const key = keys.parse(answer).find(({ type }) => type === "secret")?.api_key;
     if (!key?.startsWith("sb_secret_")) {

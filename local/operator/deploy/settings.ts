@@ -90,7 +90,8 @@ export function problemsWithSecrets(
 ): string[] {
   const mayBeMissing = beforeStripe && secrets["STRIPE_WEBHOOK_SECRET"] === undefined;
   const problems = problemsWith(secrets)
-    .filter((problem) => !(mayBeMissing && problem.startsWith("STRIPE_WEBHOOK_SECRET:")));
+    .filter((problem) => !(mayBeMissing && problem.startsWith("STRIPE_WEBHOOK_SECRET:")))
+    .map((problem) => inWords(problem, secrets));
   const live = /^(sk|rk)_live_/.test(secrets["STRIPE_SECRET_KEY"]?.trim() ?? "");
   if (preview && live) problems.push("STRIPE_SECRET_KEY: is a live key, and this is a preview");
   const origins = [secrets["SITE_URL"], ...(secrets["ALLOWED_ORIGINS"] ?? "").split(",")];
@@ -107,6 +108,12 @@ export function problemsWithSecrets(
     problems.push("STRIPE_API_BASE: is this machine, which the project cannot reach");
   }
   return [...new Set(problems)];
+}
+
+/** What was not given at all is missing, not of a wrong type. */
+function inWords(problem: string, secrets: Readonly<Record<string, string>>): string {
+  const name = /^\w+/.exec(problem)?.[0] ?? "";
+  return secrets[name]?.trim() ? problem : `${name} is missing (environment or --env-file)`;
 }
 
 /** One line for people about what will be set; names only. */

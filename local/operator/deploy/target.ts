@@ -93,7 +93,22 @@ async function previewProject(
 function urlOf(ref: string, { projectUrl }: Options, ofSettings?: string): string {
   const url = projectUrl ?? ofSettings ?? `https://${ref}.supabase.co`;
   if (!URL.canParse(url)) throw new OperatorError("--project-url (or SUPABASE_URL) is no URL.");
+  const other = otherProject(url, ref);
+  if (other !== null) {
+    throw new OperatorError(
+      projectUrl === null
+        ? `SUPABASE_URL belongs to project ${other}, not to ${ref}: unset it, or say --project-url.`
+        : `--project-url belongs to project ${other}, not to ${ref}.`,
+    );
+  }
   return url.replace(/\/+$/, "");
+}
+
+/** Which other project an address is of, if it says so. The jobs would call it, and a key that came with it is that one's. */
+export function otherProject(url: string, ref: string): string | null {
+  const host = URL.canParse(url) ? new URL(url).hostname : "";
+  const found = /^([a-z]{20})\.supabase\.co$/.exec(host)?.[1];
+  return found === undefined || found === ref ? null : found;
 }
 
 export function list(names: readonly string[]): string {
